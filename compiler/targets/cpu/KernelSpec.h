@@ -1,0 +1,87 @@
+//===- KernelSpec.h - What one emitted CPU kernel computes ------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// The contract between the lowering to `plan` (which decides the kernels a model needs) and the
+// emitters of compiler/targets/cpu (which write them). No MLIR in this header. Two equal specs are
+// one kernel.
+//
+#ifndef TENON_COMPILER_TARGETS_CPU_KERNELSPEC_H
+#define TENON_COMPILER_TARGETS_CPU_KERNELSPEC_H
+
+#include "runtime/engine/WeightFormat.h"
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace tenon::cpu {
+
+/// T tokens of a step, S rows that need logits. All buffers row-major; [..] f32 unless said otherwise.
+/// `quant(K)` is an array of QuantRows (runtime/device/cpu/KernelAbi.h).
+enum class KernelKind : uint8_t {
+  /// buffers: table [T, 2, half] (cosines, then sines), invFreq [half].
+  /// table = cos|sin(f32(position) * invFreq) * ropeScale.
+  RopeTable,
+  /// buffers: out [T, K], weights panels(N, K). out = W[tokenId] * scale. Ids lie in [0, N).
+  Embed,
+  /// buffers: x [T, K], w [K], out quant(K) or [T, K] (by `quantOut`). out = x * rsqrt(mean(x^2)+eps) * w.
+  /// With `gatherLogitRows`: reads row logitRows[i] of x, writes row i of out, for i < S.
+  NormQuant,
+  /// buffers: y [T, K], w [K], x [T, K] in and out. x += rmsNorm(y) * w.
+  NormAdd,
+  /// NormAdd, then NormQuant of the sum: buffers: y, w, x, w2, out.
+  NormAddNormQuant,
+  /// buffers: x [T, K], out quant(K).
+  Quantize,
+  /// buffers: in quant(K) or [T, K], W, out [T, N] (row stride N). `residual`: out += instead of =.
+  /// `logits`: rows are numLogitRows instead of numTokens; softcap != 0: out = cap * tanh(out / cap).
+  Linear,
+  /// buffers: in, Wgate [N, K], Wup [N, K], out quant(N) or [T, N]. out = act(gate) * up.
+  LinearGate,
+  /// buffers: in, Wq [heads*headDim, K], Wk, Wv [kvHeads*headDim, K], qOut [T, heads*headDim],
+  ///   kPool, vPool (f16, this layer's), ropeTable [T, 2, half], and with `qkNorm` qNorm [headDim], kNorm.
+  /// q and k: rms-normed per head if qkNorm, then rotated (element i with i + half, i < half = rotary/2;
+  /// elements >= rotary pass through), q multiplied by attentionScale; k and v written to the block of
+  /// (sequence, position) as f16 (round to nearest even).
+  LinearQkv,
+  /// buffers: q [T, heads*headDim], kPool, vPool, out quant(heads*headDim) or [T, heads*headDim].
+  /// Causal; `window` > 0: key j is seen from position p iff p - j < window. softcap as above on scores.
+  Attention,
+};
+
+enum class Activation : uint8_t { None, Silu, GeluTanh };
+
+/// Everything that is a constant of the emitted code. Unused fields keep their defaults.
+struct KernelSpec {
+  KernelKind kind = KernelKind::Linear;
+  uint32_t k = 0; ///< Columns of the input (Linear*, Norm*, Embed, Quantize).
+  uint32_t n = 0; ///< Output channels (Linear, LinearGate: of one of the two matrices; Embed: vocabulary).
+  /// Weight formats in the order of the weight buffers (Embed, Linear: 1; LinearGate: 2; LinearQkv: 3).
+  std::vector<WeightFormat> formats;
+  bool quantIn = false;  ///< Input rows are QuantRows. Required iff the formats are block formats.
+  bool quantOut = false; ///< Output rows are QuantRows.
+  bool residual = false;
+  bool logits = false;
+  bool gatherLogitRows = false;
+  Activation activation = Activation::None;
+  uint32_t heads = 0, kvHeads = 0, headDim = 0, rotary = 0;
+  bool qkNorm = false;
+  uint32_t window = 0; ///< 0: full causal attention.
+  float eps = 0, scale = 1, softcap = 0, attentionScale = 1, ropeScale = 1;
+
+  auto key() const {
+    return std::tie(kind, k, n, formats, quantIn, quantOut, residual, logits, gatherLogitRows,
+                    activation, heads, kvHeads, headDim, rotary, qkNorm, window, eps, scale,
+                    softcap, attentionScale, ropeScale);
+  }
+  bool operator==(const KernelSpec &o) const { return key() == o.key(); }
+  bool operator<(const KernelSpec &o) const { return key() < o.key(); }
+};
+
+/// Bytes of `scratch` that the kernel needs per worker (0 if none).
+uint64_t scratchBytes(const KernelSpec &spec);
+
+} // namespace tenon::cpu
+
+#endif // TENON_COMPILER_TARGETS_CPU_KERNELSPEC_H

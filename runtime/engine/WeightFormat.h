@@ -1,0 +1,113 @@
+//===- WeightFormat.h - Packed weight panels --------------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a weight matrix W [N output channels, K] lies in an engine. Both the packer
+// (compiler/pack), the kernel emitters and the loader's bounds checks read this one description.
+//
+// A *panel* is 16 output channels. N is padded to a multiple of 16 with zero weights. A panel is a sequence
+// of planes, each plane covering all K, each plane padded to 64 bytes:
+//
+//   quants    4 bits : [K/8][16 ch][4 kk] bytes; low nibble = q[8i+kk], high nibble = q[8i+4+kk]
+//             5 bits : as 4 bits for the low four bits; bit 4 is in the `high` plane
+//             6 bits : as 4 bits for the low four bits; bits 4..5 are in the `high` plane
+//             8 bits : [K/4][16 ch][4 kk] bytes, q + 128 (unsigned)
+//             F32    : [K][16 ch] f32       F16: [K][16 ch] f16
+//             BF16   : [K/2][16 ch][2 kk] bf16   (K padded to even with zero)
+//   high      5 bits : [K/32][16 ch][4 kk] bytes; bit j = bit 4 of q[32g + 4j + kk], j = 0..7
+//             6 bits : [K/32][2][16 ch][4 kk] bytes; byte h holds j = 4h..4h+3, bits 2(j-4h)..+1
+//   scales    one per group and channel:
+//             plain formats: [K/32][16 ch] f16 d
+//             K formats:     [K/group][16 ch] u8 (Q4_K, Q5_K) or i8 (Q6_K)
+//   mins      Q4_1, Q5_1: [K/32][16 ch] f16 m;   Q4_K, Q5_K: [K/32][16 ch] u8
+//   super     K formats: [K/256][16 ch] f16 d, then (Q4_K, Q5_K) [K/256][16 ch] f16 dmin, as two planes
+//
+// Meaning: w = scale * (q - offset) + min, with scale = d or d*sc, min = m or -(dmin*mn).
+//
+#ifndef TENON_RUNTIME_ENGINE_WEIGHTFORMAT_H
+#define TENON_RUNTIME_ENGINE_WEIGHTFORMAT_H
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace tenon {
+
+/// Encodings a weight can have in an engine. Values are part of the engine format.
+enum class WeightFormat : uint8_t {
+  F32 = 0, F16 = 1, BF16 = 2, Q8_0 = 3, Q4_0 = 4, Q4_1 = 5, Q5_0 = 6, Q5_1 = 7, Q4_K = 8, Q5_K = 9, Q6_K = 10,
+};
+inline constexpr uint32_t kNumWeightFormats = 11;
+inline constexpr uint32_t kPanelChannels = 16;
+
+/// Static facts of one format. `group` is 0 for float formats.
+struct FormatInfo {
+  std::string_view name;
+  uint32_t bits;       ///< Stored bits of a quantised value, or of a float.
+  uint32_t group;      ///< k covered by one scale.
+  int32_t offset;      ///< Subtracted from the unsigned stored value.
+  bool hasMin;
+  bool superScales;    ///< 8-bit scales under an f16 scale per 256 k.
+  bool signedScales;   ///< With superScales: i8 (Q6_K) instead of u8.
+  uint32_t kMultiple;  ///< K must be a multiple of this.
+  bool isFloat() const { return group == 0; }
+};
+
+constexpr FormatInfo formatInfo(WeightFormat f) {
+  constexpr std::array<FormatInfo, kNumWeightFormats> table = {{
+      {"f32", 32, 0, 0, false, false, false, 1},
+      {"f16", 16, 0, 0, false, false, false, 1},
+      {"bf16", 16, 0, 0, false, false, false, 1},
+      {"q8_0", 8, 32, 128, false, false, false, 32},
+      {"q4_0", 4, 32, 8, false, false, false, 32},
+      {"q4_1", 4, 32, 0, true, false, false, 32},
+      {"q5_0", 5, 32, 16, false, false, false, 32},
+      {"q5_1", 5, 32, 0, true, false, false, 32},
+      {"q4_k", 4, 32, 0, true, true, false, 256},
+      {"q5_k", 5, 32, 0, true, true, false, 256},
+      {"q6_k", 6, 16, 32, false, true, true, 256},
+  }};
+  return table[static_cast<size_t>(f)];
+}
+
+constexpr std::optional<WeightFormat> parseWeightFormat(std::string_view name) {
+  for (uint32_t i = 0; i < kNumWeightFormats; ++i)
+    if (formatInfo(static_cast<WeightFormat>(i)).name == name)
+      return static_cast<WeightFormat>(i);
+  return std::nullopt;
+}
+
+/// Byte offsets of the planes within one panel of K columns; absent planes have the next plane's offset.
+struct PanelLayout {
+  uint64_t quants = 0, high = 0, scales = 0, mins = 0, superScale = 0, superMin = 0;
+  uint64_t bytes = 0; ///< Whole panel; a multiple of 64.
+
+  constexpr PanelLayout(WeightFormat f, uint64_t k) {
+    const FormatInfo info = formatInfo(f);
+    auto pad = [](uint64_t b) { return (b + 63) / 64 * 64; };
+    const uint64_t kp = f == WeightFormat::BF16 ? (k + 1) / 2 * 2 : k;
+    uint64_t at = pad(kp * kPanelChannels * (info.isFloat() ? info.bits : info.bits == 8 ? 8 : 4) / 8);
+    high = at;
+    if (info.bits == 5) at += pad(k / 32 * 64);
+    if (info.bits == 6) at += pad(k / 32 * 128);
+    scales = at;
+    if (!info.isFloat()) at += pad(k / info.group * kPanelChannels * (info.superScales ? 1 : 2));
+    mins = at;
+    if (info.hasMin) at += pad(k / 32 * kPanelChannels * (info.superScales ? 1 : 2));
+    superScale = at;
+    if (info.superScales) at += pad(k / 256 * kPanelChannels * 2);
+    superMin = at;
+    if (info.superScales && info.hasMin) at += pad(k / 256 * kPanelChannels * 2);
+    bytes = at;
+  }
+};
+
+/// Panels of an N-row matrix, and the bytes of the whole matrix.
+constexpr uint64_t panelCount(uint64_t n) { return (n + kPanelChannels - 1) / kPanelChannels; }
+constexpr uint64_t packedBytes(WeightFormat f, uint64_t n, uint64_t k) {
+  return panelCount(n) * PanelLayout(f, k).bytes;
+}
+
+} // namespace tenon
+
+#endif // TENON_RUNTIME_ENGINE_WEIGHTFORMAT_H
