@@ -1,0 +1,63 @@
+//===- SpinBarrier.h - Waiting that is quick and still polite ---*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// Between launches of a step the wait is a microsecond, so workers spin. Where a processor is shared
+// with somebody else, spinning only delays the worker that is waited for: after a bounded spin a
+// waiter yields a few times and then sleeps in the kernel.
+//
+#ifndef TENON_RUNTIME_BASE_SPINBARRIER_H
+#define TENON_RUNTIME_BASE_SPINBARRIER_H
+
+#include <atomic>
+#include <cstdint>
+
+namespace tenon {
+
+/// How long to wait before sleeping.
+struct SpinPolicy {
+  uint32_t spins = 2048; ///< `pause` instructions; 0 where there are more threads than processors.
+  uint32_t yields = 16;  ///< sched_yield calls after that.
+};
+
+/// A 32-bit word that threads wait on until it changes. All members may be called by any thread.
+class WaitWord {
+public:
+  uint32_t load() const { return word.load(std::memory_order_acquire); }
+
+  /// Returns once the word differs from `old`.
+  void waitWhile(uint32_t old, SpinPolicy policy);
+
+  /// Stores `value` and wakes every sleeper. What was written before is visible to the woken.
+  void publish(uint32_t value);
+
+private:
+  std::atomic<uint32_t> word{0};
+  std::atomic<uint32_t> sleepers{0};
+};
+
+/// A reusable barrier for a fixed number of threads.
+class SpinBarrier {
+public:
+  SpinBarrier(uint32_t parties, SpinPolicy policy) : parties(parties), policy(policy) {}
+
+  /// Returns when all parties have arrived; what they wrote before is then visible.
+  void arriveAndWait() {
+    const uint32_t generation = phase.load();
+    if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == parties) {
+      arrived.store(0, std::memory_order_relaxed);
+      phase.publish(generation + 1);
+      return;
+    }
+    phase.waitWhile(generation, policy);
+  }
+
+private:
+  const uint32_t parties;
+  const SpinPolicy policy;
+  alignas(64) std::atomic<uint32_t> arrived{0};
+  alignas(64) WaitWord phase;
+};
+
+} // namespace tenon
+
+#endif // TENON_RUNTIME_BASE_SPINBARRIER_H

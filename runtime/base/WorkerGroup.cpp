@@ -1,0 +1,83 @@
+//===- WorkerGroup.cpp - The threads of one chip --------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/base/WorkerGroup.h"
+
+#include <cstdio>
+#include <pthread.h>
+#include <sched.h>
+#include <system_error>
+
+namespace tenon {
+
+/// Best effort: a container may forbid it, and an unpinned worker still computes the same.
+static void pinThisThread(int processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (processor < 0 || processor >= CPU_SETSIZE)
+    return;
+  CPU_SET(processor, &set);
+  (void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+WorkerGroup::WorkerGroup(Options o)
+    : count(o.workers), options(std::move(o)), workersBarrier(count, options.barrierPolicy),
+      finished(count, options.barrierPolicy) {}
+
+StatusOr<std::unique_ptr<WorkerGroup>> WorkerGroup::start(Options options) {
+  if (options.workers == 0)
+    return Status::invalidArgument("a worker group needs at least one thread");
+  if (!options.processors.empty() && options.processors.size() != options.workers)
+    return Status::invalidArgument("a worker group needs one processor for each worker");
+  std::unique_ptr<WorkerGroup> group(new WorkerGroup(std::move(options)));
+  if (!group->options.processors.empty())
+    pinThisThread(group->options.processors[0]);
+  group->threads.reserve(group->count - 1);
+  for (uint32_t worker = 1; worker < group->count; ++worker) {
+    try {
+      group->threads.emplace_back([g = group.get(), worker] { g->serve(worker); });
+    } catch (const std::system_error &error) {
+      return Status::resourceExhausted("cannot start worker thread " + std::to_string(worker) + ": " +
+                                       error.what() + "; try fewer --threads");
+    }
+  }
+  return group;
+}
+
+WorkerGroup::~WorkerGroup() {
+  stopping = true;
+  round.publish(round.load() + 1);
+  for (std::thread &thread : threads)
+    thread.join();
+}
+
+void WorkerGroup::run(void (*newTask)(void *, uint32_t), void *newContext) {
+  if (count == 1) {
+    newTask(newContext, 0);
+    return;
+  }
+  task = newTask;
+  context = newContext;
+  round.publish(round.load() + 1);
+  newTask(newContext, 0);
+  finished.arriveAndWait();
+}
+
+void WorkerGroup::serve(uint32_t worker) {
+  char name[16];
+  std::snprintf(name, sizeof(name), "tenon-w%u", worker);
+  pthread_setname_np(pthread_self(), name);
+  if (!options.processors.empty())
+    pinThisThread(options.processors[worker]);
+  for (uint32_t seen = 0;;) {
+    round.waitWhile(seen, options.idlePolicy);
+    // A round ends only when every worker has arrived, so none can be missed.
+    ++seen;
+    if (stopping)
+      return;
+    task(context, worker);
+    finished.arriveAndWait();
+  }
+}
+
+} // namespace tenon
