@@ -1,0 +1,121 @@
+//===- DenseOps.td - Norms, linears and what joins them -----*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef TENON_DIALECTS_TENON_DENSEOPS_TD
+#define TENON_DIALECTS_TENON_DENSEOPS_TD
+
+include "dialects/tenon/TenonOpBase.td"
+
+def Tenon_RmsNormOp : Tenon_ValueOp<"rms_norm"> {
+  let summary = "Root-mean-square norm over the last dimension";
+  let description = [{
+    `result = x * rsqrt(mean(x^2) + eps) * weight` over the last dimension of a `[rows, columns]` or
+    `[rows, heads, headDim]` tensor (Zhang and Sennrich, "Root Mean Square Layer Normalization",
+    section 3). Models that multiply by `1 + weight` have the one added when they are imported.
+
+    ```mlir
+    %n = tenon.rms_norm %x, %w {eps = 1.0e-5 : f32} : (tensor<?x576xf32>, tensor<576xf32>) -> tensor<?x576xf32>
+    ```
+  }];
+  let arguments = (ins Tenon_Tensor:$input, Tenon_Vector:$weight, F32Attr:$eps);
+  let results = (outs Tenon_Tensor:$result);
+  let assemblyFormat = "$input `,` $weight attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Tenon_LinearOp : Tenon_ValueOp<"linear"> {
+  let summary = "Matrix product with a weight of output channels by columns";
+  let description = [{
+    `result[t, n] = sum over k of input[t, k] * weight[n, k]`. The input is dense f32, or quantised
+    rows if the weight has a block format. There is no bias: no supported family has one; it would
+    be an optional third operand.
+
+    ```mlir
+    %q = tenon.linear %n, %wq
+      : (tensor<?x576xf32>, tensor<576x576xf32, #tenon.blocks<q4_1>>) -> tensor<?x576xf32>
+    ```
+  }];
+  let arguments = (ins Tenon_Tensor:$input, Tenon_Tensor:$weight);
+  let results = (outs Tenon_Tensor:$result);
+  let assemblyFormat = "$input `,` $weight attr-dict `:` functional-type(operands, results)";
+}
+
+def Tenon_LogitsOp : Tenon_ValueOp<"logits"> {
+  let summary = "Scores of the vocabulary";
+  let description = [{
+    `tenon.linear` with the output matrix, then, if `softcap` is not 0,
+    `softcap * tanh(x / softcap)`.
+
+    ```mlir
+    %l = tenon.logits %n, %head {softcap = 3.0e+01 : f32}
+      : (tensor<?x576xf32>, tensor<49152x576xf32, #tenon.blocks<q6_k>>) -> tensor<?x49152xf32>
+    ```
+  }];
+  let arguments = (ins Tenon_Tensor:$input, Tenon_Tensor:$weight,
+                       DefaultValuedAttr<F32Attr, "0.0f">:$softcap);
+  let results = (outs Tenon_Tensor:$result);
+  let assemblyFormat = "$input `,` $weight attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Tenon_GateOp : Tenon_ValueOp<"gate"> {
+  let summary = "Gated activation of a feed-forward layer";
+  let description = [{
+    `result = activation(gate) * up`: SwiGLU with `silu`, GeGLU with `gelu_tanh` (Shazeer, "GLU
+    Variants Improve Transformer", section 2).
+
+    ```mlir
+    %h = tenon.gate silu %g, %u : tensor<?x1536xf32>
+    ```
+  }];
+  let arguments = (ins Tenon_ActivationAttr:$activation, Tenon_Tensor:$gate, Tenon_Tensor:$up);
+  let results = (outs Tenon_Tensor:$result);
+  let assemblyFormat = "$activation $gate `,` $up attr-dict `:` custom<SameTypes>(type($gate), type($up), type($result))";
+}
+
+def Tenon_AddOp : Tenon_ValueOp<"add", [Commutative]> {
+  let summary = "Sum of two activations, mostly the residual";
+  let description = [{
+    ```mlir
+    %y = tenon.add %x, %o : tensor<?x576xf32>
+    ```
+  }];
+  let arguments = (ins Tenon_Tensor:$lhs, Tenon_Tensor:$rhs);
+  let results = (outs Tenon_Tensor:$result);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` custom<SameTypes>(type($lhs), type($rhs), type($result))";
+}
+
+def Tenon_ScaleOp : Tenon_ValueOp<"scale"> {
+  let summary = "Product with a constant";
+  let description = [{
+    Importers need it rarely; `SplitAttention` uses it to take the attention scale out of the
+    scores and into the query, where it costs one product per element.
+
+    ```mlir
+    %q2 = tenon.scale %q {factor = 1.25e-01 : f32} : tensor<?x9x64xf32>
+    ```
+  }];
+  let arguments = (ins Tenon_Tensor:$input, F32Attr:$factor);
+  let results = (outs Tenon_Tensor:$result);
+  let assemblyFormat = "$input attr-dict `:` custom<SameTypes>(type($input), type($result))";
+  let hasFolder = 1;
+}
+
+def Tenon_QuantizeRowsOp : Tenon_ValueOp<"quantize_rows"> {
+  let summary = "Round activation rows to int8 per group of 32 columns";
+  let description = [{
+    Per row and group of 32: `amax = max|x|`, `scale = amax * (1/127)`,
+    `q = round to nearest even (x * (127/amax))`, 0 where `amax` is 0. The result's logical elements
+    are `scale * q`. Columns are a multiple of 32. Inserted by `QuantizeActivations` in front of
+    weights with a block format; a checkpoint does not have it.
+
+    ```mlir
+    %xq = tenon.quantize_rows %x : tensor<?x576xf32> -> tensor<?x576xf32, #tenon.rows<int8, 32>>
+    ```
+  }];
+  let arguments = (ins Tenon_Tensor:$input);
+  let results = (outs Tenon_Tensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
+#endif // TENON_DIALECTS_TENON_DENSEOPS_TD

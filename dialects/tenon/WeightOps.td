@@ -1,0 +1,97 @@
+//===- WeightOps.td - Weights and the step's inputs -----*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef TENON_DIALECTS_TENON_WEIGHTOPS_TD
+#define TENON_DIALECTS_TENON_WEIGHTOPS_TD
+
+include "dialects/tenon/TenonOpBase.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/IR/SymbolInterfaces.td"
+
+def Tenon_WeightOp : Tenon_Op<"weight", [Symbol]> {
+  let summary = "Declare a tensor of the checkpoint";
+  let description = [{
+    A symbol for one stored tensor. The bytes are not in the IR: the packer finds them by the
+    symbol's name. A small tensor that no checkpoint holds (a recipe's inverse rotary frequencies)
+    carries its `value`.
+
+    ```mlir
+    tenon.weight @"blk.0.attn_q.weight" : tensor<576x576xf32, #tenon.blocks<q4_1>>
+    tenon.weight @"rope.inv_freq" : tensor<2xf32> = dense<[1.0, 0.01]> : tensor<2xf32>
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Tenon_Tensor>:$type,
+                       OptionalAttr<StrAttr>:$sym_visibility, OptionalAttr<ElementsAttr>:$value);
+  let assemblyFormat = [{
+    $sym_name attr-dict `:` $type (`=` $value^)?
+  }];
+  let builders = [OpBuilder<(ins "StringRef":$name, "RankedTensorType":$type,
+                                 CArg<"ElementsAttr", "{}">:$value)>];
+  let extraClassDeclaration = [{
+    RankedTensorType getTensorType() { return ::llvm::cast<RankedTensorType>(getType()); }
+  }];
+  let hasVerifier = 1;
+}
+
+def Tenon_ParamOp : Tenon_Op<"param", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Read a weight as a value";
+  let description = [{
+    The value of a `tenon.weight`; the types must agree. Stands in the step, from where layers are
+    given their weights.
+
+    ```mlir
+    %w = tenon.param @"output_norm.weight" : tensor<576xf32>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$weight);
+  let results = (outs Tenon_Tensor:$result);
+  let assemblyFormat = "$weight attr-dict `:` type($result)";
+  let builders = [OpBuilder<(ins "WeightOp":$weight)>];
+}
+
+def Tenon_EmbedOp : Tenon_ValueOp<"embed"> {
+  let summary = "Rows of the embedding table, scaled";
+  let description = [{
+    `result[t, :] = table[ids[t], :] * scale`. Ids lie in `[0, rows of the table)`; the runtime
+    checks that before the step.
+
+    ```mlir
+    %x = tenon.embed %ids, %table {scale = 2.4e+01 : f32}
+      : (tensor<?xi32>, tensor<262144x640xf32, #tenon.blocks<q6_k>>) -> tensor<?x640xf32>
+    ```
+  }];
+  let arguments = (ins Tenon_Index:$ids, Tenon_Tensor:$table, DefaultValuedAttr<F32Attr, "1.0f">:$scale);
+  let results = (outs Tenon_Tensor:$result);
+  let assemblyFormat = "$ids `,` $table attr-dict `:` functional-type(operands, results)";
+}
+
+def Tenon_SelectRowsOp : Tenon_ValueOp<"select_rows"> {
+  let summary = "The rows of a step that need logits";
+  let description = [{
+    `result[s, :] = x[rows[s], :]`. Row numbers ascend. The result's rows are logit rows, no longer
+    tokens: costs of what follows are counted per logit row.
+
+    ```mlir
+    %s = tenon.select_rows %x, %rows : (tensor<?x576xf32>, tensor<?xi32>) -> tensor<?x576xf32>
+    ```
+  }];
+  let arguments = (ins Tenon_Tensor:$input, Tenon_Index:$rows);
+  let results = (outs Tenon_Tensor:$result);
+  let assemblyFormat = "$input `,` $rows attr-dict `:` functional-type(operands, results)";
+}
+
+def Tenon_KvLayerOp : Tenon_ValueOp<"kv_layer"> {
+  let summary = "One layer's part of the KV cache";
+  let description = [{
+    Layer numbers count from 0 and lie below the cache's `layers`.
+
+    ```mlir
+    %kv = tenon.kv_layer %cache[3] : !tenon.cache<30, 3, 64> -> !tenon.kv<3, 64>
+    ```
+  }];
+  let arguments = (ins Tenon_CacheType:$cache, ConfinedAttr<I32Attr, [IntNonNegative]>:$layer);
+  let results = (outs Tenon_KvType:$result);
+  let assemblyFormat = "$cache `[` $layer `]` attr-dict `:` type($cache) `->` type($result)";
+}
+
+#endif // TENON_DIALECTS_TENON_WEIGHTOPS_TD
