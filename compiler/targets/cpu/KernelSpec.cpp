@@ -1,0 +1,84 @@
+//===- KernelSpec.cpp - What one emitted CPU kernel computes --------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "compiler/targets/cpu/KernelSpec.h"
+#include "compiler/targets/cpu/Codegen.h"
+#include "compiler/targets/cpu/emit/AttentionLayout.h"
+#include "compiler/targets/cpu/emit/LinearLoop.h"
+
+namespace tenon::cpu {
+
+uint64_t scratchBytes(const KernelSpec &spec) {
+  switch (spec.kind) {
+  case KernelKind::Linear:
+    return kMaxTileRows * kPanelChannels * 4;
+  case KernelKind::LinearGate:
+    return kMaxTileRows * 64 * 4;
+  case KernelKind::LinearQkv:
+    return kMaxTileRows * uint64_t(spec.headDim) * 4;
+  case KernelKind::Attention:
+    return AttentionScratch(spec, kAttentionTileRows).bytes;
+  case KernelKind::Embed:
+    return 768; // three scale vectors, eight steps of a group, one channel's 32 quants
+  default:
+    return 0;
+  }
+}
+
+llvm::StringRef kindName(KernelKind kind) {
+  switch (kind) {
+  case KernelKind::RopeTable: return "rope_table";
+  case KernelKind::Embed: return "embed";
+  case KernelKind::NormQuant: return "norm_quant";
+  case KernelKind::NormAdd: return "norm_add";
+  case KernelKind::NormAddNormQuant: return "norm_add_norm_quant";
+  case KernelKind::Quantize: return "quantize";
+  case KernelKind::Linear: return "linear";
+  case KernelKind::LinearGate: return "linear_gate";
+  case KernelKind::LinearQkv: return "linear_qkv";
+  case KernelKind::Attention: return "attention";
+  }
+  return "?";
+}
+
+llvm::Error checkSpec(const KernelSpec &spec) {
+  auto fail = [&](const llvm::Twine &why) {
+    return llvm::createStringError(kindName(spec.kind) + llvm::Twine(" kernel: ") + why);
+  };
+  auto multiple = [](uint64_t v, uint64_t of) { return v != 0 && v % of == 0; };
+  for (WeightFormat format : spec.formats) {
+    const FormatInfo info = formatInfo(format);
+    if (!multiple(spec.k, info.kMultiple))
+      return fail(llvm::Twine("a ") + llvm::StringRef(info.name) + " weight needs columns in multiples of " +
+                  llvm::Twine(info.kMultiple) + ", found " + llvm::Twine(spec.k));
+    if (spec.kind != KernelKind::Embed && info.isFloat() == spec.quantIn)
+      return fail(llvm::Twine("a ") + llvm::StringRef(info.name) + " weight reads " +
+                  (info.isFloat() ? "f32 rows" : "quantised rows"));
+  }
+  const bool heads = spec.kind == KernelKind::LinearQkv || spec.kind == KernelKind::Attention;
+  if (heads && (!multiple(spec.headDim, kPanelChannels) || !spec.kvHeads || !multiple(spec.heads, spec.kvHeads)))
+    return fail("needs a head size in multiples of 16 and heads in multiples of KV heads, found " +
+                llvm::Twine(spec.headDim) + ", " + llvm::Twine(spec.heads) + ", " + llvm::Twine(spec.kvHeads));
+  if (spec.kind == KernelKind::LinearQkv && (!multiple(spec.rotary, 2) || spec.rotary > spec.headDim))
+    return fail("rotary size " + llvm::Twine(spec.rotary) + " must be even and within the head");
+  switch (spec.kind) {
+  case KernelKind::Attention:
+    if (spec.quantOut && spec.headDim % 32)
+      return fail("quantised output needs a head size in multiples of 32, found " + llvm::Twine(spec.headDim));
+    break;
+  case KernelKind::LinearGate:
+    if (!multiple(spec.n, 32))
+      return fail("needs channels in multiples of 32, found " + llvm::Twine(spec.n));
+    break;
+  case KernelKind::Linear:
+    if (spec.residual && !multiple(spec.n, kPanelChannels))
+      return fail("a residual needs channels in multiples of 16, found " + llvm::Twine(spec.n));
+    break;
+  default:
+    if (spec.quantOut && !multiple(spec.k, 32))
+      return fail("quantised output needs columns in multiples of 32, found " + llvm::Twine(spec.k));
+  }
+  return llvm::Error::success();
+}
+
+} // namespace tenon::cpu

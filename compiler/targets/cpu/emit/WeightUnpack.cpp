@@ -1,0 +1,83 @@
+//===- WeightUnpack.cpp - Block formats in registers ----------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "compiler/targets/cpu/emit/WeightUnpack.h"
+
+namespace tenon::cpu {
+
+GroupQuants::GroupQuants(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel,
+                         Value group)
+    : k(k), format(format), info(formatInfo(format)), layout(format, columns), panel(panel),
+      group(group) {
+  if (info.bits == 5)
+    high[0] = k.load(k.vec(k.i32), panel, k.mulC(group, 64), layout.high);
+  if (info.bits == 6)
+    for (int64_t h = 0; h < 2; ++h)
+      high[h] = k.load(k.vec(k.i32), panel, k.mulC(group, 128), layout.high + h * 64);
+}
+
+Value GroupQuants::step(int64_t step) {
+  Type bytes = k.vec(k.i8, 64);
+  if (info.bits == 8)
+    return k.load(bytes, panel, k.mulC(group, 512), step * 64);
+
+  // Even steps are the low nibbles of a 64-byte load, odd steps the high nibbles of the same.
+  if (step % 2 == 0)
+    packed = k.load(k.vec(k.i32), panel, k.mulC(group, 256), step / 2 * 64);
+  Value shifted = step % 2 ? k.shrU(packed, k.splatI32(4)) : packed;
+  Value q = k.andI(shifted, k.splatI32(0x0f0f0f0f));
+  if (info.bits == 4)
+    return k.bitcast(q, bytes);
+
+  // Bring the bits of this step to positions 4 (and 5). Lanes are 32 bits wide: what a shift moves
+  // across byte borders is masked away.
+  int64_t position = info.bits == 5 ? step : step % 4 * 2;
+  Value plane = info.bits == 5 ? high[0] : high[step / 4];
+  int64_t mask = info.bits == 5 ? 0x10101010 : 0x30303030;
+  if (position < 4)
+    plane = k.shl(plane, k.splatI32(4 - position));
+  else if (position > 4)
+    plane = k.shrU(plane, k.splatI32(position - 4));
+  return k.bitcast(k.orI(q, k.andI(plane, k.splatI32(mask))), bytes);
+}
+
+SuperScales emitSuperScales(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel,
+                            Value superGroup) {
+  const FormatInfo info = formatInfo(format);
+  SuperScales super;
+  if (!info.superScales)
+    return super;
+  const PanelLayout layout(format, columns);
+  Value offset = k.mulC(superGroup, 32);
+  super.d = k.toF32(k.load(k.vec(k.f16), panel, offset, layout.superScale));
+  if (info.hasMin)
+    super.negMin = k.negF(k.toF32(k.load(k.vec(k.f16), panel, offset, layout.superMin)));
+  return super;
+}
+
+GroupScales emitGroupScales(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel,
+                            Value group, const SuperScales &super) {
+  const FormatInfo info = formatInfo(format);
+  const PanelLayout layout(format, columns);
+  GroupScales scales;
+  if (!info.superScales) {
+    Value offset = k.mulC(group, 32);
+    scales.scale[0] = k.toF32(k.load(k.vec(k.f16), panel, offset, layout.scales));
+    if (info.hasMin)
+      scales.min = k.toF32(k.load(k.vec(k.f16), panel, offset, layout.mins));
+    return scales;
+  }
+  auto eightBit = [&](uint64_t plane, Value offset, int64_t constant) {
+    Value raw = k.load(k.vec(k.i8), panel, offset, plane + constant);
+    return k.toF32(info.signedScales ? k.extendS(raw, k.i32) : k.extendU(raw, k.i32));
+  };
+  const int64_t perGroup = 32 / info.group;
+  Value offset = k.mulC(group, 16 * perGroup);
+  for (int64_t i = 0; i < perGroup; ++i)
+    scales.scale[i] = k.mulF(eightBit(layout.scales, offset, i * 16), super.d);
+  if (info.hasMin)
+    scales.min = k.mulF(eightBit(layout.mins, k.mulC(group, 16), 0), super.negMin);
+  return scales;
+}
+
+} // namespace tenon::cpu
