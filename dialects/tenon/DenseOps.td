@@ -70,7 +70,7 @@ def Tenon_GateOp : Tenon_ValueOp<"gate"> {
   }];
   let arguments = (ins Tenon_ActivationAttr:$activation, Tenon_Tensor:$gate, Tenon_Tensor:$up);
   let results = (outs Tenon_Tensor:$result);
-  let assemblyFormat = "$activation $gate `,` $up attr-dict `:` custom<SameTypes>(type($gate), type($up), type($result))";
+  let assemblyFormat = "custom<Activation>($activation) $gate `,` $up attr-dict `:` custom<SameTypes>(type($gate), type($up), type($result))";
 }
 
 def Tenon_AddOp : Tenon_ValueOp<"add", [Commutative]> {

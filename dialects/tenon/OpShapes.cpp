@@ -66,3 +66,20 @@ void mlir::tenon::printSameTypes(OpAsmPrinter &printer, Operation *, Type a, Typ
 void mlir::tenon::printSameTypes(OpAsmPrinter &printer, Operation *, Type a, Type, Type) {
   printer << a;
 }
+
+ParseResult mlir::tenon::parseActivation(OpAsmParser &parser, ActivationAttr &activation) {
+  StringRef name;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseKeyword(&name))
+    return failure();
+  std::optional<Activation> parsed = symbolizeActivation(name);
+  if (!parsed)
+    return parser.emitError(loc) << "unknown activation '" << name
+                                 << "'; known are silu and gelu_tanh";
+  activation = ActivationAttr::get(parser.getContext(), *parsed);
+  return success();
+}
+
+void mlir::tenon::printActivation(OpAsmPrinter &printer, Operation *, ActivationAttr activation) {
+  printer << stringifyActivation(activation.getValue());
+}

@@ -38,6 +38,10 @@ ParseResult parseSameTypes(OpAsmParser &parser, Type &a, Type &b, Type &c);
 void printSameTypes(OpAsmPrinter &printer, Operation *op, Type a, Type b);
 void printSameTypes(OpAsmPrinter &printer, Operation *op, Type a, Type b, Type c);
 
+/// Prints and parses the activation of a gate as a bare keyword.
+ParseResult parseActivation(OpAsmParser &parser, ActivationAttr &activation);
+void printActivation(OpAsmPrinter &printer, Operation *op, ActivationAttr activation);
+
 } // namespace mlir::tenon
 
 #endif // TENON_DIALECTS_TENON_OPSHAPES_H

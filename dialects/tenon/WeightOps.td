@@ -91,7 +91,7 @@ def Tenon_KvLayerOp : Tenon_ValueOp<"kv_layer"> {
   }];
   let arguments = (ins Tenon_CacheType:$cache, ConfinedAttr<I32Attr, [IntNonNegative]>:$layer);
   let results = (outs Tenon_KvType:$result);
-  let assemblyFormat = "$cache `[` $layer `]` attr-dict `:` type($cache) `->` type($result)";
+  let assemblyFormat = "$cache `[` $layer `]` attr-dict `:` qualified(type($cache)) `->` qualified(type($result))";
 }
 
 #endif // TENON_DIALECTS_TENON_WEIGHTOPS_TD
