@@ -1,0 +1,256 @@
+//===- PlanOps.td - One op for one table of plan.fbs -------*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef TENON_DIALECTS_PLAN_PLANOPS
+#define TENON_DIALECTS_PLAN_PLANOPS
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/IR/RegionKindInterface.td"
+include "dialects/plan/PlanAttributes.td"
+
+class Plan_Op<string opMnemonic, list<Trait> traits = []> : Op<Plan_Dialect, opMnemonic, traits>;
+
+/// Fields of the FlatBuffer that are uint32, and those that are uint64 (kept below 2^63).
+def Plan_U32 : ConfinedAttr<I64Attr, [IntMinValue<0>, IntMaxValue<4294967295>]>;
+def Plan_U64 : ConfinedAttr<I64Attr, [IntNonNegative]>;
+
+def Plan_EngineOp : Plan_Op<"engine", [IsolatedFromAbove, SymbolTable, NoTerminator, SingleBlock,
+                                       NoRegionArguments]> {
+  let summary = "A whole plan (table Plan)";
+  let description = [{
+    The root. Holds exactly one `plan.model`, `plan.limits` and `plan.kv`, a `plan.chip` for every point
+    of the device grid, and any number of the other ops. A step runs the `plan.call`s in order. `logits`
+    names the buffer that holds f32 [S, vocabulary] at the end of a step.
+
+    ```mlir
+    plan.engine producer "tenon 0.1.0" target "cpu" grid [1] logits @logits { ... }
+    ```
+  }];
+  let arguments = (ins StrAttr:$producer, StrAttr:$target, DenseI64ArrayAttr:$grid,
+                       FlatSymbolRefAttr:$logits);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    `producer` $producer `target` $target `grid` $grid `logits` $logits attr-dict-with-keyword $body
+  }];
+  let hasRegionVerifier = 1;
+  let extraClassDeclaration = [{
+    ModelOp getModel();
+    LimitsOp getLimits();
+    KvOp getKv();
+    /// Chip 0; every chip has the same buffers by name and order.
+    ChipOp getFirstChip();
+    /// Bytes of all weights of chip 0, stored or made.
+    uint64_t getWeightBytes();
+  }];
+}
+
+def Plan_ModelOp : Plan_Op<"model", [HasParent<"EngineOp">]> {
+  let summary = "What the engine's model is (table Model)";
+  let description = [{
+    For people and for the sampler: `bos` and `eos` are token ids, `weights` says how most weights are
+    stored.
+
+    ```mlir
+    plan.model "SmolLM2" architecture "llama" vocabulary 49152 hidden 576 layers 30
+      parameters 134515008 bos 1 eos [2] weights "q4_1"
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, StrAttr:$architecture, Plan_U32:$vocabulary, Plan_U32:$hidden,
+                       Plan_U32:$layers, Plan_U64:$parameters,
+                       OptionalAttr<I64Attr>:$bos, DenseI64ArrayAttr:$eos, StrAttr:$weights_kind);
+  let assemblyFormat = [{
+    $name `architecture` $architecture `vocabulary` $vocabulary `hidden` $hidden `layers` $layers
+    `parameters` $parameters (`bos` $bos^)? `eos` $eos `weights` $weights_kind attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_LimitsOp : Plan_Op<"limits", [HasParent<"EngineOp">]> {
+  let summary = "What a run may hold: defaults, and what the runtime may change them to (table Limits)";
+  let description = [{
+    `context` is fixed (positions that a sequence may have). Step tokens (`T`), sequences (`S`) and the
+    memory of the KV cache have a default; the runtime may choose others up to the maxima without a new
+    build, because every size in the plan is a form of them. Step tokens and sequences are multiples of
+    16. Zeros stand for "not planned yet" and are refused by `--tenon-verify-plan`.
+
+    ```mlir
+    plan.limits context 8192 step_tokens 512 to 8192 sequences 16 to 1024 kv_bytes 277217280
+    ```
+  }];
+  let arguments = (ins Plan_U32:$max_context, Plan_U32:$default_step_tokens, Plan_U32:$max_step_tokens,
+                       Plan_U32:$default_sequences, Plan_U32:$max_sequences,
+                       Plan_U64:$default_kv_bytes);
+  let assemblyFormat = [{
+    `context` $max_context `step_tokens` $default_step_tokens `to` $max_step_tokens
+    `sequences` $default_sequences `to` $max_sequences `kv_bytes` $default_kv_bytes attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_ChipOp : Plan_Op<"chip", [HasParent<"EngineOp">, IsolatedFromAbove, SymbolTable, NoTerminator,
+                                   SingleBlock, NoRegionArguments]> {
+  let summary = "A device: its arena and what its weights take (table Chip)";
+  let description = [{
+    Holds the buffers of its activation arena. The program is SPMD: all chips have buffers of the same
+    names in the same order, and a launch names them without a chip.
+
+    ```mlir
+    plan.chip 0 kind "cpu" arena <6912 T + 196608 S> weights 87654400 {
+      plan.buffer @x at <0> size <2304 T>
+    }
+    ```
+  }];
+  let arguments = (ins Plan_U32:$id, StrAttr:$kind, Plan_ExtentAttr:$arena, Plan_U64:$weights_bytes);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $id `kind` $kind `arena` $arena `weights` $weights_bytes attr-dict-with-keyword $body
+  }];
+  let hasRegionVerifier = 1;
+}
+
+def Plan_BufferOp : Plan_Op<"buffer", [HasParent<"ChipOp">, Symbol]> {
+  let summary = "A place in the activation arena (table Buffer)";
+  let description = [{
+    Buffers may overlap where they are not live at the same time; `--tenon-verify-plan` proves it.
+    Offset and size are 64-byte aligned for T and S that are multiples of 16.
+
+    ```mlir
+    plan.buffer @q at <2304 T> size <2304 T>
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, Plan_ExtentAttr:$offset, Plan_ExtentAttr:$size);
+  let assemblyFormat = "$sym_name `at` $offset `size` $size attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_KvOp : Plan_Op<"kv", [HasParent<"EngineOp">]> {
+  let summary = "Geometry of the KV cache (table KvPlan)";
+  let description = [{
+    One block holds `block_tokens` positions of one sequence over all layers, keys and values. Its layout
+    is `runtime/device/cpu/KernelAbi.h`. How many blocks there are is the runtime's choice: memory
+    divided by `bytes_per_block`. Zero block fields stand for "not planned yet".
+
+    ```mlir
+    plan.kv layers 30 heads 3 dim 64 block_tokens 16 element_bytes 2 bytes_per_block 368640
+    ```
+  }];
+  let arguments = (ins Plan_U32:$layers, Plan_U32:$kv_heads, Plan_U32:$head_dim, Plan_U32:$block_tokens,
+                       Plan_U32:$element_bytes, Plan_U64:$bytes_per_block);
+  let assemblyFormat = [{
+    `layers` $layers `heads` $kv_heads `dim` $head_dim `block_tokens` $block_tokens
+    `element_bytes` $element_bytes `bytes_per_block` $bytes_per_block attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_WeightOp : Plan_Op<"weight", [HasParent<"EngineOp">, Symbol]> {
+  let summary = "One tensor of the weights section (table Weight)";
+  let description = [{
+    `rows` output channels of `columns` inputs. `packed` means panels (`runtime/engine/WeightFormat.h`);
+    otherwise plain row-major f32. With a `seed` nothing is stored: the runtime makes the tensor at load,
+    the same each time.
+
+    ```mlir
+    plan.weight @"blk.0.attn_q.weight" q4_1 rows 576 columns 576 at 4096 size 207360 packed
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, Plan_WeightFormat:$format, Plan_U64:$rows,
+                       Plan_U64:$columns, Plan_U64:$offset, Plan_U64:$size, UnitAttr:$packed,
+                       OptionalAttr<I64Attr>:$seed);
+  let assemblyFormat = [{
+    $sym_name $format `rows` $rows `columns` $columns `at` $offset `size` $size (`packed` $packed^)?
+    (`seed` $seed^)? attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Plan_KernelOp : Plan_Op<"kernel", [HasParent<"EngineOp">, Symbol]> {
+  let summary = "A kernel of the objects; the same symbol in every variant (table Kernel)";
+  let description = [{
+    `kind` and `spec` say everything that is constant in the emitted code. For a CPU chip they are
+    `compiler/targets/cpu/KernelSpec.h`, fields in snake case; fields that have their default are left
+    out. The spec's text is what the engine stores.
+
+    ```mlir
+    plan.kernel @k3_linear_gate "linear_gate"
+      {activation = "silu", formats = ["q4_1", "q4_1"], k = 576, n = 1536, quant_in, quant_out} scratch 0
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$kind, DictionaryAttr:$spec,
+                       Plan_U64:$scratch_bytes);
+  let assemblyFormat = "$sym_name $kind $spec `scratch` $scratch_bytes attr-dict";
+  let hasVerifier = 1;
+}
+
+def Plan_FunctionOp : Plan_Op<"function", [HasParent<"EngineOp">, Symbol, NoTerminator, SingleBlock,
+                                           NoRegionArguments]> {
+  let summary = "A launch list (table Function)";
+  let description = [{
+    A layer is one function, called with the weights of each layer, so that a plan does not grow with
+    the number of launches times the number of layers.
+
+    ```mlir
+    plan.function @layer_0 {
+      plan.launch @k0_norm_quant "attn_norm" (buffer @x, layer_weight 0, buffer @n) cost <bytes = 4896 T>
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name attr-dict-with-keyword $body";
+  let hasRegionVerifier = 1;
+}
+
+def Plan_LaunchOp : Plan_Op<"launch", [HasParent<"FunctionOp">,
+                                       DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Every worker runs its share of a kernel (table Launch)";
+  let description = [{
+    Pointers are in the order that the kernel's kind states. With `barrier`, no worker starts before all
+    have finished everything before. The cost feeds planning and the runtime's ledger.
+
+    ```mlir
+    plan.launch @k1_linear "attn_output" (buffer @a, layer_weight 4, buffer @x) barrier
+      cost <bytes = 207360 + 5508 T, macs = 331776 T>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, StrAttr:$name, Plan_ArgArrayAttr:$args,
+                       UnitAttr:$barrier_before, Plan_CostAttr:$cost);
+  let assemblyFormat = [{
+    $kernel $name ` ` `(` custom<LaunchArgs>($args) `)` (`barrier` $barrier_before^)? `cost` $cost attr-dict
+  }];
+}
+
+def Plan_CallOp : Plan_Op<"call", [HasParent<"EngineOp">,
+                                   DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Runs a function with the weights of one layer (table Call)";
+  let description = [{
+    `weights` are what `layer_weight i` of the function's launches means; `kv_layer` is the layer whose
+    pools `k_pool` and `v_pool` are.
+
+    ```mlir
+    plan.call @layer_0 weights [@"blk.7.attn_norm.weight", @"blk.7.attn_q.weight"] kv_layer 7
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$function, FlatSymbolRefArrayAttr:$weights,
+                       Plan_U32:$kv_layer);
+  let assemblyFormat = "$function `weights` $weights `kv_layer` $kv_layer attr-dict";
+}
+
+def Plan_CheckOp : Plan_Op<"check", [HasParent<"EngineOp">]> {
+  let summary = "What --verify found for one kernel region (table Check)";
+  let description = [{
+    The largest errors of the emitted kernel against the reference evaluation over `samples` inputs.
+
+    ```mlir
+    plan.check "layer_0.ffn_down" abs 1.25e-05 rel 3.0e-04 samples 3
+    ```
+  }];
+  let arguments = (ins StrAttr:$region, F32Attr:$max_abs_error, F32Attr:$max_rel_error,
+                       Plan_U32:$samples);
+  let assemblyFormat = [{
+    $region `abs` $max_abs_error `rel` $max_rel_error `samples` $samples attr-dict
+  }];
+}
+
+#endif // TENON_DIALECTS_PLAN_PLANOPS
