@@ -48,8 +48,9 @@ static CpuFeatures detect() {
   const uint32_t lastSubleaf = a;
   found.avx2 = ymmState && fma && f16c && (b7 & (1u << 5)) && (b7 & (1u << 8));
   const bool f = b7 & (1u << 16), dq = b7 & (1u << 17), bw = b7 & (1u << 30), vl = b7 & (1u << 31);
+  const bool cd = b7 & (1u << 28);
   const bool vnni = c7 & (1u << 11);
-  found.avx512 = found.avx2 && zmmState && f && dq && bw && vl && vnni;
+  found.avx512 = found.avx2 && zmmState && f && cd && dq && bw && vl && vnni;
   found.amx = found.avx512 && tileState && (d7 & (1u << 24)) && (d7 & (1u << 25)) && (d7 & (1u << 22));
   if (lastSubleaf >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d))
     found.avx512Bf16 = found.avx512 && (a & (1u << 5));
@@ -122,13 +123,10 @@ std::string missingFor(Variant variant, const CpuFeatures &features) {
   switch (variant) {
   case Variant::None: return "a target";
   case Variant::Avx2: return features.avx2 ? "" : "AVX2 with FMA, F16C and BMI2";
-  case Variant::Avx512:
-    if (!features.avx512)
-      return "AVX-512 F, BW, DQ, VL and VNNI";
-    return features.avx512Bf16 ? "" : "AVX-512 BF16";
+  case Variant::Avx512: return features.avx512 ? "" : "AVX-512 F, CD, BW, DQ, VL and VNNI";
   case Variant::Amx:
     if (!features.amx || !features.avx512Bf16)
-      return "AMX tiles with int8 and bf16";
+      return "AMX tiles with int8 and bf16, and AVX-512 BF16";
     return enableAmx() ? "" : "the kernel's permission to use AMX tile data";
   case Variant::Neon: return features.neon ? "" : "AArch64 with dot product and half precision";
   }

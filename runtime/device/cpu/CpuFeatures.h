@@ -19,7 +19,7 @@ namespace tenon::cpu {
 /// Instruction sets that both the processor and the operating system provide.
 struct CpuFeatures {
   bool avx2 = false;       ///< AVX2, FMA, F16C and BMI2.
-  bool avx512 = false;     ///< F, BW, DQ, VL and VNNI.
+  bool avx512 = false;     ///< F, CD, BW, DQ, VL (x86-64-v4) and VNNI.
   bool avx512Bf16 = false;
   bool amx = false;        ///< Tiles with int8 and bf16 (needs enableAmx() before use).
   bool neon = false;       ///< AArch64 with dot product and half precision.

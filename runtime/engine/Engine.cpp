@@ -1,0 +1,126 @@
+//===- Engine.cpp - A loaded engine ---------------------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/engine/Engine.h"
+
+#include "runtime/base/Clock.h"
+#include "runtime/device/cpu/CpuFeatures.h"
+#include "runtime/engine/PlanCheck.h"
+#include "runtime/engine/PlanReader.h"
+#include "runtime/engine/RandomWeights.h"
+
+namespace tenon::engine {
+
+static Status prefixed(const std::string &name, const Status &status) {
+  return {status.code(), name + ": " + status.message()};
+}
+
+StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path, const EngineOptions &options) {
+  auto file = FileMapping::open(path);
+  if (!file)
+    return file.status();
+  std::unique_ptr<Engine> engine(new Engine);
+  engine->fileName = path;
+  engine->mapping = std::move(*file);
+  if (Status status = engine->load(engine->mapping.bytes(), options); !status)
+    return prefixed(path, status);
+  return engine;
+}
+
+StatusOr<std::unique_ptr<Engine>> Engine::fromMemory(std::span<const std::byte> bytes,
+                                                     const std::string &name,
+                                                     const EngineOptions &options) {
+  std::unique_ptr<Engine> engine(new Engine);
+  engine->fileName = name;
+  if (Status status = engine->load(bytes, options); !status)
+    return prefixed(name, status);
+  return engine;
+}
+
+Status Engine::load(std::span<const std::byte> bytes, const EngineOptions &options) {
+  auto table = SectionTable::parse(bytes);
+  if (!table)
+    return table.status();
+  sectionTable = std::move(*table);
+  for (const Section &section : sectionTable.sections())
+    if (SectionKind(section.entry.kind) != SectionKind::Weights)
+      TENON_RETURN_IF_ERROR(SectionTable::verify(section));
+
+  const Section *planSection = sectionTable.find(SectionKind::Plan);
+  if (!planSection)
+    return Status::dataLoss("section table: there is no plan");
+  auto plan = readPlan(planSection->bytes);
+  if (!plan)
+    return plan.status();
+  checkedPlan = std::move(*plan);
+  std::vector<uint64_t> weightBytes;
+  for (uint32_t chip = 0; chip < checkedPlan.chips.size(); ++chip)
+    weightBytes.push_back(section(SectionKind::Weights, chip).size());
+  TENON_RETURN_IF_ERROR(checkPlan(checkedPlan, weightBytes));
+  if (options.verifyWeights)
+    TENON_RETURN_IF_ERROR(verifyWeights());
+  if (!options.runnable)
+    return Status::ok();
+
+  TENON_RETURN_IF_ERROR(loadKernels(options));
+  if (const uint64_t madeBytes = checkedPlan.madeWeightBytes()) {
+    const Stopwatch watch;
+    auto region = Arena::map(madeBytes, {.hugePages = true, .populate = false}, "random weights");
+    if (!region)
+      return region.status();
+    made = std::move(*region);
+    makeWeights(checkedPlan, made.data(), options.threads);
+    makingMs = watch.milliseconds();
+  }
+  return Status::ok();
+}
+
+Status Engine::loadKernels(const EngineOptions &options) {
+  std::vector<Variant> offered;
+  for (const Section &s : sectionTable.sections())
+    if (SectionKind(s.entry.kind) == SectionKind::Kernels)
+      offered.push_back(Variant(s.entry.variant));
+  auto variant = cpu::chooseVariant(offered, options.variant, cpu::cpuFeatures());
+  if (!variant)
+    return variant.status();
+  chosen = *variant;
+  const Section *object = sectionTable.find(SectionKind::Kernels, chosen);
+  if (!object)
+    return Status::dataLoss("section table: the kernels of the variant belong to another chip than 0");
+  auto loaded = cpu::KernelLibrary::load(object->bytes, object->name());
+  if (!loaded)
+    return loaded.status();
+  library = std::move(*loaded);
+  for (const KernelPlan &k : checkedPlan.kernels) {
+    auto entry = library.find(k.symbol);
+    if (!entry)
+      return Status::dataLoss(entry.status().message());
+    kernels.push_back(*entry);
+  }
+  return Status::ok();
+}
+
+std::span<const std::byte> Engine::section(SectionKind kind, uint32_t chip) const {
+  const Section *s = sectionTable.find(kind, Variant::None, chip);
+  return s ? s->bytes : std::span<const std::byte>();
+}
+
+std::string_view Engine::text(SectionKind kind) const {
+  const auto bytes = section(kind);
+  return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
+}
+
+const std::byte *Engine::weight(uint32_t index, uint32_t chip) const {
+  const WeightPlan &w = checkedPlan.weights[index];
+  return w.randomSeed ? made.data() + w.offset
+                      : section(SectionKind::Weights, chip).data() + w.offset;
+}
+
+Status Engine::verifyWeights() const {
+  for (const Section &s : sectionTable.sections())
+    if (SectionKind(s.entry.kind) == SectionKind::Weights)
+      TENON_RETURN_IF_ERROR(SectionTable::verify(s));
+  return Status::ok();
+}
+
+} // namespace tenon::engine

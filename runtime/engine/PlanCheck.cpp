@@ -1,0 +1,354 @@
+//===- PlanCheck.cpp - Does a plan hold together? -------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/engine/PlanCheck.h"
+
+#include "runtime/device/cpu/KernelAbi.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace tenon::engine {
+
+namespace {
+
+template <typename... Args> Status bad(fmt::format_string<Args...> format, Args &&...args) {
+  return Status::dataLoss("plan: " + fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// Arguments that a kernel of the kind takes: b(uffer), p(acked weight), v(ector or plain weight),
+/// K and V (pools). Letters after '|' come all or not at all.
+std::string_view signature(KernelKind kind) {
+  switch (kind) {
+  case KernelKind::RopeTable: return "bv";
+  case KernelKind::Embed: return "bp";
+  case KernelKind::NormQuant: return "bvb";
+  case KernelKind::NormAdd: return "bvb";
+  case KernelKind::NormAddNormQuant: return "bvbvb";
+  case KernelKind::Quantize: return "bb";
+  case KernelKind::Linear: return "bpb";
+  case KernelKind::LinearGate: return "bppb";
+  case KernelKind::LinearQkv: return "bpppbKVb|vv";
+  case KernelKind::Attention: return "bKVb";
+  }
+  return "";
+}
+
+bool takesPools(KernelKind kind) {
+  return kind == KernelKind::LinearQkv || kind == KernelKind::Attention;
+}
+
+class Checker {
+public:
+  Checker(const Plan &plan, std::span<const uint64_t> sections) : plan(plan), sections(sections) {}
+
+  Status run() {
+    TENON_RETURN_IF_ERROR(checkModelAndLimits());
+    TENON_RETURN_IF_ERROR(checkKv());
+    TENON_RETURN_IF_ERROR(checkChips());
+    TENON_RETURN_IF_ERROR(checkWeights());
+    TENON_RETURN_IF_ERROR(checkKernels());
+    for (size_t f = 0; f < plan.functions.size(); ++f)
+      TENON_RETURN_IF_ERROR(checkFunction(f));
+    return checkCalls();
+  }
+
+private:
+  Status checkModelAndLimits();
+  Status checkKv();
+  Status checkChips();
+  Status checkBuffers(const ChipPlan &chip);
+  Status checkWeights();
+  Status checkKernels();
+  Status checkFunction(size_t index);
+  Status checkArgument(const FunctionPlan &function, size_t launch, size_t arg, char wanted);
+  Status checkCalls();
+  Status checkCallWeights(size_t call);
+
+  /// The corners of the box of limits that the plan allows: a linear inequality that holds at all of
+  /// them holds everywhere inside.
+  std::array<StepLimits, 8> corners() const {
+    std::array<StepLimits, 8> box;
+    const uint64_t tokens = (plan.limits.maxStepTokens + 15) / 16 * 16;
+    const uint64_t rows = (std::max(plan.limits.maxSequences, plan.limits.maxStepTokens) + 15) / 16 * 16;
+    for (size_t i = 0; i < box.size(); ++i)
+      box[i] = {i & 1 ? tokens : 16, i & 2 ? rows : 16, i & 4 ? uint64_t(kMaxWorkers) : 1};
+    return box;
+  }
+
+  const Plan &plan;
+  std::span<const uint64_t> sections;
+  std::vector<uint32_t> layerWeights; ///< By function: LayerWeight arguments it indexes, at least.
+  std::vector<bool> usesPools;        ///< By function.
+};
+
+Status Checker::checkModelAndLimits() {
+  const LimitsPlan &l = plan.limits;
+  if (plan.model.vocabulary == 0 || plan.model.vocabulary > (1u << 24))
+    return bad("the vocabulary has {} tokens; 1 to {} are possible", plan.model.vocabulary, 1u << 24);
+  for (int32_t token : plan.model.eos)
+    if (token < 0 || uint32_t(token) >= plan.model.vocabulary)
+      return bad("end-of-text token {} lies outside the vocabulary of {}", token, plan.model.vocabulary);
+  if (plan.model.bos >= 0 && uint32_t(plan.model.bos) >= plan.model.vocabulary)
+    return bad("begin-of-text token {} lies outside the vocabulary of {}", plan.model.bos,
+               plan.model.vocabulary);
+  auto within = [](uint32_t smaller, uint32_t larger, uint32_t bound) {
+    return smaller >= 1 && smaller <= larger && larger <= bound;
+  };
+  if (!within(1, l.maxContext, kMaxContext))
+    return bad("limits: a context of {} positions; 1 to {} are possible", l.maxContext, kMaxContext);
+  if (!within(l.defaultStepTokens, l.maxStepTokens, kMaxStepTokens))
+    return bad("limits: {} step tokens by default and {} at most; 1 to {} are possible",
+               l.defaultStepTokens, l.maxStepTokens, kMaxStepTokens);
+  if (!within(l.defaultSequences, l.maxSequences, kMaxSequences))
+    return bad("limits: {} sequences by default and {} at most; 1 to {} are possible",
+               l.defaultSequences, l.maxSequences, kMaxSequences);
+  return Status::ok();
+}
+
+Status Checker::checkKv() {
+  const KvPlan &kv = plan.kv;
+  if (kv.blockTokens != cpu::kBlockTokens)
+    return bad("kv: blocks of {} tokens; this runtime's kernels use {}", kv.blockTokens, cpu::kBlockTokens);
+  if (kv.elementBytes != 2)
+    return bad("kv: elements of {} bytes; 2 (f16) is what this runtime knows", kv.elementBytes);
+  if (kv.layers == 0 || kv.layers > 65536 || kv.kvHeads == 0 || kv.kvHeads > 65536 ||
+      kv.headDim == 0 || kv.headDim > 65536)
+    return bad("kv: {} layers x {} heads x {} dimensions is impossible", kv.layers, kv.kvHeads, kv.headDim);
+  const uint64_t layerBytes = 2 * kv.layerBlockBytes(); // <= 2^38
+  if (layerBytes * kv.layers != kv.bytesPerBlock)
+    return bad("kv: bytes_per_block is {}, but {} layers of {} bytes (K and V) make {}",
+               kv.bytesPerBlock, kv.layers, layerBytes, layerBytes * kv.layers);
+  return Status::ok();
+}
+
+Status Checker::checkChips() {
+  uint64_t grid = plan.grid.empty() ? 0 : 1;
+  for (uint32_t side : plan.grid)
+    grid = side == 0 || grid > 65536 ? 0 : grid * side;
+  if (grid == 0 || grid != plan.chips.size())
+    return bad("the grid has {} chips and the plan describes {}", grid, plan.chips.size());
+  for (size_t i = 0; i < plan.chips.size(); ++i) {
+    const ChipPlan &chip = plan.chips[i];
+    if (chip.id != i)
+      return bad("chip {} calls itself {}", i, chip.id);
+    const uint64_t section = i < sections.size() ? sections[i] : 0;
+    if (chip.weightsBytes != section)
+      return bad("chip {} has {} bytes of weights, but its weights section has {}", i, chip.weightsBytes,
+                 section);
+    if (chip.buffers.size() != plan.chips[0].buffers.size())
+      return bad("chip {} has {} buffers and chip 0 has {}; one program needs equal lists", i,
+                 chip.buffers.size(), plan.chips[0].buffers.size());
+    TENON_RETURN_IF_ERROR(checkBuffers(chip));
+  }
+  if (plan.logitsBuffer >= plan.chips[0].buffers.size())
+    return bad("logits_buffer is {}, and there are {} buffers", plan.logitsBuffer,
+               plan.chips[0].buffers.size());
+  for (const ChipPlan &chip : plan.chips)
+    for (const StepLimits &at : corners()) {
+      const uint64_t needed = at.logitRows * plan.model.vocabulary * sizeof(float);
+      if (chip.buffers[plan.logitsBuffer].size.at(at) < needed)
+        return bad("logits buffer '{}' has {} bytes for {} rows of {} logits, which need {}",
+                   chip.buffers[plan.logitsBuffer].name, chip.buffers[plan.logitsBuffer].size.at(at),
+                   at.logitRows, plan.model.vocabulary, needed);
+    }
+  return Status::ok();
+}
+
+Status Checker::checkBuffers(const ChipPlan &chip) {
+  auto small = [](const LinearForm &f) {
+    return std::max({f.fixed, f.perToken, f.perLogitRow, f.perWorker}) <= kMaxCoefficient;
+  };
+  if (!small(chip.arena))
+    return bad("chip {}: the arena's form has a coefficient above {}", chip.id, kMaxCoefficient);
+  for (size_t i = 0; i < chip.buffers.size(); ++i) {
+    const BufferPlan &b = chip.buffers[i];
+    if (!small(b.offset) || !small(b.size))
+      return bad("chip {} buffer {} ('{}'): a coefficient above {}", chip.id, i, b.name, kMaxCoefficient);
+    // T and S are multiples of 16, W is not.
+    if (b.offset.fixed % 64 || b.offset.perToken % 4 || b.offset.perLogitRow % 4 || b.offset.perWorker % 64)
+      return bad("chip {} buffer {} ('{}'): its offset is not always a multiple of 64", chip.id, i, b.name);
+    for (const StepLimits &at : corners())
+      if (b.offset.at(at) + b.size.at(at) > chip.arena.at(at))
+        return bad("chip {} buffer {} ('{}'): ends at {} of an arena of {} bytes for T={} S={} W={}",
+                   chip.id, i, b.name, b.offset.at(at) + b.size.at(at), chip.arena.at(at), at.tokens,
+                   at.logitRows, at.workers);
+  }
+  return Status::ok();
+}
+
+Status Checker::checkWeights() {
+  std::vector<std::pair<uint64_t, uint64_t>> made;
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    const WeightPlan &w = plan.weights[i];
+    const FormatInfo format = formatInfo(w.format);
+    if (w.rows == 0 || w.columns == 0 || w.rows > (1u << 28) || w.columns > (1u << 28) ||
+        w.rows * w.columns > kMaxCoefficient)
+      return bad("weight {} ('{}'): a shape of {} x {} is impossible", i, w.name, w.rows, w.columns);
+    if (!w.packed && w.format != WeightFormat::F32)
+      return bad("weight {} ('{}'): plain weights are f32, this one is {}", i, w.name, format.name);
+    if (w.packed && w.columns % format.kMultiple)
+      return bad("weight {} ('{}'): {} columns, and {} needs a multiple of {}", i, w.name, w.columns,
+                 format.name, format.kMultiple);
+    const uint64_t bytes = w.packed ? packedBytes(w.format, w.rows, w.columns) : w.rows * w.columns * 4;
+    if (w.size != bytes)
+      return bad("weight {} ('{}'): size {} stated, but {} x {} in {} takes {}", i, w.name, w.size, w.rows,
+                 w.columns, format.name, bytes);
+    if (w.offset % 64)
+      return bad("weight {} ('{}'): offset {} is not a multiple of 64", i, w.name, w.offset);
+    if (w.randomSeed) {
+      if (w.offset > kMaxCoefficient)
+        return bad("weight {} ('{}'): made at offset {}, above {}", i, w.name, w.offset, kMaxCoefficient);
+      made.emplace_back(w.offset, w.offset + w.size);
+      continue;
+    }
+    for (const ChipPlan &chip : plan.chips)
+      if (w.offset > chip.weightsBytes || w.size > chip.weightsBytes - w.offset)
+        return bad("weight {} ('{}'): bytes {} to {} lie outside the weights section of chip {}, which "
+                   "has {}",
+                   i, w.name, w.offset, w.offset + w.size, chip.id, chip.weightsBytes);
+  }
+  std::sort(made.begin(), made.end());
+  for (size_t i = 1; i < made.size(); ++i)
+    if (made[i].first < made[i - 1].second)
+      return bad("two weights that are made at load overlap at byte {}", made[i].first);
+  return Status::ok();
+}
+
+Status Checker::checkKernels() {
+  for (size_t i = 0; i < plan.kernels.size(); ++i) {
+    const KernelPlan &k = plan.kernels[i];
+    if (k.symbol.empty() || k.symbol.size() > 4096 || k.symbol.find('\0') != std::string::npos)
+      return bad("kernel {}: its symbol is empty, has a NUL or is too long", i);
+    if (k.scratchBytes > (uint64_t(1) << 32))
+      return bad("kernel {} ('{}'): {} bytes of scratch are too many", i, k.symbol, k.scratchBytes);
+  }
+  return Status::ok();
+}
+
+Status Checker::checkFunction(size_t index) {
+  const FunctionPlan &function = plan.functions[index];
+  uint32_t weights = 0;
+  bool pools = false;
+  for (size_t l = 0; l < function.launches.size(); ++l) {
+    const LaunchPlan &launch = function.launches[l];
+    if (launch.kernel >= plan.kernels.size())
+      return bad("function '{}' launch {} ('{}'): kernel {}, and there are {}", function.name, l,
+                 launch.name, launch.kernel, plan.kernels.size());
+    const KernelKind kind = plan.kernels[launch.kernel].kind;
+    const std::string_view form = signature(kind);
+    const size_t fewest = std::min(form.find('|'), form.size());
+    std::string letters(form.substr(0, fewest));
+    if (fewest < form.size() && launch.args.size() > fewest)
+      letters += form.substr(fewest + 1);
+    if (launch.args.size() != letters.size())
+      return bad("function '{}' launch {} ('{}'): {} arguments, and {} takes {}", function.name, l,
+                 launch.name, launch.args.size(), plan.kernels[launch.kernel].kindName, letters.size());
+    for (size_t a = 0; a < letters.size(); ++a) {
+      TENON_RETURN_IF_ERROR(checkArgument(function, l, a, letters[a]));
+      if (launch.args[a].kind == ArgKind::LayerWeight)
+        weights = std::max(weights, launch.args[a].index + 1);
+    }
+    pools |= takesPools(kind);
+  }
+  layerWeights.push_back(weights);
+  usesPools.push_back(pools);
+  return Status::ok();
+}
+
+Status Checker::checkArgument(const FunctionPlan &function, size_t l, size_t a, char wanted) {
+  const LaunchPlan &launch = function.launches[l];
+  const ArgPlan &arg = launch.args[a];
+  const bool weight = arg.kind == ArgKind::Weight || arg.kind == ArgKind::LayerWeight;
+  const bool fits = wanted == 'b'   ? arg.kind == ArgKind::Buffer
+                    : wanted == 'K' ? arg.kind == ArgKind::KPool
+                    : wanted == 'V' ? arg.kind == ArgKind::VPool
+                                    : weight;
+  if (!fits)
+    return bad("function '{}' launch {} ('{}'): argument {} is of kind {}, and {} wants {} there",
+               function.name, l, launch.name, a, uint32_t(arg.kind),
+               plan.kernels[launch.kernel].kindName,
+               wanted == 'b'   ? "a buffer"
+               : wanted == 'K' ? "the K pool"
+               : wanted == 'V' ? "the V pool"
+                               : "a weight");
+  if (arg.kind == ArgKind::Buffer && arg.index >= plan.chips[0].buffers.size())
+    return bad("function '{}' launch {} ('{}'): argument {} is buffer {}, and there are {}", function.name,
+               l, launch.name, a, arg.index, plan.chips[0].buffers.size());
+  if (arg.kind == ArgKind::LayerWeight && arg.index >= 65536)
+    return bad("function '{}' launch {} ('{}'): argument {} is layer weight {}, which is impossible",
+               function.name, l, launch.name, a, arg.index);
+  if (arg.kind == ArgKind::Weight) {
+    if (arg.index >= plan.weights.size())
+      return bad("function '{}' launch {} ('{}'): argument {} is weight {}, and there are {}",
+                 function.name, l, launch.name, a, arg.index, plan.weights.size());
+    if (plan.weights[arg.index].packed != (wanted == 'p'))
+      return bad("function '{}' launch {} ('{}'): argument {}, weight '{}', is {}packed", function.name, l,
+                 launch.name, a, plan.weights[arg.index].name, wanted == 'p' ? "not " : "");
+    if (plan.kernels[launch.kernel].kind == KernelKind::Embed &&
+        plan.weights[arg.index].rows < plan.model.vocabulary)
+      return bad("function '{}' launch {} ('{}'): the embedding '{}' has {} rows for {} tokens",
+                 function.name, l, launch.name, plan.weights[arg.index].name,
+                 plan.weights[arg.index].rows, plan.model.vocabulary);
+  }
+  return Status::ok();
+}
+
+Status Checker::checkCalls() {
+  if (plan.calls.empty())
+    return bad("a step calls no function");
+  uint64_t launches = 0;
+  for (size_t i = 0; i < plan.calls.size(); ++i) {
+    const CallPlan &call = plan.calls[i];
+    if (call.function >= plan.functions.size())
+      return bad("call {}: function {}, and there are {}", i, call.function, plan.functions.size());
+    launches += plan.functions[call.function].launches.size();
+    if (launches > 10'000'000)
+      return bad("call {}: more than ten million launches a step", i);
+    if (usesPools[call.function] && call.kvLayer >= plan.kv.layers)
+      return bad("call {}: KV layer {}, and there are {}", i, call.kvLayer, plan.kv.layers);
+    TENON_RETURN_IF_ERROR(checkCallWeights(i));
+  }
+  return Status::ok();
+}
+
+Status Checker::checkCallWeights(size_t index) {
+  const CallPlan &call = plan.calls[index];
+  const FunctionPlan &function = plan.functions[call.function];
+  if (call.weights.size() < layerWeights[call.function])
+    return bad("call {}: {} weights, and function '{}' reads {}", index, call.weights.size(),
+               function.name, layerWeights[call.function]);
+  for (uint32_t w : call.weights)
+    if (w >= plan.weights.size())
+      return bad("call {}: weight {}, and there are {}", index, w, plan.weights.size());
+  for (const LaunchPlan &launch : function.launches) {
+    const KernelPlan &kernel = plan.kernels[launch.kernel];
+    std::string letters(signature(kernel.kind));
+    std::erase(letters, '|');
+    for (size_t a = 0; a < launch.args.size(); ++a) {
+      if (launch.args[a].kind != ArgKind::LayerWeight)
+        continue;
+      const WeightPlan &w = plan.weights[call.weights[launch.args[a].index]];
+      if (w.packed != (letters[a] == 'p'))
+        return bad("call {}: weight '{}' is {}packed, and launch '{}' of '{}' wants the contrary", index,
+                   w.name, w.packed ? "" : "not ", launch.name, function.name);
+      if (kernel.kind == KernelKind::Embed && w.rows < plan.model.vocabulary)
+        return bad("call {}: the embedding '{}' has {} rows for {} tokens", index, w.name, w.rows,
+                   plan.model.vocabulary);
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+Status checkPlan(const Plan &plan, std::span<const uint64_t> weightsSectionBytes) {
+  return Checker(plan, weightsSectionBytes).run();
+}
+
+} // namespace tenon::engine

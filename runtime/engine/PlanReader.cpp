@@ -1,0 +1,195 @@
+//===- PlanReader.cpp - From the plan section to structures ---------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/engine/PlanReader.h"
+
+#include "runtime/engine/plan_generated.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace tenon::engine {
+
+namespace {
+
+constexpr std::array<const char *, 10> kKindNames = {
+    "rope_table", "embed", "norm_quant", "norm_add", "norm_add_norm_quant",
+    "quantize", "linear", "linear_gate", "linear_qkv", "attention"};
+
+std::optional<KernelKind> parseKind(const std::string &name) {
+  for (size_t i = 0; i < kKindNames.size(); ++i)
+    if (name == kKindNames[i])
+      return static_cast<KernelKind>(i);
+  return std::nullopt;
+}
+
+std::string text(const flatbuffers::String *s) { return s ? s->str() : std::string(); }
+
+LinearForm form(const fb::Extent *e) {
+  return e ? LinearForm{e->fixed(), e->per_token(), e->per_logit_row(), e->per_worker()} : LinearForm{};
+}
+
+/// Calls fn(element) for each; a missing vector or element is skipped or refused by the caller.
+template <typename Vector, typename Fn> bool forEach(const Vector *vector, Fn &&fn) {
+  if (!vector)
+    return true;
+  for (flatbuffers::uoffset_t i = 0; i < vector->size(); ++i) {
+    const auto element = vector->Get(i);
+    if (!element)
+      return false;
+    fn(*element);
+  }
+  return true;
+}
+
+Status missing(const char *what) {
+  return Status::dataLoss(std::string("plan: has no ") + what);
+}
+
+LaunchPlan readLaunch(const fb::Launch &l) {
+  LaunchPlan launch;
+  launch.kernel = l.kernel();
+  if (l.args())
+    for (const fb::Arg *a : *l.args())
+      launch.args.push_back({static_cast<ArgKind>(a->kind()), a->index()});
+  launch.barrierBefore = l.barrier_before();
+  launch.name = text(l.name());
+  if (const fb::Cost *c = l.cost())
+    launch.cost = {c->weight_bytes(), c->bytes_per_token(), c->bytes_per_logit_row(),
+                   c->bytes_per_context(), c->macs_per_token(), c->macs_per_logit_row(),
+                   c->macs_per_context()};
+  return launch;
+}
+
+void readModel(const fb::Model &m, ModelPlan &model) {
+  model.name = text(m.name());
+  model.architecture = text(m.architecture());
+  model.weightsKind = text(m.weights_kind());
+  model.vocabulary = m.vocabulary();
+  model.hidden = m.hidden();
+  model.layers = m.layers();
+  model.parameters = m.parameters();
+  model.bos = m.bos();
+  if (m.eos())
+    model.eos.assign(m.eos()->begin(), m.eos()->end());
+}
+
+} // namespace
+
+const char *kernelKindName(KernelKind kind) { return kKindNames[static_cast<size_t>(kind)]; }
+
+StatusOr<Plan> readPlan(std::span<const std::byte> section) {
+  const auto *bytes = reinterpret_cast<const uint8_t *>(section.data());
+  // 64 levels and a million tables are far beyond any real plan.
+  flatbuffers::Verifier verifier(bytes, section.size(), 64, 1'000'000);
+  if (section.size() < 8 || section.size() >= FLATBUFFERS_MAX_BUFFER_SIZE)
+    return Status::dataLoss("plan: " + std::to_string(section.size()) +
+                            " bytes cannot hold a FlatBuffer");
+  if (!fb::PlanBufferHasIdentifier(bytes))
+    return Status::dataLoss("plan: the FlatBuffer's identifier is not TNPL");
+  if (!fb::VerifyPlanBuffer(verifier))
+    return Status::dataLoss("plan: the FlatBuffer fails verification (an offset, a length or a "
+                            "vtable points outside the section)");
+  const fb::Plan &p = *fb::GetPlan(bytes);
+
+  Plan plan;
+  plan.producer = text(p.producer());
+  plan.target = text(p.target());
+  if (p.grid())
+    plan.grid.assign(p.grid()->begin(), p.grid()->end());
+  if (!p.model())
+    return missing("model");
+  readModel(*p.model(), plan.model);
+  if (!p.limits())
+    return missing("limits");
+  plan.limits = {p.limits()->max_context(),       p.limits()->default_step_tokens(),
+                 p.limits()->max_step_tokens(),   p.limits()->default_sequences(),
+                 p.limits()->max_sequences(),     p.limits()->default_kv_bytes()};
+  if (!p.kv())
+    return missing("kv");
+  plan.kv = {p.kv()->layers(),       p.kv()->kv_heads(),      p.kv()->head_dim(),
+             p.kv()->block_tokens(), p.kv()->element_bytes(), p.kv()->bytes_per_block()};
+
+  bool whole = forEach(p.chips(), [&](const fb::Chip &c) {
+    ChipPlan chip;
+    chip.id = c.id();
+    chip.kind = text(c.kind());
+    forEach(c.buffers(), [&](const fb::Buffer &b) {
+      chip.buffers.push_back({text(b.name()), form(b.offset()), form(b.size())});
+    });
+    chip.arena = form(c.arena());
+    chip.weightsBytes = c.weights_bytes();
+    plan.chips.push_back(std::move(chip));
+  });
+  Status badEnum;
+  whole &= forEach(p.weights(), [&](const fb::Weight &w) {
+    if (w.format() >= kNumWeightFormats && badEnum.isOk())
+      badEnum = Status::dataLoss("plan: weight '" + text(w.name()) + "' has format " +
+                                 std::to_string(w.format()) + "; known are 0 to " +
+                                 std::to_string(kNumWeightFormats - 1));
+    plan.weights.push_back({text(w.name()),
+                            static_cast<WeightFormat>(std::min<uint32_t>(w.format(), kNumWeightFormats - 1)),
+                            w.rows(), w.columns(), w.offset(), w.size(), w.packed(), w.random_seed()});
+  });
+  whole &= forEach(p.kernels(), [&](const fb::Kernel &k) {
+    KernelPlan kernel{text(k.symbol()), text(k.kind()), text(k.spec()), KernelKind::Linear, k.scratch_bytes()};
+    if (const auto kind = parseKind(kernel.kindName))
+      kernel.kind = *kind;
+    else if (badEnum.isOk())
+      badEnum = Status::unsupported("plan: kernel '" + kernel.symbol + "' is of kind '" +
+                                    kernel.kindName + "', which this runtime does not know");
+    plan.kernels.push_back(std::move(kernel));
+  });
+  whole &= forEach(p.functions(), [&](const fb::Function &f) {
+    FunctionPlan function;
+    function.name = text(f.name());
+    whole &= forEach(f.launches(),
+                     [&](const fb::Launch &l) { function.launches.push_back(readLaunch(l)); });
+    plan.functions.push_back(std::move(function));
+  });
+  whole &= forEach(p.calls(), [&](const fb::Call &c) {
+    CallPlan call;
+    call.function = c.function();
+    if (c.weights())
+      call.weights.assign(c.weights()->begin(), c.weights()->end());
+    call.kvLayer = c.kv_layer();
+    plan.calls.push_back(std::move(call));
+  });
+  whole &= forEach(p.checks(), [&](const fb::Check &c) {
+    plan.checks.push_back({text(c.region()), c.max_abs_error(), c.max_rel_error(), c.samples()});
+  });
+  if (!whole)
+    return Status::dataLoss("plan: a list has an empty element");
+  TENON_RETURN_IF_ERROR(badEnum);
+  plan.logitsBuffer = p.logits_buffer();
+  return plan;
+}
+
+uint64_t Plan::storedWeightBytes() const {
+  uint64_t sum = 0;
+  for (const ChipPlan &chip : chips)
+    sum += chip.weightsBytes;
+  return sum;
+}
+
+uint64_t Plan::madeWeightBytes() const {
+  uint64_t end = 0;
+  for (const WeightPlan &w : weights)
+    if (w.randomSeed)
+      end = std::max(end, w.offset + w.size);
+  return end;
+}
+
+uint64_t Plan::scratchBytes() const {
+  uint64_t most = 0;
+  for (const KernelPlan &k : kernels)
+    most = std::max(most, k.scratchBytes);
+  return (most + 63) / 64 * 64;
+}
+
+bool Plan::isEos(int32_t token) const {
+  return std::find(model.eos.begin(), model.eos.end(), token) != model.eos.end();
+}
+
+} // namespace tenon::engine
