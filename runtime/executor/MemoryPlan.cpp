@@ -1,0 +1,69 @@
+//===- MemoryPlan.cpp - What running an engine will occupy ----------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/executor/MemoryPlan.h"
+
+#include "runtime/device/cpu/KernelAbi.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace tenon::executor {
+
+engine::StepLimits Capacity::limits() const {
+  return {(uint64_t(stepTokens) + 15) / 16 * 16, (uint64_t(logitRows) + 15) / 16 * 16, workers};
+}
+
+static Status outOfRange(const char *option, uint64_t asked, uint64_t most) {
+  return Status::invalidArgument(
+      fmt::format("{} {}: the engine allows 1 to {}", option, asked, most));
+}
+
+StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityRequest &request) {
+  const engine::LimitsPlan &limits = plan.limits;
+  Capacity c;
+  c.stepTokens = request.stepTokens.value_or(limits.defaultStepTokens);
+  if (c.stepTokens == 0 || c.stepTokens > limits.maxStepTokens)
+    return outOfRange("--step-tokens", c.stepTokens, limits.maxStepTokens);
+  c.sequences = request.sequences.value_or(limits.defaultSequences);
+  if (c.sequences == 0 || c.sequences > limits.maxSequences)
+    return outOfRange("--max-sequences", c.sequences, limits.maxSequences);
+  c.context = request.context.value_or(limits.maxContext);
+  if (c.context == 0 || c.context > limits.maxContext)
+    return outOfRange("--max-context", c.context, limits.maxContext);
+  c.workers = request.workers;
+  if (c.workers == 0 || c.workers > engine::kMaxWorkers)
+    return outOfRange("--threads", c.workers, engine::kMaxWorkers);
+  // A step has no more rows with logits than rows.
+  c.logitRows = std::min(request.logitRows.value_or(c.sequences), c.stepTokens);
+  if (c.logitRows == 0)
+    return outOfRange("rows with logits", c.logitRows, c.stepTokens);
+
+  const uint64_t kvBytes = request.kvBytes.value_or(limits.defaultKvBytes);
+  const uint64_t blocks = kvBytes / plan.kv.bytesPerBlock;
+  if (blocks == 0)
+    return Status::invalidArgument(
+        fmt::format("--kv-memory {}: one block of {} tokens takes {} bytes", kvBytes,
+                    plan.kv.blockTokens, plan.kv.bytesPerBlock));
+  c.blockTableStride = (c.context + plan.kv.blockTokens - 1) / plan.kv.blockTokens;
+  // More blocks than all sequences can hold would never be touched.
+  c.kvBlocks = static_cast<uint32_t>(
+      std::min<uint64_t>({blocks, uint64_t(c.sequences) * c.blockTableStride, INT32_MAX}));
+  return c;
+}
+
+MemoryPlan planMemory(const engine::Plan &plan, const Capacity &c) {
+  MemoryPlan memory;
+  memory.storedWeights = plan.storedWeightBytes();
+  memory.madeWeights = plan.madeWeightBytes();
+  memory.arena = plan.chips[0].arena.at(c.limits());
+  memory.kv = uint64_t(c.kvBlocks) * plan.kv.bytesPerBlock;
+  memory.scratch = uint64_t(c.workers) * plan.scratchBytes();
+  memory.stepTables = uint64_t(c.stepTokens) * (3 * sizeof(int32_t) + sizeof(cpu::AttentionTile)) +
+                      uint64_t(c.logitRows) * sizeof(int32_t) +
+                      uint64_t(c.sequences) * c.blockTableStride * sizeof(int32_t);
+  return memory;
+}
+
+} // namespace tenon::executor

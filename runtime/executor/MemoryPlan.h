@@ -1,0 +1,51 @@
+//===- MemoryPlan.h - What running an engine will occupy --------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_RUNTIME_EXECUTOR_MEMORYPLAN_H
+#define TENON_RUNTIME_EXECUTOR_MEMORYPLAN_H
+
+#include "runtime/base/Status.h"
+#include "runtime/engine/Plan.h"
+
+#include <cstdint>
+#include <optional>
+
+namespace tenon::executor {
+
+/// What a caller asks for; absent values come from the plan's defaults.
+struct CapacityRequest {
+  std::optional<uint32_t> stepTokens;
+  std::optional<uint32_t> sequences;
+  std::optional<uint32_t> logitRows; ///< Rows with logits in a step; default: `sequences`.
+  std::optional<uint32_t> context;   ///< Positions a sequence may have.
+  std::optional<uint64_t> kvBytes;   ///< For the KV pool.
+  uint32_t workers = 1;
+};
+
+/// What an executor is built for.
+struct Capacity {
+  uint32_t stepTokens = 0, sequences = 0, logitRows = 0, context = 0, kvBlocks = 0, workers = 1;
+  uint32_t blockTableStride = 0; ///< Entries per sequence.
+
+  /// T and S rounded up to 16, as the plan's forms want them.
+  engine::StepLimits limits() const;
+};
+
+/// Bytes on one chip. The sum is what the process occupies beyond a fixed cost of its own.
+struct MemoryPlan {
+  uint64_t storedWeights = 0; ///< Mapped from the file.
+  uint64_t madeWeights = 0;
+  uint64_t arena = 0;
+  uint64_t kv = 0;
+  uint64_t scratch = 0;
+  uint64_t stepTables = 0; ///< Token ids, positions, block tables and the like.
+  uint64_t total() const { return storedWeights + madeWeights + arena + kv + scratch + stepTables; }
+};
+
+/// Applies the plan's limits. InvalidArgument names the option that asks too much and what is possible.
+StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityRequest &request);
+
+MemoryPlan planMemory(const engine::Plan &plan, const Capacity &capacity);
+
+} // namespace tenon::executor
+
+#endif // TENON_RUNTIME_EXECUTOR_MEMORYPLAN_H
