@@ -63,6 +63,8 @@ struct ModelConfig {
   /// Rope scaling: "none", "linear", "llama3", "yarn"; factors as in Hugging Face's config.
   std::string ropeScaling = "none";
   double ropeFactor = 1, ropeLowFreqFactor = 1, ropeHighFreqFactor = 4, ropeOriginalContext = 0;
+  double ropeBetaFast = 32, ropeBetaSlow = 1;   ///< YaRN's ramp.
+  double ropeAttentionFactor = 0;               ///< YaRN's magnitude; 0: 0.1 * ln(factor) + 1.
   std::vector<float> ropeFactors; ///< Per-frequency divisors (GGUF rope_freqs), overriding the formula.
 };
 
