@@ -1,0 +1,107 @@
+//===- Sampler.h - From logits to the next token ----------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_RUNTIME_SAMPLE_SAMPLER_H
+#define TENON_RUNTIME_SAMPLE_SAMPLER_H
+
+#include "runtime/base/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace tenon::sample {
+
+/// How a request wants its tokens drawn. Applied in this order: logit bias, repetition, frequency and
+/// presence penalties, temperature, top-k, top-p, min-p.
+struct SamplingParams {
+  float temperature = 0;        ///< 0: greedy; ties go to the lowest id.
+  uint32_t topK = 0;            ///< Keep the k most likely; 0: all.
+  float topP = 1;               ///< Keep the most likely until their probabilities reach this.
+  float minP = 0;               ///< Keep what has at least this share of the most likely's probability.
+  float repetitionPenalty = 1;  ///< Divides positive and multiplies negative logits of tokens seen.
+  float frequencyPenalty = 0;   ///< Subtracted once for each time a token was generated.
+  float presencePenalty = 0;    ///< Subtracted if a token was generated at all.
+  std::vector<std::pair<int32_t, float>> logitBias; ///< Added to the token's logit.
+  uint64_t seed = 0;
+  uint32_t topLogprobs = 0;     ///< How many alternatives to report with each token.
+  bool logprobs = false;        ///< Report the chosen token's log-probability.
+
+  /// InvalidArgument that names the parameter, its value and its range.
+  Status validate(uint32_t vocabulary) const;
+  bool changesLogits() const;
+};
+
+struct TokenLogprob {
+  int32_t id;
+  float logprob;
+};
+
+/// Tokens of a request that penalties look at, with counts: prompt and generated.
+class TokenHistory {
+public:
+  /// Reserves for `tokens` entries.
+  explicit TokenHistory(size_t tokens = 0) { entries.reserve(tokens); }
+  void addPrompt(std::span<const int32_t> tokens);
+  void addGenerated(int32_t token);
+
+  struct Entry {
+    int32_t id;
+    uint32_t generated; ///< Times generated; 0: only in the prompt.
+  };
+  std::span<const Entry> seen() const { return entries; }
+
+private:
+  Entry &entryOf(int32_t token);
+  std::vector<Entry> entries; ///< Sorted by id.
+};
+
+struct Sampled {
+  int32_t token = 0;
+  float logprob = 0; ///< Of the model's own distribution (before bias, penalties and temperature).
+};
+
+/// Draws tokens. Holds scratch for one vocabulary, so that drawing allocates nothing; one thread at a
+/// time. The result depends on the logits, the parameters, the history and `index` alone.
+class Sampler {
+public:
+  explicit Sampler(uint32_t vocabulary);
+
+  /// Draws token number `index` of a request. `logits` is [vocabulary] and is not changed. NaN counts
+  /// as never. `alternatives` receives params.topLogprobs entries, best first, if not null.
+  Sampled sample(std::span<const float> logits, const SamplingParams &params,
+                 const TokenHistory &history, uint64_t index,
+                 std::vector<TokenLogprob> *alternatives = nullptr);
+
+  /// log softmax(logits)[token].
+  static float logprob(std::span<const float> logits, int32_t token);
+
+  /// The `count` most likely tokens, best first, ties by lower id. `into` is replaced.
+  void topLogprobs(std::span<const float> logits, uint32_t count, std::vector<TokenLogprob> &into);
+
+private:
+  int32_t draw(std::span<const float> logits, const SamplingParams &params, uint64_t index);
+  void keepTopK(std::span<const float> logits, uint32_t k);
+
+  struct Candidate {
+    float logit;
+    int32_t id;
+  };
+  std::vector<float> adjusted;        ///< Logits after bias and penalties.
+  std::vector<Candidate> candidates;  ///< What top-k, top-p and min-p leave.
+  std::vector<double> bucketMass;
+};
+
+/// Lowest id among the largest values; 0 if all are NaN.
+int32_t argmax(std::span<const float> logits);
+
+/// max(logits) and log(sum(exp(logits))), the sum in double in a fixed order.
+struct SoftmaxBase {
+  float max;
+  double logSum; ///< log of the sum of exp(logit - max), plus max.
+};
+SoftmaxBase softmaxBase(std::span<const float> logits);
+
+} // namespace tenon::sample
+
+#endif // TENON_RUNTIME_SAMPLE_SAMPLER_H

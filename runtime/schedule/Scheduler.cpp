@@ -1,0 +1,177 @@
+//===- Scheduler.cpp - Which tokens go into the next step -----------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/schedule/Scheduler.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cassert>
+
+namespace tenon::schedule {
+
+Scheduler::Scheduler(const SchedulerLimits &l) : limits(l), blockPool(l.blocks) {
+  running.reserve(limits.sequences);
+}
+
+StatusOr<Sequence *> Scheduler::add(const SequenceRequest &request) {
+  const uint64_t positions = uint64_t(request.prompt.size()) + request.maxNewTokens;
+  if (request.prompt.empty())
+    return Status::invalidArgument("the prompt has no tokens");
+  if (request.prompt.size() > limits.context)
+    return Status::invalidArgument(fmt::format("the prompt has {} tokens and a sequence may have {} "
+                                               "positions; shorten it or raise --max-context",
+                                               request.prompt.size(), limits.context));
+  // The last token drawn is never computed.
+  const uint64_t most = std::min<uint64_t>(positions, limits.context);
+  const uint64_t blocks = (most + limits.blockTokens - 1) / limits.blockTokens;
+  if (blocks > limits.blocks)
+    return Status::invalidArgument(
+        fmt::format("{} prompt and {} new tokens need {} KV blocks and the pool has {}; shorten the "
+                    "request or raise --kv-memory",
+                    request.prompt.size(), request.maxNewTokens, blocks, limits.blocks));
+  SequenceRequest bounded = request;
+  bounded.maxNewTokens = static_cast<uint32_t>(
+      std::min<uint64_t>(request.maxNewTokens, limits.context - request.prompt.size() + 1));
+  sequences.push_back(std::make_unique<Sequence>(bounded, arrivals++, blockPool, limits.blockTokens));
+  waiting.push_back(sequences.back().get());
+  return sequences.back().get();
+}
+
+void Scheduler::preempt(Sequence &sequence) {
+  sequence.table.clear();
+  sequence.computed = 0;
+  sequence.state = SequenceState::Waiting;
+  ++sequence.preemptions;
+  ++preempted;
+  std::erase(running, &sequence);
+  const auto at = std::find_if(waiting.begin(), waiting.end(),
+                               [&](const Sequence *s) { return s->arrival > sequence.arrival; });
+  waiting.insert(at, &sequence);
+}
+
+bool Scheduler::makeRoom(Sequence &sequence, uint64_t tokens, const std::vector<ScheduledRows> &rows) {
+  while (!sequence.table.growTo(tokens)) {
+    // The latest arrival gives way, unless it came earlier or is already part of this step.
+    Sequence *victim = nullptr;
+    for (Sequence *s : running)
+      if (s->arrival > sequence.arrival && (!victim || s->arrival > victim->arrival) &&
+          std::none_of(rows.begin(), rows.end(), [&](const ScheduledRows &r) { return r.sequence == s; }))
+        victim = s;
+    if (!victim)
+      return false;
+    preempt(*victim);
+  }
+  return true;
+}
+
+bool Scheduler::schedule(Sequence &sequence, uint32_t most, std::vector<ScheduledRows> &rows) {
+  uint32_t count = std::min({sequence.pending(), most, stepTokensLeft});
+  // Logits of a prompt's tokens are wanted only the first time.
+  const bool scoring = sequence.allLogits && sequence.generated() == 0;
+  if (scoring)
+    count = std::min(count, stepLogitsLeft);
+  else if (count == sequence.pending() && stepLogitsLeft == 0)
+    count = count > 1 ? count - 1 : 0;
+  if (count == 0)
+    return false;
+  if (!makeRoom(sequence, uint64_t(sequence.computed) + count, rows)) {
+    // Take what the blocks at hand allow: a part of a prompt is progress too.
+    const uint64_t fits =
+        (sequence.table.blocks().size() + blockPool.freeBlocks()) * uint64_t(limits.blockTokens);
+    if (fits <= sequence.computed)
+      return false;
+    count = static_cast<uint32_t>(std::min<uint64_t>(count, fits - sequence.computed));
+    if (!sequence.table.growTo(uint64_t(sequence.computed) + count))
+      return false;
+  }
+  const bool reachesEnd = count == sequence.pending();
+  const uint32_t logits = scoring ? count : reachesEnd ? 1 : 0;
+  rows.push_back({&sequence, sequence.computed, count, logits, limits.logitRows - stepLogitsLeft});
+  stepTokensLeft -= count;
+  stepLogitsLeft -= logits;
+  return true;
+}
+
+void Scheduler::planStep(std::vector<ScheduledRows> &rows) {
+  rows.clear();
+  stepTokensLeft = limits.stepTokens;
+  stepLogitsLeft = limits.logitRows;
+  // Decodes first: `running` shrinks from behind when somebody is preempted.
+  for (size_t i = 0; i < running.size() && rows.size() < limits.sequences; ++i) {
+    Sequence &s = *running[i];
+    if (s.pending() != 1)
+      continue;
+    if (!schedule(s, 1, rows) && stepTokensLeft > 0 && stepLogitsLeft > 0) {
+      // Even the latest arrival finds no block: it gives way itself, so that the others go on.
+      if (running.size() > 1) {
+        preempt(s);
+        --i;
+      }
+    }
+  }
+  for (size_t i = 0; i < running.size() && rows.size() < limits.sequences && stepTokensLeft > 0; ++i)
+    if (running[i]->pending() > 1)
+      schedule(*running[i], limits.stepTokens, rows);
+  while (!waiting.empty() && running.size() < limits.sequences && rows.size() < limits.sequences &&
+         stepTokensLeft > 0) {
+    Sequence &s = *waiting.front();
+    // Joining must not push anybody out: only free blocks count, and the whole prompt must fit beside
+    // those that run, lest two half-computed prompts starve each other.
+    const uint64_t needed = (s.tokens.size() + limits.blockTokens - 1) / limits.blockTokens;
+    if (needed > blockPool.freeBlocks() && !running.empty())
+      break;
+    if (!schedule(s, limits.stepTokens, rows))
+      break;
+    waiting.erase(waiting.begin());
+    s.state = SequenceState::Running;
+    const auto at = std::find_if(running.begin(), running.end(),
+                                 [&](const Sequence *r) { return r->arrival > s.arrival; });
+    running.insert(at, &s);
+  }
+}
+
+void Scheduler::stepDone(std::span<const ScheduledRows> rows) {
+  for (const ScheduledRows &r : rows)
+    r.sequence->computed = r.first + r.count;
+}
+
+bool Scheduler::append(Sequence &sequence, int32_t token, bool last) {
+  assert(sequence.pending() == 0 && "the distribution of this token was not computed");
+  sequence.tokens.push_back(token);
+  if (last || sequence.generated() >= sequence.maxNewTokens || sequence.tokens.size() > limits.context) {
+    finish(sequence);
+    return true;
+  }
+  return false;
+}
+
+void Scheduler::finish(Sequence &sequence) {
+  if (sequence.state == SequenceState::Running)
+    std::erase(running, &sequence);
+  else if (sequence.state == SequenceState::Waiting)
+    std::erase(waiting, &sequence);
+  sequence.table.clear();
+  sequence.state = SequenceState::Finished;
+}
+
+void Scheduler::remove(Sequence &sequence) {
+  finish(sequence);
+  std::erase_if(sequences, [&](const std::unique_ptr<Sequence> &s) { return s.get() == &sequence; });
+}
+
+Status Scheduler::checkIntegrity() const {
+  uint64_t held = 0;
+  for (const auto &s : sequences) {
+    held += s->table.blocks().size();
+    if (s->state != SequenceState::Running && !s->table.blocks().empty())
+      return Status::internal(fmt::format("sequence {} does not run and holds KV blocks", s->id));
+    if (s->computed > s->table.blocks().size() * uint64_t(limits.blockTokens) &&
+        s->state == SequenceState::Running)
+      return Status::internal(fmt::format("sequence {} has {} computed tokens in {} blocks", s->id,
+                                          s->computed, s->table.blocks().size()));
+  }
+  return blockPool.checkIntegrity(held);
+}
+
+} // namespace tenon::schedule

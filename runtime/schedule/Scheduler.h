@@ -1,0 +1,87 @@
+//===- Scheduler.h - Which tokens go into the next step ---------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// Continuous batching with chunked prefill: a step takes every sequence that only needs its next token,
+// then prompt chunks up to a token budget, first come first served. A pure state machine: no threads,
+// no I/O, no clock; the caller computes the step and appends the tokens it drew.
+//
+#ifndef TENON_RUNTIME_SCHEDULE_SCHEDULER_H
+#define TENON_RUNTIME_SCHEDULE_SCHEDULER_H
+
+#include "runtime/base/Status.h"
+#include "runtime/schedule/Sequence.h"
+
+#include <memory>
+#include <vector>
+
+namespace tenon::schedule {
+
+struct SchedulerLimits {
+  uint32_t stepTokens = 0; ///< Most rows of a step.
+  uint32_t logitRows = 0;  ///< Most rows with logits of a step.
+  uint32_t sequences = 0;  ///< Most sequences of a step.
+  uint32_t context = 0;    ///< Most positions of a sequence.
+  uint32_t blockTokens = 16;
+  uint32_t blocks = 0;     ///< Of the KV pool.
+};
+
+/// A sequence's part of a step.
+struct ScheduledRows {
+  Sequence *sequence = nullptr;
+  uint32_t first = 0;     ///< Index of the first token, and its position.
+  uint32_t count = 0;
+  uint32_t logitRows = 0; ///< Of the last rows.
+  uint32_t logitBase = 0; ///< Row of the step's logits where they begin.
+};
+
+class Scheduler {
+public:
+  explicit Scheduler(const SchedulerLimits &limits);
+
+  /// Queues a request. InvalidArgument if it can never run within the limits, saying which.
+  StatusOr<Sequence *> add(const SequenceRequest &request);
+
+  /// Plans the next step into `rows` (cleared first; keeps its capacity). Empty: nothing is left to do.
+  /// May preempt the latest arrivals: they give their blocks back and are computed again later.
+  void planStep(std::vector<ScheduledRows> &rows);
+
+  /// Tells that the planned rows were computed.
+  void stepDone(std::span<const ScheduledRows> rows);
+
+  /// Adds a drawn token; the sequence must have no pending tokens. Past its limits, or if `last`, the
+  /// sequence finishes and gives its blocks back. Returns whether it finished.
+  bool append(Sequence &sequence, int32_t token, bool last);
+
+  /// Ends a sequence in whatever state (cancelled, or scored).
+  void finish(Sequence &sequence);
+
+  /// Frees a finished sequence; the pointer is dead.
+  void remove(Sequence &sequence);
+
+  bool hasWork() const { return !waiting.empty() || !running.empty(); }
+  uint32_t waitingCount() const { return static_cast<uint32_t>(waiting.size()); }
+  uint32_t runningCount() const { return static_cast<uint32_t>(running.size()); }
+  uint64_t preemptions() const { return preempted; }
+  const kv::BlockPool &pool() const { return blockPool; }
+
+  /// Audits the pool against the sequences' tables.
+  Status checkIntegrity() const;
+
+private:
+  bool schedule(Sequence &sequence, uint32_t most, std::vector<ScheduledRows> &rows);
+  bool makeRoom(Sequence &sequence, uint64_t tokens, const std::vector<ScheduledRows> &rows);
+  void preempt(Sequence &sequence);
+
+  const SchedulerLimits limits;
+  kv::BlockPool blockPool;
+  std::vector<std::unique_ptr<Sequence>> sequences;
+  std::vector<Sequence *> running; ///< By arrival.
+  std::vector<Sequence *> waiting; ///< By arrival.
+  uint64_t arrivals = 0;
+  uint64_t preempted = 0;
+  uint32_t stepTokensLeft = 0, stepLogitsLeft = 0;
+};
+
+} // namespace tenon::schedule
+
+#endif // TENON_RUNTIME_SCHEDULE_SCHEDULER_H
