@@ -72,6 +72,8 @@ llvm::Expected<llvm::SmallVector<char, 0>> compileObject(llvm::Module &module,
       // Without it the x86 back end splits 512-bit vectors in two.
       fn.addFnAttr("prefer-vector-width", "512");
       fn.addFnAttr("min-legal-vector-width", variant == engine::Variant::Avx2 ? "256" : "512");
+      // Copying and clearing loops must stay loops: a kernel has no libc to call.
+      fn.addFnAttr("no-builtins");
       fn.addFnAttr("target-cpu", facts.cpu);
       fn.addFnAttr("target-features", facts.features);
     }

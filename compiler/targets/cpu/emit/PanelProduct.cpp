@@ -27,7 +27,8 @@ struct Panel {
   Value input, panel;
 };
 
-/// One group of 32 k: sums[r] += scale * scaleA * (integer dot) + min * sumA, in this order.
+/// One group of 32 k, with activations scaleA * q + baseA, in this order:
+///   sums[r] += (integer dot * scale) * scaleA;  += (scale * sum of weights) * baseA;  += min * sumA
 Values integerGroup(Panel &p, Value group, const SuperScales &super, ValueRange sums) {
   KernelBuilder &k = p.k;
   const FormatInfo info = formatInfo(p.format);
@@ -51,9 +52,13 @@ Values integerGroup(Panel &p, Value group, const SuperScales &super, ValueRange 
                                        r * stride + row.negSum16Offset() + part * 4);
       ints.push_back(k.shl(negSum, k.splatI32(llvm::Log2_32(info.offset))));
     }
+  // Sums of the weights themselves, for the activations' base.
+  Value ones = k.constI32(0x01010101);
+  Values weightSums(parts, k.splatI32(dot.offsetRemains() ? -info.offset * info.group : 0));
   for (int64_t step = 0; step < kStepsPerGroup; ++step) {
     Value weights = dot.prepare(quants.step(step));
     const int64_t part = step * parts / kStepsPerGroup;
+    weightSums[part] = dot.accumulate(weightSums[part], weights, ones);
     for (int64_t r = 0; r < p.rows; ++r) {
       Value a = k.load(k.i32, p.input, groupBytes, r * stride + step * 4);
       Value &acc = ints[part * p.rows + r];
@@ -61,12 +66,16 @@ Values integerGroup(Panel &p, Value group, const SuperScales &super, ValueRange 
     }
   }
   GroupScales scales = emitGroupScales(k, p.format, p.columns, p.panel, group, super);
+  Value weightSum = k.mulF(k.toF32(weightSums[0]), scales.scale[0]);
+  for (int64_t part = 1; part < parts; ++part)
+    weightSum = k.fma(k.toF32(weightSums[part]), scales.scale[part], weightSum);
   Values out;
   for (int64_t r = 0; r < p.rows; ++r) {
     Value sum = sums[r];
     Value scaleA = k.loadSplat(k.f32, p.input, word, r * stride + row.scaleOffset());
     for (int64_t part = 0; part < parts; ++part)
       sum = k.fma(k.mulF(k.toF32(ints[part * p.rows + r]), scales.scale[part]), scaleA, sum);
+    sum = k.fma(weightSum, k.loadSplat(k.f32, p.input, word, r * stride + row.baseOffset()), sum);
     if (scales.min)
       sum = k.fma(scales.min, k.loadSplat(k.f32, p.input, word, r * stride + row.sumOffset()), sum);
     out.push_back(sum);

@@ -8,13 +8,19 @@ namespace tenon::cpu {
 
 void emitQuantizeGroup(KernelBuilder &k, Value low, Value high, Value row, Value group,
                        const QuantRowLayout &layout) {
-  Value amax = emitMax(k, k.maxF(k.absF(low), k.absF(high)));
-  Value scale = k.mulF(amax, k.constF32(1.0f / 127.0f));
-  Value nonZero = k.cmpF("ogt", amax, k.constF32(0.0));
-  Value inverse = k.select(nonZero, k.divF(k.constF32(127.0), amax), k.constF32(0.0));
-  Value inverses = k.splat(inverse);
-  Value qLow = k.toSigned(k.roundEven(k.mulF(low, inverses)), k.i32);
-  Value qHigh = k.toSigned(k.roundEven(k.mulF(high, inverses)), k.i32);
+  Value max = emitMax(k, k.maxF(low, high)), min = emitMin(k, k.minF(low, high));
+  Value base = k.mulF(k.addF(min, max), k.constF32(0.5));
+  Value half = k.subF(max, base);
+  Value scale = k.mulF(half, k.constF32(1.0f / 127.0f));
+  Value wide = k.cmpF("ogt", half, k.constF32(0.0));
+  Value inverses = k.splat(k.select(wide, k.divF(k.constF32(127.0), half), k.constF32(0.0)));
+  Value bases = k.splat(base);
+  auto quantise = [&](Value v) {
+    Value q = k.mulF(k.subF(v, bases), inverses);
+    q = k.minF(k.maxF(q, k.splatF32(-127)), k.splatF32(127));
+    return k.toSigned(k.roundEven(q), k.i32);
+  };
+  Value qLow = quantise(low), qHigh = quantise(high);
   Value sumLow = emitSumI32(k, qLow), sumHigh = emitSumI32(k, qHigh);
   Value sum = k.add(sumLow, sumHigh);
 
@@ -22,7 +28,9 @@ void emitQuantizeGroup(KernelBuilder &k, Value low, Value high, Value row, Value
   k.store(k.truncate(qLow, k.i8), row, bytes);
   k.store(k.truncate(qHigh, k.i8), row, bytes, 16);
   k.store(scale, row, word, layout.scaleOffset());
-  k.store(k.mulF(scale, k.toF32(sum)), row, word, layout.sumOffset());
+  k.store(base, row, word, layout.baseOffset());
+  k.store(k.fma(base, k.constF32(32.0), k.mulF(scale, k.toF32(sum))), row, word,
+          layout.sumOffset());
   Value zero = k.constI32(0);
   k.store(k.sub(zero, sum), row, word, layout.negSum32Offset());
   k.store(k.sub(zero, sumLow), row, pair, layout.negSum16Offset());

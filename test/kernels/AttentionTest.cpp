@@ -1,0 +1,197 @@
+//===- AttentionTest.cpp - QKV with cache, then attention -----------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "test/kernels/KernelHarness.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace tenon::test {
+namespace {
+
+using cpu::KernelKind;
+using cpu::KernelSpec;
+
+struct Shape {
+  uint32_t heads, kvHeads, headDim, window;
+  float softcap;
+};
+
+KernelSpec attentionSpec(const Shape &s, bool quantOut) {
+  KernelSpec spec;
+  spec.kind = KernelKind::Attention;
+  spec.heads = s.heads;
+  spec.kvHeads = s.kvHeads;
+  spec.headDim = s.headDim;
+  spec.window = s.window;
+  spec.softcap = s.softcap;
+  spec.quantOut = quantOut;
+  return spec;
+}
+
+/// Random pools; keys and values read back as the kernel sees them.
+struct Pools {
+  Bytes k, v;
+  Shape shape;
+  const TestStep &step;
+  Pools(const Shape &s, const TestStep &step, std::mt19937 &random)
+      : k(size_t(step.numBlocks) * s.kvHeads * s.headDim * cpu::kBlockTokens * 2), v(k.size()), shape(s), step(step) {
+    for (Bytes *pool : {&k, &v})
+      for (size_t i = 0; i < pool->size() / 2; ++i)
+        pool->u16()[i] = static_cast<uint16_t>((random() & 0x83ff) | ((11 + random() % 5) << 10));
+  }
+  size_t block(uint32_t sequence, uint32_t position) const {
+    return step.tables[sequence * step.view.blockTableStride + position / cpu::kBlockTokens];
+  }
+  size_t keyIndex(uint32_t seq, uint32_t p, uint32_t h, uint32_t d) const {
+    return ((block(seq, p) * shape.kvHeads + h) * shape.headDim + d) * cpu::kBlockTokens + p % cpu::kBlockTokens;
+  }
+  size_t valueIndex(uint32_t seq, uint32_t p, uint32_t h, uint32_t d) const {
+    return ((block(seq, p) * shape.kvHeads + h) * cpu::kBlockTokens + p % cpu::kBlockTokens) * shape.headDim + d;
+  }
+  double key(uint32_t seq, uint32_t p, uint32_t h, uint32_t d) const { return halfToFloat(k.u16()[keyIndex(seq, p, h, d)]); }
+  double value(uint32_t seq, uint32_t p, uint32_t h, uint32_t d) const { return halfToFloat(v.u16()[valueIndex(seq, p, h, d)]); }
+};
+
+std::vector<float> attend(const Pools &pools, const float *q, const TestStep &step) {
+  const Shape &s = pools.shape;
+  std::vector<float> out(step.ids.size() * s.heads * s.headDim);
+  for (uint32_t r = 0; r < step.ids.size(); ++r)
+    for (uint32_t h = 0; h < s.heads; ++h) {
+      const uint32_t seq = step.sequence[r], last = step.positions[r], kv = h / (s.heads / s.kvHeads);
+      const uint32_t first = s.window && last + 1 > s.window ? last + 1 - s.window : 0;
+      const float *query = q + (size_t(r) * s.heads + h) * s.headDim;
+      std::vector<double> p;
+      double top = -1e300, total = 0;
+      for (uint32_t j = first; j <= last; ++j) {
+        double dot = 0;
+        for (uint32_t d = 0; d < s.headDim; ++d)
+          dot += query[d] * pools.key(seq, j, kv, d);
+        if (s.softcap != 0)
+          dot = s.softcap * std::tanh(dot / s.softcap);
+        p.push_back(dot);
+        top = std::max(top, dot);
+      }
+      for (double &x : p)
+        total += x = std::exp(x - top);
+      for (uint32_t d = 0; d < s.headDim; ++d) {
+        double sum = 0;
+        for (uint32_t j = first; j <= last; ++j)
+          sum += p[j - first] * pools.value(seq, j, kv, d);
+        out[(size_t(r) * s.heads + h) * s.headDim + d] = static_cast<float>(sum / total);
+      }
+    }
+  return out;
+}
+
+class Attention : public testing::TestWithParam<engine::Variant> {};
+
+TEST_P(Attention, equalsSoftmaxInDoublePrecision) {
+  std::mt19937 random(1);
+  for (Shape s : {Shape{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {6, 3, 80, 0, 20}, {2, 2, 16, 70, 0}}) {
+    TestStep step({{0, 1}, {7, 1}, {200, 1}, {0, 75}, {61, 10}});
+    Pools pools(s, step, random);
+    Bytes q = makeFloats(step.ids.size() * s.heads * s.headDim, random, 0.4f);
+    Bytes out(q.size());
+    TestKernel(attentionSpec(s, false), GetParam()).run({q.data(), pools.k.data(), pools.v.data(), out.data()}, step.view, 2);
+    EXPECT_LT(relativeError(out.f32(), attend(pools, q.f32(), step)), 1e-5) << "head size " << s.headDim;
+  }
+}
+
+TEST_P(Attention, tilesOfOneAndFourRowsGiveTheSameBits) {
+  std::mt19937 random(2);
+  for (Shape s : {Shape{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}}) {
+    TestStep tiled({{3, 150}}), single({{3, 150}}, 1);
+    Pools pools(s, tiled, random);
+    Bytes q = makeFloats(150 * s.heads * s.headDim, random), a(q.size()), b(q.size());
+    TestKernel kernel(attentionSpec(s, false), GetParam());
+    kernel.run({q.data(), pools.k.data(), pools.v.data(), a.data()}, tiled.view, 2);
+    kernel.run({q.data(), pools.k.data(), pools.v.data(), b.data()}, single.view, 1);
+    EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size()), 0);
+  }
+}
+
+TEST_P(Attention, quantisedOutputIsTheQuantisedFloatOutput) {
+  std::mt19937 random(3);
+  Shape s{6, 3, 64, 0, 0};
+  TestStep step({{0, 6}, {90, 1}});
+  Pools pools(s, step, random);
+  const uint32_t columns = 6 * 64, rows = 7;
+  const uint64_t stride = cpu::QuantRowLayout(columns).stride();
+  Bytes q = makeFloats(rows * columns, random), plain(rows * columns * 4), quant(rows * stride), expected(rows * stride);
+  TestKernel(attentionSpec(s, false), GetParam()).run({q.data(), pools.k.data(), pools.v.data(), plain.data()}, step.view);
+  TestKernel(attentionSpec(s, true), GetParam()).run({q.data(), pools.k.data(), pools.v.data(), quant.data()}, step.view, 2);
+  for (uint32_t r = 0; r < rows; ++r)
+    quantizeRow(plain.f32() + r * columns, columns, expected.data() + r * stride);
+  EXPECT_EQ(std::memcmp(quant.data(), expected.data(), quant.size()), 0);
+}
+
+TEST_P(Attention, qkvNormsRotatesAndWritesTheCache) {
+  std::mt19937 random(4);
+  for (bool norm : {false, true})
+    for (uint32_t rotary : {64u, 40u}) {
+      const uint32_t heads = 4, kvHeads = 2, headDim = 64, k = 96, half = rotary / 2;
+      KernelSpec spec;
+      spec.kind = KernelKind::LinearQkv;
+      spec.k = k;
+      spec.heads = heads;
+      spec.kvHeads = kvHeads;
+      spec.headDim = headDim;
+      spec.rotary = rotary;
+      spec.qkNorm = norm;
+      spec.eps = 1e-6f;
+      spec.attentionScale = 0.125f;
+      spec.formats = {WeightFormat::F32, WeightFormat::BF16, WeightFormat::F32};
+      TestWeight wq = makeWeight(WeightFormat::F32, heads * headDim, k, random);
+      TestWeight wk = makeWeight(WeightFormat::BF16, kvHeads * headDim, k, random);
+      TestWeight wv = makeWeight(WeightFormat::F32, kvHeads * headDim, k, random);
+      TestStep step({{0, 13}, {30, 1}, {15, 3}});
+      const uint32_t rows = step.ids.size();
+      Pools pools({heads, kvHeads, headDim, 0, 0}, step, random);
+      Bytes x = makeFloats(rows * k, random), q(rows * heads * headDim * 4), table = makeFloats(rows * rotary, random);
+      Bytes qNorm = makeFloats(headDim, random), kNorm = makeFloats(headDim, random);
+      TestKernel(spec, GetParam()).run({x.data(), wq.packed.data(), wk.packed.data(), wv.packed.data(), q.data(),
+                                        pools.k.data(), pools.v.data(), table.data(), qNorm.data(), kNorm.data()},
+                                       step.view, 2);
+      auto head = [&](const TestWeight &w, uint32_t r, uint32_t h, const Bytes *normWeight, bool rotate) {
+        std::vector<double> v(headDim), rotated(headDim);
+        double squares = 0;
+        for (uint32_t d = 0; d < headDim; ++d) {
+          for (uint32_t i = 0; i < k; ++i)
+            v[d] += double(x.f32()[r * k + i]) * w.values[size_t(h * headDim + d) * k + i];
+          squares += v[d] * v[d];
+        }
+        if (norm && normWeight)
+          for (uint32_t d = 0; d < headDim; ++d)
+            v[d] = v[d] / std::sqrt(squares / headDim + 1e-6) * normWeight->f32()[d];
+        rotated = v;
+        for (uint32_t i = 0; rotate && i < half; ++i) {
+          double c = table.f32()[r * rotary + i], s = table.f32()[r * rotary + half + i];
+          rotated[i] = v[i] * c - v[i + half] * s;
+          rotated[i + half] = v[i + half] * c + v[i] * s;
+        }
+        return rotated;
+      };
+      for (uint32_t r = 0; r < rows; ++r) {
+        for (uint32_t h = 0; h < heads; ++h) {
+          auto expected = head(wq, r, h, &qNorm, true);
+          for (uint32_t d = 0; d < headDim; ++d)
+            ASSERT_NEAR(q.f32()[(r * heads + h) * headDim + d], expected[d] * 0.125, 2e-4);
+        }
+        for (uint32_t h = 0; h < kvHeads; ++h) {
+          auto key = head(wk, r, h, &kNorm, true), value = head(wv, r, h, nullptr, false);
+          for (uint32_t d = 0; d < headDim; ++d) {
+            uint32_t p = step.positions[r], s = step.sequence[r];
+            ASSERT_NEAR(pools.key(s, p, h, d), key[d], std::fabs(key[d]) * 1e-3 + 1e-3);
+            ASSERT_NEAR(pools.value(s, p, h, d), value[d], std::fabs(value[d]) * 1e-3 + 1e-3);
+          }
+        }
+      }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Host, Attention, testing::ValuesIn(hostVariants()),
+                         [](const auto &info) { return std::string(cpu::variantName(info.param)); });
+
+} // namespace
+} // namespace tenon::test

@@ -1,0 +1,204 @@
+//===- KernelHarness.cpp - Emit, load and call one kernel -----------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "test/kernels/KernelHarness.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+namespace tenon::test {
+
+std::vector<engine::Variant> hostVariants() {
+  std::vector<engine::Variant> variants;
+  for (auto v : {engine::Variant::Avx2, engine::Variant::Avx512, engine::Variant::Neon})
+    if (cpu::missingFor(v, cpu::cpuFeatures()).empty())
+      variants.push_back(v);
+  return variants;
+}
+
+Bytes::Bytes(size_t size) : length(size) {
+  size_t padded = (size + 127) / 64 * 64;
+  memory.reset(std::aligned_alloc(64, padded), std::free);
+  std::memset(memory.get(), 0, padded);
+}
+
+TestWeight makeWeight(WeightFormat format, uint32_t rows, uint32_t columns, std::mt19937 &random) {
+  // Bytes of a GGUF block by format: total size, and where its f16 scales lie.
+  struct Block {
+    uint32_t values, bytes;
+    std::vector<uint32_t> halves;
+  };
+  const Block block = [&]() -> Block {
+    switch (format) {
+    case WeightFormat::F32: return {1, 4, {}};
+    case WeightFormat::F16: return {1, 2, {0}};
+    case WeightFormat::BF16: return {1, 2, {}};
+    case WeightFormat::Q8_0: return {32, 34, {0}};
+    case WeightFormat::Q4_0: return {32, 18, {0}};
+    case WeightFormat::Q4_1: return {32, 20, {0, 2}};
+    case WeightFormat::Q5_0: return {32, 22, {0}};
+    case WeightFormat::Q5_1: return {32, 24, {0, 2}};
+    case WeightFormat::Q4_K: return {256, 144, {0, 2}};
+    case WeightFormat::Q5_K: return {256, 176, {0, 2}};
+    case WeightFormat::Q6_K: return {256, 210, {208}};
+    }
+    return {1, 4, {}};
+  }();
+  std::vector<uint8_t> bytes(size_t(rows) * columns / block.values * block.bytes);
+  std::normal_distribution<float> normal;
+  for (size_t at = 0; at < bytes.size(); at += block.bytes) {
+    for (uint32_t i = 0; i < block.bytes; ++i)
+      bytes[at + i] = static_cast<uint8_t>(random());
+    for (uint32_t half : block.halves) { // sign, exponent 2^-6..2^-3, random mantissa
+      uint16_t h = static_cast<uint16_t>((random() & 0x83ff) | ((9 + random() % 4) << 10));
+      std::memcpy(&bytes[at + half], &h, 2);
+    }
+    if (format == WeightFormat::F32 || format == WeightFormat::BF16) {
+      float v = normal(random);
+      uint32_t bits;
+      std::memcpy(&bits, &v, 4);
+      if (format == WeightFormat::F32)
+        std::memcpy(&bytes[at], &bits, 4);
+      else {
+        uint16_t upper = bits >> 16;
+        std::memcpy(&bytes[at], &upper, 2);
+      }
+    }
+  }
+  frontend::Tensor tensor{"test", format, rows, columns, bytes};
+  TestWeight weight{Bytes(packedBytes(format, rows, columns)), std::vector<float>(size_t(rows) * columns)};
+  llvm::cantFail(compiler::packMatrix(tensor, {}, 0, rows, {weight.packed.data(), weight.packed.size()}));
+  for (uint32_t r = 0; r < rows; ++r)
+    frontend::dequantizeRow(tensor, r, {weight.values.data() + size_t(r) * columns, columns});
+  return weight;
+}
+
+Bytes makeFloats(size_t count, std::mt19937 &random, float deviation) {
+  Bytes out(count * 4);
+  std::normal_distribution<float> normal(0, deviation);
+  for (size_t i = 0; i < count; ++i)
+    out.f32()[i] = normal(random);
+  return out;
+}
+
+std::vector<float> quantizeRow(const float *x, uint32_t columns, uint8_t *row) {
+  const cpu::QuantRowLayout layout(columns);
+  auto put = [&](uint64_t offset, auto value) { std::memcpy(row + offset, &value, 4); };
+  for (uint32_t g = 0; g < columns / 32; ++g) {
+    const float *group = x + g * 32;
+    const float min = *std::min_element(group, group + 32), max = *std::max_element(group, group + 32);
+    const float base = (min + max) * 0.5f, half = max - base;
+    const float scale = half * (1.0f / 127.0f), inverse = half > 0 ? 127.0f / half : 0.0f;
+    int32_t sums[2] = {0, 0};
+    for (uint32_t i = 0; i < 32; ++i) {
+      const float q = std::clamp((group[i] - base) * inverse, -127.0f, 127.0f);
+      const int32_t rounded = static_cast<int32_t>(std::nearbyint(q));
+      row[g * 32 + i] = static_cast<uint8_t>(rounded);
+      sums[i / 16] += rounded;
+    }
+    put(layout.scaleOffset() + g * 4, scale);
+    put(layout.baseOffset() + g * 4, base);
+    put(layout.sumOffset() + g * 4, std::fma(base, 32.0f, scale * float(sums[0] + sums[1])));
+    put(layout.negSum32Offset() + g * 4, -(sums[0] + sums[1]));
+    put(layout.negSum16Offset() + g * 8, -sums[0]);
+    put(layout.negSum16Offset() + g * 8 + 4, -sums[1]);
+  }
+  return dequantizeQuantRow(row, columns);
+}
+
+std::vector<float> dequantizeQuantRow(const uint8_t *row, uint32_t columns) {
+  std::vector<float> values(columns);
+  const cpu::QuantRowLayout layout(columns);
+  for (uint32_t i = 0; i < columns; ++i) {
+    float scale, base;
+    std::memcpy(&scale, row + layout.scaleOffset() + i / 32 * 4, 4);
+    std::memcpy(&base, row + layout.baseOffset() + i / 32 * 4, 4);
+    values[i] = scale * static_cast<int8_t>(row[i]) + base;
+  }
+  return values;
+}
+
+TestStep::TestStep(const std::vector<Run> &runs, uint32_t maxTileRows) {
+  uint32_t stride = 0;
+  for (const Run &run : runs)
+    stride = std::max(stride, (run.firstPosition + run.rows + cpu::kBlockTokens - 1) / cpu::kBlockTokens);
+  numBlocks = stride * runs.size();
+  tables.assign(numBlocks, 0);
+  for (uint32_t i = 0; i < numBlocks; ++i)
+    tables[i] = static_cast<int32_t>((i * 7 + 3) % numBlocks);
+  if (numBlocks % 7 == 0) // 7 is no generator then; reverse instead
+    for (uint32_t i = 0; i < numBlocks; ++i)
+      tables[i] = static_cast<int32_t>(numBlocks - 1 - i);
+  for (uint32_t s = 0; s < runs.size(); ++s) {
+    for (uint32_t r = 0; r < runs[s].rows; ++r) {
+      if (r % maxTileRows == 0)
+        tiles.push_back({static_cast<uint32_t>(ids.size()), std::min(maxTileRows, runs[s].rows - r)});
+      ids.push_back(static_cast<int32_t>(ids.size() * 5 % 23));
+      positions.push_back(static_cast<int32_t>(runs[s].firstPosition + r));
+      sequence.push_back(static_cast<int32_t>(s));
+    }
+    logitRows.push_back(static_cast<int32_t>(ids.size()) - 1);
+  }
+  view.numTokens = ids.size();
+  view.numSequences = runs.size();
+  view.numLogitRows = logitRows.size();
+  view.blockTableStride = stride;
+  view.numAttentionTiles = tiles.size();
+  view.tokenIds = ids.data();
+  view.positions = positions.data();
+  view.rowSequence = sequence.data();
+  view.blockTables = tables.data();
+  view.logitRows = logitRows.data();
+  view.attentionTiles = tiles.data();
+}
+
+TestKernel::TestKernel(const cpu::KernelSpec &spec, engine::Variant variant)
+    : scratchSize(cpu::scratchBytes(spec)) {
+  auto object = cpu::emitKernels({spec}, {std::string("kernel")}, variant);
+  if (!object) {
+    ADD_FAILURE() << llvm::toString(object.takeError());
+    return;
+  }
+  auto loaded = cpu::KernelLibrary::load(std::as_bytes(std::span(*object)), "test");
+  if (!loaded) {
+    ADD_FAILURE() << loaded.status().message();
+    return;
+  }
+  library = *std::move(loaded);
+  auto found = library.find("kernel");
+  if (!found)
+    ADD_FAILURE() << found.status().message();
+  else
+    function = *found;
+}
+
+void TestKernel::run(const std::vector<void *> &buffers, const cpu::StepView &step,
+                     uint32_t workers) const {
+  ASSERT_NE(function, nullptr);
+  Bytes scratch(scratchSize + 64);
+  std::memset(scratch.data() + scratchSize, 0xa5, 64);
+  for (uint32_t w = 0; w < workers; ++w)
+    function(buffers.data(), &step, w, workers, scratch.data());
+  for (uint64_t i = 0; i < 64; ++i)
+    ASSERT_EQ(scratch.data()[scratchSize + i], 0xa5) << "kernel wrote past its scratch";
+}
+
+double relativeError(const float *a, const std::vector<float> &b) {
+  double largest = 0, difference = 0;
+  for (size_t i = 0; i < b.size(); ++i) {
+    largest = std::max(largest, std::fabs(double(b[i])));
+    if (!(std::fabs(double(a[i]) - b[i]) <= difference))
+      difference = std::fabs(double(a[i]) - b[i]);
+  }
+  return difference / largest;
+}
+
+float halfToFloat(uint16_t h) {
+  _Float16 f;
+  std::memcpy(&f, &h, 2);
+  return static_cast<float>(f);
+}
+
+} // namespace tenon::test
