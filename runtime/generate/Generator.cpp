@@ -1,0 +1,156 @@
+//===- Generator.cpp - Scheduler, executor and sampler together -----------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/generate/Generator.h"
+
+#include "runtime/base/Clock.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace tenon::generate {
+
+struct Generator::Active {
+  uint64_t number;
+  Request request;
+  schedule::Sequence *sequence;
+  sample::TokenHistory history;
+};
+
+const char *finishReasonName(FinishReason reason) {
+  switch (reason) {
+  case FinishReason::None: return "none";
+  case FinishReason::Stop: return "stop";
+  case FinishReason::Length: return "length";
+  case FinishReason::Cancelled: return "cancelled";
+  }
+  return "unknown";
+}
+
+static schedule::SchedulerLimits limitsOf(const executor::Capacity &c, const engine::Plan &plan) {
+  return {c.stepTokens, c.logitRows, c.sequences, c.context, plan.kv.blockTokens, c.kvBlocks};
+}
+
+Generator::Generator(executor::Executor &e, const engine::Plan &plan)
+    : executor(e), vocabulary(plan.model.vocabulary),
+      scheduler(limitsOf(e.capacity(), plan)), sampler(vocabulary) {
+  planned.reserve(e.capacity().sequences);
+  rows.reserve(e.capacity().sequences);
+}
+
+Generator::~Generator() = default;
+
+StatusOr<uint64_t> Generator::add(Request request) {
+  TENON_RETURN_IF_ERROR(request.sampling.validate(vocabulary));
+  for (int32_t token : request.prompt)
+    if (token < 0 || uint32_t(token) >= vocabulary)
+      return Status::invalidArgument(
+          fmt::format("prompt token {} lies outside the vocabulary of {}", token, vocabulary));
+  if (request.scoreOnly)
+    request.maxNewTokens = 0;
+  else if (request.maxNewTokens == 0)
+    return Status::invalidArgument("a request must ask for at least one new token");
+  auto sequence = scheduler.add({nextRequest, request.prompt, request.maxNewTokens, request.scoreOnly});
+  if (!sequence)
+    return sequence.status();
+  alternatives.reserve(request.sampling.topLogprobs);
+  auto entry = std::make_unique<Active>();
+  entry->number = nextRequest++;
+  entry->sequence = *sequence;
+  if (request.sampling.changesLogits()) {
+    entry->history = sample::TokenHistory(request.prompt.size() + request.maxNewTokens);
+    entry->history.addPrompt(request.prompt);
+  }
+  entry->request = std::move(request);
+  active.push_back(std::move(entry));
+  return active.back()->number;
+}
+
+Status Generator::step(Listener &listener) {
+  const uint64_t began = nowNanos();
+  scheduler.planStep(planned);
+  if (planned.empty())
+    return scheduler.hasWork() ? Status::internal("the scheduler has work and plans none") : Status::ok();
+  rows.clear();
+  uint64_t promptRows = 0;
+  for (const schedule::ScheduledRows &p : planned) {
+    const schedule::Sequence &s = *p.sequence;
+    rows.push_back({std::span<const int32_t>(s.tokens).subspan(p.first, p.count), p.first,
+                    s.table.blocks(), p.logitRows});
+    if (p.first < s.promptTokens)
+      promptRows += std::min(p.count, s.promptTokens - p.first);
+  }
+  const uint64_t computing = nowNanos();
+  TENON_RETURN_IF_ERROR(executor.run(rows));
+  const uint64_t computed = nowNanos();
+  scheduler.stepDone(planned);
+  uint64_t drawn = 0;
+  for (const schedule::ScheduledRows &p : planned) {
+    drawn += p.logitRows;
+    deliver(p, listener);
+  }
+
+  const uint64_t ended = nowNanos();
+  ++totals.steps;
+  totals.computeNanos += computed - computing;
+  if (promptRows) {
+    ++totals.prefillSteps;
+    totals.promptTokens += promptRows;
+    totals.prefillNanos += ended - began;
+  } else {
+    totals.decodeTokens += drawn;
+    totals.decodeNanos += ended - began;
+  }
+  return Status::ok();
+}
+
+void Generator::deliver(const schedule::ScheduledRows &p, Listener &listener) {
+  if (p.logitRows == 0 && !p.sequence->allLogits)
+    return;
+  const auto at = std::find_if(active.begin(), active.end(),
+                               [&](const auto &a) { return a->sequence == p.sequence; });
+  Active &a = **at;
+  if (a.request.scoreOnly) {
+    for (uint32_t i = 0; i < p.logitRows; ++i)
+      listener.onPromptLogits(a.number, p.first + p.count - p.logitRows + i,
+                              executor.logits(p.logitBase + i));
+    if (p.sequence->pending() != 0)
+      return;
+    scheduler.remove(*p.sequence);
+    active.erase(at);
+    return;
+  }
+  const sample::SamplingParams &sampling = a.request.sampling;
+  TokenEvent event;
+  event.request = a.number;
+  const sample::Sampled sampled =
+      sampler.sample(executor.logits(p.logitBase), sampling, a.history, p.sequence->generated(),
+                     sampling.topLogprobs ? &alternatives : nullptr);
+  event.token = sampled.token;
+  event.logprob = sampled.logprob;
+  if (sampling.topLogprobs)
+    event.alternatives = alternatives;
+  const auto &stops = a.request.stopTokens;
+  const bool stop = std::find(stops.begin(), stops.end(), event.token) != stops.end();
+  const bool finished = scheduler.append(*p.sequence, event.token, stop);
+  event.finish = stop ? FinishReason::Stop : finished ? FinishReason::Length : FinishReason::None;
+  if (sampling.changesLogits())
+    a.history.addGenerated(event.token);
+  if (finished) {
+    scheduler.remove(*p.sequence);
+    active.erase(at);
+  }
+  listener.onToken(event);
+}
+
+void Generator::cancel(uint64_t request) {
+  const auto at = std::find_if(active.begin(), active.end(),
+                               [&](const auto &a) { return a->number == request; });
+  if (at == active.end())
+    return;
+  scheduler.remove(*(*at)->sequence);
+  active.erase(at);
+}
+
+} // namespace tenon::generate
