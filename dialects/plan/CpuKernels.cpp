@@ -10,10 +10,10 @@
 
 using namespace mlir;
 using namespace mlir::plan;
-using tenon::WeightFormat;
-using tenon::cpu::Activation;
-using tenon::cpu::KernelKind;
-using tenon::cpu::KernelSpec;
+using ::tenon::WeightFormat;
+using ::tenon::cpu::Activation;
+using ::tenon::cpu::KernelKind;
+using ::tenon::cpu::KernelSpec;
 
 static constexpr StringRef kKindNames[] = {
     "rope_table", "embed",  "norm_quant",  "norm_add",   "norm_add_norm_quant",
@@ -66,7 +66,7 @@ struct FieldWriter {
   Attribute write(const std::vector<WeightFormat> &v) {
     SmallVector<Attribute> names;
     for (WeightFormat format : v)
-      names.push_back(builder.getStringAttr(StringRef(tenon::formatInfo(format).name)));
+      names.push_back(builder.getStringAttr(StringRef(::tenon::formatInfo(format).name)));
     return builder.getArrayAttr(names);
   }
 };
@@ -100,7 +100,7 @@ struct FieldReader {
       return false;
     for (Attribute name : names) {
       auto text = dyn_cast<StringAttr>(name);
-      auto format = text ? tenon::parseWeightFormat(text.getValue()) : std::nullopt;
+      auto format = text ? ::tenon::parseWeightFormat(text.getValue()) : std::nullopt;
       if (!format)
         return false;
       v.push_back(*format);
@@ -131,10 +131,10 @@ static std::optional<std::string> missingField(const KernelSpec &s) {
   auto wantFormats = [&](size_t count) -> std::optional<std::string> {
     if (s.formats.size() != count)
       return "formats must name " + std::to_string(count) + " weight format(s)";
-    if (s.quantIn == tenon::formatInfo(s.formats.front()).isFloat())
+    if (s.quantIn == ::tenon::formatInfo(s.formats.front()).isFloat())
       return "quant_in must be set exactly if the weights have a block format";
     for (WeightFormat format : s.formats) {
-      tenon::FormatInfo info = tenon::formatInfo(format);
+      ::tenon::FormatInfo info = ::tenon::formatInfo(format);
       if (info.isFloat() == s.quantIn)
         return "formats mix float and block formats";
       if (s.k % info.kMultiple)
@@ -228,7 +228,7 @@ FailureOr<KernelSpec> plan::specFromAttr(StringRef kind, DictionaryAttr fields, 
 
 /// Bytes of one activation row.
 static uint64_t rowBytes(bool quantised, uint64_t columns) {
-  return quantised ? tenon::cpu::QuantRowLayout(columns).stride() : columns * sizeof(float);
+  return quantised ? ::tenon::cpu::QuantRowLayout(columns).stride() : columns * sizeof(float);
 }
 
 SmallVector<KernelSlot> plan::kernelSlots(const KernelSpec &s) {

@@ -18,14 +18,14 @@
 namespace mlir::plan {
 
 /// Snake case name of a kind ("linear_gate"), and back.
-StringRef kernelKindName(tenon::cpu::KernelKind kind);
-std::optional<tenon::cpu::KernelKind> parseKernelKind(StringRef name);
+StringRef kernelKindName(::tenon::cpu::KernelKind kind);
+std::optional<::tenon::cpu::KernelKind> parseKernelKind(StringRef name);
 
 /// Every field that differs from its default, in snake case.
-DictionaryAttr specToAttr(MLIRContext *context, const tenon::cpu::KernelSpec &spec);
+DictionaryAttr specToAttr(MLIRContext *context, const ::tenon::cpu::KernelSpec &spec);
 
 /// The spec that `kind` and `fields` state. On failure `error` says which field is wrong.
-FailureOr<tenon::cpu::KernelSpec> specFromAttr(StringRef kind, DictionaryAttr fields,
+FailureOr<::tenon::cpu::KernelSpec> specFromAttr(StringRef kind, DictionaryAttr fields,
                                                std::string &error);
 
 /// What a kernel does with one of its pointers.
@@ -42,7 +42,7 @@ struct KernelSlot {
   RowDomain rows = RowDomain::Tokens;
   uint64_t rowBytes = 0;
   // Weights.
-  tenon::WeightFormat format = tenon::WeightFormat::F32;
+  ::tenon::WeightFormat format = ::tenon::WeightFormat::F32;
   uint64_t weightRows = 0, weightColumns = 0;
   bool packed = false;
 
@@ -51,7 +51,7 @@ struct KernelSlot {
 };
 
 /// The pointers of a kernel in order.
-SmallVector<KernelSlot> kernelSlots(const tenon::cpu::KernelSpec &spec);
+SmallVector<KernelSlot> kernelSlots(const ::tenon::cpu::KernelSpec &spec);
 
 /// How a kernel's work is shared out among workers.
 enum class Partition {
@@ -59,7 +59,7 @@ enum class Partition {
   LogitRows, ///< Worker w writes its share of logit rows, and reads any row of the step.
   Free,      ///< Any worker may touch any part.
 };
-Partition kernelPartition(const tenon::cpu::KernelSpec &spec);
+Partition kernelPartition(const ::tenon::cpu::KernelSpec &spec);
 
 } // namespace mlir::plan
 

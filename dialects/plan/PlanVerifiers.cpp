@@ -60,8 +60,8 @@ LogicalResult ChipOp::verifyRegions() {
 }
 
 LogicalResult WeightOp::verify() {
-  const auto format = static_cast<tenon::WeightFormat>(getFormat());
-  const tenon::FormatInfo info = tenon::formatInfo(format);
+  const auto format = static_cast<::tenon::WeightFormat>(getFormat());
+  const ::tenon::FormatInfo info = ::tenon::formatInfo(format);
   if (getRows() == 0 || getColumns() == 0 || getColumns() % info.kMultiple)
     return emitOpError() << "columns " << getColumns() << " must be a non-zero multiple of " << info.kMultiple;
   // Sizes of hostile plans must not overflow: 2^40 elements are beyond any model.
@@ -69,8 +69,8 @@ LogicalResult WeightOp::verify() {
     return emitOpError("is larger than 2^40 elements");
   uint64_t bytes = getRows() * getColumns() * sizeof(float);
   if (getPacked())
-    bytes = tenon::packedBytes(format, getRows(), getColumns());
-  else if (format != tenon::WeightFormat::F32)
+    bytes = ::tenon::packedBytes(format, getRows(), getColumns());
+  else if (format != ::tenon::WeightFormat::F32)
     return emitOpError("that is not packed must be f32");
   if (getSize() != bytes)
     return emitOpError("size is ") << getSize() << ", but its format and shape take " << bytes;
@@ -102,18 +102,18 @@ static BufferOp lookupBuffer(EngineOp engine, FlatSymbolRefAttr name) {
 
 /// A weight given for a slot must be what the kernel was emitted for.
 static LogicalResult checkWeight(Operation *op, const KernelSlot &slot, WeightOp weight) {
-  if (static_cast<tenon::WeightFormat>(weight.getFormat()) == slot.format && weight.getRows() == slot.weightRows &&
+  if (static_cast<::tenon::WeightFormat>(weight.getFormat()) == slot.format && weight.getRows() == slot.weightRows &&
       weight.getColumns() == slot.weightColumns && weight.getPacked() == slot.packed)
     return success();
   return op->emitOpError("gives @")
          << weight.getSymName() << " (" << stringifyWeightFormat(weight.getFormat()) << ", "
          << weight.getRows() << " x " << weight.getColumns() << (weight.getPacked() ? ", packed" : "")
-         << ") for '" << slot.name << "', which is " << StringRef(tenon::formatInfo(slot.format).name) << ", "
+         << ") for '" << slot.name << "', which is " << StringRef(::tenon::formatInfo(slot.format).name) << ", "
          << slot.weightRows << " x " << slot.weightColumns << (slot.packed ? ", packed" : "");
 }
 
 /// Spec of the kernel that a launch names; nothing if it does not resolve or is malformed.
-static FailureOr<tenon::cpu::KernelSpec> specOf(LaunchOp launch, SymbolTableCollection &tables) {
+static FailureOr<::tenon::cpu::KernelSpec> specOf(LaunchOp launch, SymbolTableCollection &tables) {
   auto engine = launch->getParentOfType<EngineOp>();
   auto kernel = tables.lookupSymbolIn<KernelOp>(engine, launch.getKernelAttr());
   std::string error;

@@ -1,0 +1,74 @@
+//===- Passes.td - The lower stage ----------------------*- tablegen -*-===//
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef TENON_PASSES_LOWER_PASSES_TD
+#define TENON_PASSES_LOWER_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+class Tenon_LowerPass<string argument> : Pass<argument, "::mlir::plan::EngineOp">;
+
+def DedupKernelsPass : Tenon_LowerPass<"tenon-dedup-kernels"> {
+  let summary = "Keep one kernel of each spec and name it by number and kind";
+  let description = [{
+    Kernels are compiled once however many launches use them, so compile time does not grow with
+    layers. Kernels that no launch uses are dropped; the rest are named `k<number>_<kind>` in order.
+
+    Before:
+    ```mlir
+    plan.kernel @a "quantize" {k = 64 : i64} scratch 0
+    plan.kernel @b "quantize" {k = 64 : i64} scratch 0
+    plan.function @f {
+      plan.launch @a "x" (buffer @x, buffer @q) cost <bytes = 0>
+      plan.launch @b "y" (buffer @y, buffer @q) cost <bytes = 0>
+    }
+    ```
+    After:
+    ```mlir
+    plan.kernel @k0_quantize "quantize" {k = 64 : i64} scratch 0
+    plan.function @f {
+      plan.launch @k0_quantize "x" (buffer @x, buffer @q) cost <bytes = 0>
+      plan.launch @k0_quantize "y" (buffer @y, buffer @q) cost <bytes = 0>
+    }
+    ```
+  }];
+}
+
+def PlaceBarriersPass : Tenon_LowerPass<"tenon-place-barriers"> {
+  let summary = "Put a barrier where data crosses workers, and nowhere else";
+  let description = [{
+    A launch needs one if it reads what another worker may just have written, or overwrites what
+    another worker may still read or write, since the last barrier. Kernels that go row by row share
+    the rows out by one formula (KernelAbi.h), so a chain of them over the same rows needs none. Bytes
+    that two buffers share count too, so the arena must be planned. A function that is called from
+    several places gets the barriers that any of the places needs. Barriers that are there are
+    dropped first.
+
+    Before:
+    ```mlir
+    plan.launch @k0_embed "embed" (buffer @x, weight @e) cost <…>
+    plan.launch @k1_norm_quant "norm" (buffer @x, layer_weight 0, buffer @n) cost <…>     // same rows
+    plan.launch @k2_linear "q" (buffer @n, layer_weight 1, buffer @q) cost <…>            // all rows
+    ```
+    After:
+    ```mlir
+    plan.launch @k0_embed "embed" (buffer @x, weight @e) cost <…>
+    plan.launch @k1_norm_quant "norm" (buffer @x, layer_weight 0, buffer @n) cost <…>
+    plan.launch @k2_linear "q" (buffer @n, layer_weight 1, buffer @q) barrier cost <…>
+    ```
+  }];
+}
+
+def VerifyPlanPass : Tenon_LowerPass<"tenon-verify-plan"> {
+  let summary = "Check that a plan is complete and safe to run";
+  let description = [{
+    Legality check at the end of the compiler, and for plans that were edited by hand; changes nothing.
+    Beyond the ops' own verifiers:
+    - KV geometry and limits are planned, and the default KV memory holds one sequence of the context;
+    - nothing is read before a launch of the step has written it, and the step writes the logits;
+    - buffers that are needed at the same time share no byte, for any T, S and W;
+    - every dependency between workers has a barrier.
+  }];
+}
+
+#endif // TENON_PASSES_LOWER_PASSES_TD

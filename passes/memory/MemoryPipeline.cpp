@@ -1,0 +1,13 @@
+//===- MemoryPipeline.cpp - The memory stage in its order -----------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "passes/memory/Passes.h"
+
+#include "mlir/Pass/PassManager.h"
+
+void mlir::tenon::buildMemoryPipeline(OpPassManager &manager) {
+  manager.addPass(createOrderWeightsPass());
+  manager.addPass(createPlanArenaPass());
+  manager.addPass(createPlanKvBlocksPass());
+  manager.addPass(createPlanLimitsPass());
+}

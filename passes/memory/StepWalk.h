@@ -1,0 +1,67 @@
+//===- StepWalk.h - A step's launches and what they touch -------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// The plan as the workers walk it: every call expanded to its launches, every launch with the
+// buffers and KV pools that it reads and writes. Memory planning, barriers and the final check all
+// stand on this one view. Steps are apart: the executor joins the workers between them.
+//
+#ifndef TENON_PASSES_MEMORY_STEPWALK_H
+#define TENON_PASSES_MEMORY_STEPWALK_H
+
+#include "dialects/plan/CpuKernels.h"
+#include "dialects/plan/PlanDialect.h"
+
+#include "llvm/ADT/BitVector.h"
+
+namespace mlir::plan {
+
+/// A buffer that a launch touches.
+struct BufferAccess {
+  unsigned buffer; ///< Index among the chip's buffers.
+  bool reads, writes;
+  uint64_t rowBytes;
+  /// Worker w touches only its share of these rows, by the formula of KernelAbi.h.
+  bool ownTokenRows, ownLogitRows;
+};
+
+/// One launch of a step.
+struct StepLaunch {
+  LaunchOp op;
+  SmallVector<BufferAccess, 4> buffers;
+  int64_t kvLayer = -1; ///< Pool that it touches; -1: none.
+  bool writesKv = false;
+};
+
+/// Expands a verified plan. Linear in launches times calls.
+class StepWalk {
+public:
+  explicit StepWalk(EngineOp engine);
+
+  ArrayRef<StepLaunch> launches() const { return list; }
+  ArrayRef<BufferOp> buffers() const { return bufferOps; }
+  unsigned logits() const { return logitsBuffer; }
+
+  /// Buffers whose content is still needed when launch `i` starts; `i` may be one past the last.
+  ArrayRef<llvm::BitVector> liveBefore() const { return live; }
+
+  /// For each buffer those that must not share bytes with it.
+  std::vector<llvm::BitVector> interference() const;
+
+private:
+  void computeLiveness();
+
+  std::vector<StepLaunch> list;
+  SmallVector<BufferOp> bufferOps;
+  unsigned logitsBuffer = 0;
+  std::vector<llvm::BitVector> live;
+};
+
+/// True if the two share a byte for some T, S and W.
+bool mayOverlap(BufferOp a, BufferOp b);
+
+/// True if `later` must not start before all workers have finished `earlier`.
+bool needsBarrier(const StepLaunch &earlier, const StepLaunch &later, ArrayRef<BufferOp> buffers);
+
+} // namespace mlir::plan
+
+#endif // TENON_PASSES_MEMORY_STEPWALK_H
