@@ -5,7 +5,7 @@
 
 #include "dialects/tenon/TenonOps.h"
 #include "frontends/LayerBuilder.h"
-#include "frontends/gguf/ByteReader.h"
+#include "frontends/ErrorText.h"
 #include "frontends/recipes/RotaryFrequencies.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "frontends/Checkpoint.h"
-#include "frontends/gguf/ByteReader.h"
+#include "frontends/ErrorText.h"
 #include "frontends/gguf/GgufCheckpoint.h"
 #include "frontends/huggingface/ConfigJson.h"
 

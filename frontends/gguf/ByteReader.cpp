@@ -3,23 +3,9 @@
 
 #include "frontends/gguf/ByteReader.h"
 
-#include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/raw_ostream.h"
+#include "frontends/ErrorText.h"
 
 namespace tenon::frontend {
-
-std::string printable(llvm::StringRef text) {
-  std::string out;
-  llvm::raw_string_ostream stream(out);
-  llvm::printEscapedString(text.take_front(80), stream);
-  if (text.size() > 80)
-    stream << "...";
-  return out;
-}
-
-llvm::Error fileError(llvm::StringRef file, const llvm::Twine &message) {
-  return llvm::createStringError(llvm::inconvertibleErrorCode(), llvm::Twine(file) + ": " + message);
-}
 
 llvm::Error ByteReader::errorAt(uint64_t where, const llvm::Twine &message) const {
   return fileError(file, "byte " + llvm::Twine(where) + ": " + message);

@@ -21,12 +21,6 @@ namespace tenon::frontend {
 
 static_assert(std::endian::native == std::endian::little, "checkpoints are read in place");
 
-/// `text` for an error message: escaped, at most 80 bytes of it.
-std::string printable(llvm::StringRef text);
-
-/// An error about `file`, without an offset.
-llvm::Error fileError(llvm::StringRef file, const llvm::Twine &message);
-
 /// A cursor that never leaves `bytes`. Strings it returns point into `bytes`.
 class ByteReader {
 public:

@@ -3,7 +3,7 @@
 
 #include "frontends/gguf/GgufCheckpoint.h"
 
-#include "frontends/gguf/ByteReader.h"
+#include "frontends/ErrorText.h"
 #include "frontends/gguf/GgufConfig.h"
 #include "frontends/recipes/NearestRecipe.h"
 

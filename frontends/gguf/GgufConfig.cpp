@@ -3,7 +3,7 @@
 
 #include "frontends/gguf/GgufConfig.h"
 
-#include "frontends/gguf/ByteReader.h"
+#include "frontends/ErrorText.h"
 #include "frontends/recipes/Hyperparameters.h"
 
 #include "llvm/ADT/StringSet.h"
@@ -19,7 +19,7 @@ using llvm::Twine;
 
 namespace {
 
-/// Reads the keys of one architecture and remembers which it has met.
+/// Reads the keys of one architecture.
 class ConfigReader {
 public:
   ConfigReader(const GgufFile &gguf, const Recipe &recipe, ModelConfig &config)
@@ -44,11 +44,7 @@ public:
   }
 
 private:
-  std::string fullKey(StringRef suffix) {
-    std::string key = (recipe.name + "." + suffix).str();
-    known.insert(key);
-    return key;
-  }
+  std::string fullKey(StringRef suffix) const { return (recipe.name + "." + suffix).str(); }
 
   Error readInteger(const IntegerKey &key) {
     const std::string name = fullKey(key.gguf);
@@ -74,8 +70,8 @@ private:
     if (!read)
       return read.takeError();
     if (!(*read >= low && *read <= high))
-      return gguf.keyError(name, "is " + Twine(std::to_string(*read)) + ", but " +
-                                     std::to_string(low) + " to " + std::to_string(high) +
+      return gguf.keyError(name, "is " + Twine(numberText(*read)) + ", but " +
+                                     numberText(low) + " to " + numberText(high) +
                                      " is wanted; convert the model again");
     value = *read;
     return Error::success();
@@ -126,7 +122,6 @@ private:
       return error;
     if (found && config.ropeScaling == "none")
       config.ropeScaling = "linear";
-    fullKey("rope.scaling.finetuned"); // tells nothing about the computation
     return Error::success();
   }
 
@@ -146,7 +141,7 @@ private:
     for (float factor : config.ropeFactors)
       if (!(factor >= 1e-3f && factor <= 1e4f))
         return fileError(gguf.path(), "tensor 'rope_freqs.weight' holds " +
-                                          Twine(std::to_string(factor)) +
+                                          Twine(numberText(factor)) +
                                           ", but divisors from 0.001 to 10000 are wanted; convert "
                                           "the model again");
     return Error::success();
@@ -154,7 +149,6 @@ private:
 
   /// Keys that may stand there with one value only.
   Error readFixed() {
-    fullKey("tensor_data_layout"); // the tensors' shapes and order of rows are the same
     const std::string valueLength = fullKey("attention.value_length");
     if (gguf.find(valueLength)) {
       Expected<uint64_t> length = gguf.getUnsigned(valueLength);
@@ -163,7 +157,8 @@ private:
       const uint32_t wanted = config.headDim ? config.headDim : config.hidden / config.heads;
       if (*length != wanted)
         return gguf.keyError(valueLength, "is " + Twine(*length) + ", but keys have " + Twine(wanted) +
-                                              " elements and values must have as many");
+                                              " elements and values must have as many; "
+                                              "convert the model again");
     }
     for (const char *suffix : {"expert_count", "expert_used_count"}) {
       const std::string key = fullKey(suffix);
@@ -180,6 +175,15 @@ private:
   }
 
   Error refuseUnknownKeys() {
+    llvm::StringSet<> known;
+    for (const IntegerKey &key : integerKeys())
+      if (!key.windowOnly || recipe.slidingWindow)
+        known.insert(fullKey(key.gguf));
+    for (const NumberKey &key : numberKeys())
+      if (!key.windowOnly || recipe.slidingWindow)
+        known.insert(fullKey(key.gguf));
+    for (StringRef key : furtherKeys())
+      known.insert(fullKey(key));
     const std::string prefix = recipe.name.str() + ".";
     for (StringRef key : gguf.keys())
       if (key.starts_with(prefix) && !known.count(key))
@@ -192,7 +196,6 @@ private:
   const GgufFile &gguf;
   const Recipe &recipe;
   ModelConfig &config;
-  llvm::StringSet<> known;
 };
 
 } // namespace

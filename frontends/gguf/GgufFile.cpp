@@ -3,6 +3,7 @@
 
 #include "frontends/gguf/GgufFile.h"
 
+#include "frontends/ErrorText.h"
 #include "frontends/gguf/ByteReader.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -56,7 +57,7 @@ Error readValueBytes(ByteReader &reader, const Twine &what, uint32_t depth, Gguf
       return raw.takeError();
     value.bytes = *raw;
     if (value.type == GgufType::Bool && (*raw)[0] > 1)
-      return reader.errorAt(start, what + " is a bool with value " + Twine((*raw)[0]) + kDamaged);
+      return reader.errorAt(start, what + " is a bool with value " + Twine(unsigned((*raw)[0])) + kDamaged);
     return Error::success();
   }
 

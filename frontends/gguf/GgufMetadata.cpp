@@ -1,7 +1,7 @@
 //===- GgufMetadata.cpp - Typed reads of GGUF metadata --------------------===//
 // SPDX-License-Identifier: Apache-2.0
 
-#include "frontends/gguf/ByteReader.h"
+#include "frontends/ErrorText.h"
 #include "frontends/gguf/GgufFile.h"
 
 #include <cmath>

@@ -3,7 +3,7 @@
 
 #include "frontends/huggingface/ConfigJson.h"
 
-#include "frontends/gguf/ByteReader.h"
+#include "frontends/ErrorText.h"
 #include "frontends/huggingface/ConfigReader.h"
 
 #include "llvm/ADT/StringExtras.h"

@@ -3,7 +3,7 @@
 
 #include "frontends/huggingface/ConfigReader.h"
 
-#include "frontends/gguf/ByteReader.h"
+#include "frontends/ErrorText.h"
 #include "frontends/recipes/Hyperparameters.h"
 
 #include <cmath>
@@ -77,8 +77,8 @@ private:
       return required ? keyError(key, "is missing; give a complete config.json") : Error::success();
     std::optional<double> number = value->getAsNumber();
     if (!number || !(*number >= low && *number <= high))
-      return keyError(key, "is " + shown(*value) + ", but a number from " + std::to_string(low) +
-                               " to " + std::to_string(high) + " is wanted; correct it");
+      return keyError(key, "is " + shown(*value) + ", but a number from " + numberText(low) +
+                               " to " + numberText(high) + " is wanted; correct it");
     out = *number;
     return Error::success();
   }

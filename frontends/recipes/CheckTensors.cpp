@@ -1,7 +1,7 @@
 //===- CheckTensors.cpp - A checkpoint's tensors against its recipe -------===//
 // SPDX-License-Identifier: Apache-2.0
 
-#include "frontends/gguf/ByteReader.h"
+#include "frontends/ErrorText.h"
 #include "frontends/recipes/Hyperparameters.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -62,12 +62,11 @@ Error checkTensors(StringRef file, const Recipe &recipe, const ModelConfig &conf
         return error;
   for (const Tensor &tensor : tensors)
     if (unused.count(tensor.name))
-      return fileError(file, "tensor '" + printable(tensor.name) + "' and " +
-                                 Twine(unused.size() - 1) +
-                                 " others are not used by the recipe '" + config.architecture +
-                                 "' with " + Twine(config.layers) +
-                                 " layers; the model differs from its stated architecture and would "
-                                 "be computed wrongly");
+      return fileError(file, "tensor '" + printable(tensor.name) + "' is not used by the recipe '" +
+                                 config.architecture + "' with " + Twine(config.layers) +
+                                 " layers (" + Twine(unused.size()) +
+                                 " such tensors), so the model would be computed wrongly; teach the "
+                                 "recipe (frontends/recipes), or remove it if it means nothing");
   return Error::success();
 }
 

@@ -3,7 +3,7 @@
 
 #include "frontends/recipes/Hyperparameters.h"
 
-#include "frontends/gguf/ByteReader.h"
+#include "frontends/ErrorText.h"
 
 namespace tenon::frontend {
 
@@ -45,6 +45,22 @@ llvm::ArrayRef<NumberKey> numberKeys() {
   return keys;
 }
 
+llvm::ArrayRef<llvm::StringLiteral> furtherKeys() {
+  static constexpr llvm::StringLiteral keys[] = {"rope.scaling.type",
+                                                 "rope.scaling.factor",
+                                                 "rope.scaling.original_context_length",
+                                                 "rope.scaling.attn_factor",
+                                                 "rope.scaling.yarn_beta_fast",
+                                                 "rope.scaling.yarn_beta_slow",
+                                                 "rope.scaling.finetuned",
+                                                 "rope.scale_linear",
+                                                 "tensor_data_layout",
+                                                 "attention.value_length",
+                                                 "expert_count",
+                                                 "expert_used_count"};
+  return keys;
+}
+
 namespace {
 
 Error checkRopeScaling(StringRef file, const ModelConfig &config) {
@@ -57,27 +73,27 @@ Error checkRopeScaling(StringRef file, const ModelConfig &config) {
     return Error::success();
   auto inRange = [](double value, double low, double high) { return value >= low && value <= high; };
   if (!inRange(config.ropeFactor, 1, 1e4))
-    return fileError(file, "the factor of rope scaling is " + std::to_string(config.ropeFactor) +
+    return fileError(file, "the factor of rope scaling is " + numberText(config.ropeFactor) +
                                ", but 1 to 10000 is wanted; correct the model's rope scaling");
   if (config.ropeScaling == "linear")
     return Error::success();
   if (!inRange(config.ropeOriginalContext, 1, 1 << 28))
     return fileError(file, "the original context length of rope scaling '" + config.ropeScaling +
-                               "' is " + std::to_string(config.ropeOriginalContext) +
+                               "' is " + numberText(config.ropeOriginalContext) +
                                ", but 1 to 268435456 is wanted; correct the model's rope scaling");
   if (config.ropeScaling == "llama3" &&
       !(inRange(config.ropeLowFreqFactor, 1e-3, 1e3) && inRange(config.ropeHighFreqFactor, 1e-3, 1e3) &&
         config.ropeLowFreqFactor < config.ropeHighFreqFactor))
     return fileError(file, "rope scaling llama3 has low and high frequency factors " +
-                               std::to_string(config.ropeLowFreqFactor) + " and " +
-                               std::to_string(config.ropeHighFreqFactor) +
+                               numberText(config.ropeLowFreqFactor) + " and " +
+                               numberText(config.ropeHighFreqFactor) +
                                ", but 0.001 <= low < high <= 1000 is wanted");
   if (config.ropeScaling == "yarn" &&
       !(inRange(config.ropeBetaSlow, 1e-3, 1e4) && inRange(config.ropeBetaFast, 1e-3, 1e4) &&
         config.ropeBetaSlow < config.ropeBetaFast && inRange(config.ropeAttentionFactor, 0, 100)))
-    return fileError(file, "rope scaling yarn has beta_slow " + std::to_string(config.ropeBetaSlow) +
-                               ", beta_fast " + std::to_string(config.ropeBetaFast) +
-                               " and attention factor " + std::to_string(config.ropeAttentionFactor) +
+    return fileError(file, "rope scaling yarn has beta_slow " + numberText(config.ropeBetaSlow) +
+                               ", beta_fast " + numberText(config.ropeBetaFast) +
+                               " and attention factor " + numberText(config.ropeAttentionFactor) +
                                ", but 0.001 <= slow < fast <= 10000 and 0 to 100 are wanted");
   return Error::success();
 }

@@ -37,6 +37,10 @@ struct NumberKey {
 llvm::ArrayRef<IntegerKey> integerKeys();
 llvm::ArrayRef<NumberKey> numberKeys();
 
+/// GGUF keys beyond the tables that the reader understands: rope scaling, and keys that may stand there with
+/// one value only.
+llvm::ArrayRef<llvm::StringLiteral> furtherKeys();
+
 /// Fills what follows from other values (kvHeads, headDim, rotary), lets the recipe complete the rest and
 /// checks everything that spans several values. `vocabulary` must be set. Errors name `file` and the values.
 llvm::Error completeConfig(llvm::StringRef file, const Recipe &recipe, ModelConfig &config);

@@ -3,7 +3,7 @@
 
 #include "frontends/recipes/NearestRecipe.h"
 
-#include "frontends/gguf/ByteReader.h"
+#include "frontends/ErrorText.h"
 #include "frontends/recipes/Hyperparameters.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -46,6 +46,8 @@ Features featuresOf(const Recipe &recipe) {
   for (const NumberKey &key : numberKeys())
     if (!key.windowOnly || recipe.slidingWindow)
       add("key " + key.gguf.str(), key.required);
+  for (StringRef key : furtherKeys())
+    add("key " + key.str(), false);
   for (const TensorRule &rule : modelTensors(recipe))
     add("tensor " + rule.name.str(), !rule.optional);
   for (const TensorRule &rule : layerTensors(recipe))
