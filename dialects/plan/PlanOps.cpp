@@ -5,6 +5,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::plan;
@@ -35,4 +36,11 @@ ModelOp EngineOp::getModel() { return first<ModelOp>(*this); }
 LimitsOp EngineOp::getLimits() { return first<LimitsOp>(*this); }
 KvOp EngineOp::getKv() { return first<KvOp>(*this); }
 ChipOp EngineOp::getFirstChip() { return first<ChipOp>(*this); }
-uint64_t EngineOp::getWeightBytes() { return getFirstChip().getWeightsBytes(); }
+
+uint64_t EngineOp::getMadeWeightBytes() {
+  uint64_t end = 0;
+  for (WeightOp weight : getOps<WeightOp>())
+    if (weight.getSeed())
+      end = std::max(end, weight.getOffset() + weight.getSize());
+  return llvm::alignTo(end, 64);
+}

@@ -40,8 +40,8 @@ def Plan_EngineOp : Plan_Op<"engine", [IsolatedFromAbove, SymbolTable, NoTermina
     KvOp getKv();
     /// Chip 0; every chip has the same buffers by name and order.
     ChipOp getFirstChip();
-    /// Bytes of all weights of chip 0, stored or made.
-    uint64_t getWeightBytes();
+    /// Bytes that the runtime makes at load: the end of the last weight with a seed.
+    uint64_t getMadeWeightBytes();
   }];
 }
 
@@ -90,9 +90,10 @@ def Plan_LimitsOp : Plan_Op<"limits", [HasParent<"EngineOp">]> {
 
 def Plan_ChipOp : Plan_Op<"chip", [HasParent<"EngineOp">, IsolatedFromAbove, SymbolTable, NoTerminator,
                                    SingleBlock, NoRegionArguments]> {
-  let summary = "A device: its arena and what its weights take (table Chip)";
+  let summary = "A device: its arena and its stored weights (table Chip)";
   let description = [{
-    Holds the buffers of its activation arena. The program is SPMD: all chips have buffers of the same
+    Holds the buffers of its activation arena. `weights` is the size of its weights section, without what
+    the runtime makes. The program is SPMD: all chips have buffers of the same
     names in the same order, and a launch names them without a chip.
 
     ```mlir
@@ -149,7 +150,7 @@ def Plan_WeightOp : Plan_Op<"weight", [HasParent<"EngineOp">, Symbol]> {
   let description = [{
     `rows` output channels of `columns` inputs. `packed` means panels (`runtime/engine/WeightFormat.h`);
     otherwise plain row-major f32. With a `seed` nothing is stored: the runtime makes the tensor at load,
-    the same each time.
+    the same each time, and the offset is in the region of made weights.
 
     ```mlir
     plan.weight @"blk.0.attn_q.weight" q4_1 rows 576 columns 576 at 4096 size 207360 packed

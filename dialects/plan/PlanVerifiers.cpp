@@ -234,18 +234,21 @@ static LogicalResult checkChips(EngineOp engine) {
   return success();
 }
 
-/// Weights lie within what the chip holds and do not overlap.
-static LogicalResult checkWeightRanges(EngineOp engine) {
-  SmallVector<WeightOp> weights(engine.getOps<WeightOp>());
+/// Stored weights lie within the chip's weights section; neither stored nor made ones overlap.
+static LogicalResult checkWeightRanges(EngineOp engine, bool made) {
+  SmallVector<WeightOp> weights;
+  for (WeightOp weight : engine.getOps<WeightOp>())
+    if (weight.getSeed().has_value() == made)
+      weights.push_back(weight);
   llvm::sort(weights, [](WeightOp a, WeightOp b) { return a.getOffset() < b.getOffset(); });
+  const uint64_t most = made ? uint64_t(1) << 62 : engine.getFirstChip().getWeightsBytes();
   uint64_t end = 0;
   WeightOp before;
   for (WeightOp weight : weights) {
     if (weight.getOffset() < end)
       return weight.emitOpError("overlaps @") << before.getSymName();
-    if (weight.getOffset() > engine.getWeightBytes() ||
-        weight.getSize() > engine.getWeightBytes() - weight.getOffset())
-      return weight.emitOpError("ends after the ") << engine.getWeightBytes() << " bytes of the chip's weights";
+    if (weight.getOffset() > most || weight.getSize() > most - weight.getOffset())
+      return weight.emitOpError("ends after the ") << most << " bytes of the chip's weights";
     end = weight.getOffset() + weight.getSize();
     before = weight;
   }
@@ -257,7 +260,8 @@ LogicalResult EngineOp::verifyRegions() {
     if (!isa<ModelOp, LimitsOp, ChipOp, KvOp, WeightOp, KernelOp, FunctionOp, CallOp, CheckOp>(op))
       return op.emitOpError("does not belong in a plan.engine");
   if (failed(checkOne<ModelOp>(*this)) || failed(checkOne<LimitsOp>(*this)) ||
-      failed(checkOne<KvOp>(*this)) || failed(checkChips(*this)) || failed(checkWeightRanges(*this)))
+      failed(checkOne<KvOp>(*this)) || failed(checkChips(*this)) || failed(checkWeightRanges(*this, /*made=*/false)) ||
+      failed(checkWeightRanges(*this, /*made=*/true)))
     return failure();
   BufferOp logits = lookupBuffer(*this, getLogitsAttr());
   if (!logits)

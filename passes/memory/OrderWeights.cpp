@@ -40,6 +40,7 @@ llvm::SetVector<StringAttr> orderOfUse(EngineOp engine) {
 struct OrderWeightsPass : mlir::tenon::impl::OrderWeightsPassBase<OrderWeightsPass> {
   void runOnOperation() override {
     EngineOp engine = getOperation();
+    storedEnd = madeEnd = 0;
     llvm::DenseMap<StringAttr, WeightOp> weights;
     Operation *before = nullptr;
     for (WeightOp weight : engine.getOps<WeightOp>()) {
@@ -47,29 +48,34 @@ struct OrderWeightsPass : mlir::tenon::impl::OrderWeightsPassBase<OrderWeightsPa
       before = weight;
     }
     Operation *last = before;
-    uint64_t end = 0;
     for (StringAttr name : orderOfUse(engine)) {
       WeightOp weight = weights[name];
       weights.erase(name);
-      end = llvm::alignTo(end, weight.getSize() >= kPageAlignedFrom ? kPage : kAlignment);
-      weight.setOffset(end);
-      end += weight.getSize();
+      place(weight);
       if (weight != last)
         weight->moveAfter(last);
       last = weight;
     }
-    for (auto [name, weight] : weights) {
-      // A call may hand over a weight that its function never reads; then it stays, at the end.
-      if (!SymbolTable::symbolKnownUseEmpty(weight, &engine.getBody())) {
-        end = llvm::alignTo(end, kAlignment);
-        weight.setOffset(end);
-        end += weight.getSize();
-      } else {
+    // What is left is not read. A call may still hand it over; then it stays, at the end.
+    for (WeightOp weight : llvm::make_early_inc_range(engine.getOps<WeightOp>())) {
+      if (!weights.contains(weight.getSymNameAttr()))
+        continue;
+      if (SymbolTable::symbolKnownUseEmpty(weight, &engine.getBody()))
         weight->erase();
-      }
+      else
+        place(weight);
     }
     for (ChipOp chip : engine.getOps<ChipOp>())
-      chip.setWeightsBytes(llvm::alignTo(end, kAlignment));
+      chip.setWeightsBytes(llvm::alignTo(storedEnd, kAlignment));
   }
+
+  void place(WeightOp weight) {
+    uint64_t &end = weight.getSeed() ? madeEnd : storedEnd;
+    end = llvm::alignTo(end, weight.getSize() >= kPageAlignedFrom ? kPage : kAlignment);
+    weight.setOffset(end);
+    end += weight.getSize();
+  }
+
+  uint64_t storedEnd = 0, madeEnd = 0; ///< The weights section, and what the runtime makes.
 };
 } // namespace

@@ -12,7 +12,8 @@ def OrderWeightsPass : Tenon_MemoryPass<"tenon-order-weights"> {
   let summary = "Lay out weights in the order that a step first reads them";
   let description = [{
     A step then reads its weights front to back. Offsets are multiples of 64 bytes, and of a page for
-    weights of 64 KiB and more. A weight that no launch reads is dropped. Sets the chips' weight bytes.
+    weights of 64 KiB and more; weights with a seed are laid out apart, in the region that the runtime
+    makes. A weight that no launch reads is dropped. Sets the chips' stored weight bytes.
 
     Before:
     ```mlir

@@ -107,8 +107,8 @@ plan.engine producer "tenon 0.1.0" target "cpu" grid [1] logits @logits {
   }
   // CHECK-NEXT: plan.function @layer_0 {
   plan.function @layer_0 {
-    // CHECK-NEXT: plan.launch @k2_norm_quant "attn_norm" (buffer @x, layer_weight 0, buffer @n) cost <bytes = 256 + 384 T>
-    plan.launch @k2_norm_quant "attn_norm" (buffer @x, layer_weight 0, buffer @n) cost <bytes = 256 + 384 T>
+    // CHECK-NEXT: plan.launch @k2_norm_quant "attn_norm" (buffer @x, layer_weight 0, buffer @n) barrier cost <bytes = 256 + 384 T>
+    plan.launch @k2_norm_quant "attn_norm" (buffer @x, layer_weight 0, buffer @n) barrier cost <bytes = 256 + 384 T>
     // CHECK-NEXT: plan.launch @k3_linear_qkv "attn_qkv" (buffer @n, layer_weight 1, layer_weight 2, layer_weight 3, buffer @q, k_pool, v_pool, buffer @rope) barrier cost <bytes = 4608 + 640 T, macs = 8192 T>
     plan.launch @k3_linear_qkv "attn_qkv" (buffer @n, layer_weight 1, layer_weight 2, layer_weight 3, buffer @q, k_pool, v_pool, buffer @rope) barrier cost <bytes = 4608 + 640 T, macs = 8192 T>
     // CHECK-NEXT: plan.launch @k4_attention "attention" (buffer @q, k_pool, v_pool, buffer @a) barrier cost <bytes = 384 T + 128 C, macs = 128 C>
