@@ -1,0 +1,250 @@
+//===- Generate.cpp - tenon generate --------------------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/base/Clock.h"
+#include "runtime/base/ProcessMemory.h"
+#include "runtime/device/cpu/CpuFeatures.h"
+#include "runtime/generate/Generator.h"
+#include "tools/tenon/Command.h"
+#include "tools/tenon/Session.h"
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+
+namespace tenon::tool {
+
+namespace {
+
+struct GenerateOptions {
+  RunOptions run;
+  sample::SamplingParams sampling;
+  std::vector<std::string> prompts;
+  uint32_t maxNewTokens = 128;
+  uint32_t logprobs = 0;
+  bool raw = false, ignoreEos = false, json = false, quiet = false;
+};
+
+/// One prompt's way to its answer.
+struct Answer {
+  std::vector<int32_t> promptIds, ids;
+  std::vector<sample::TokenLogprob> chosen;
+  std::vector<std::vector<sample::TokenLogprob>> alternatives;
+  generate::FinishReason finish = generate::FinishReason::None;
+  std::optional<text::DecodeStream> stream;
+  double firstMs = 0, lastMs = 0;
+};
+
+/// Collects the answers; a single one is shown as it grows.
+class Collector : public generate::Listener {
+public:
+  Collector(std::vector<Answer> &answers, bool show) : answers(answers), show(show) {}
+
+  void onToken(const generate::TokenEvent &event) override {
+    Answer &a = answers[event.request];
+    a.lastMs = watch.milliseconds();
+    if (a.firstMs == 0)
+      a.firstMs = a.lastMs;
+    a.finish = event.finish;
+    if (event.finish != generate::FinishReason::Stop) {
+      a.ids.push_back(event.token);
+      a.chosen.push_back({event.token, event.logprob});
+      if (!event.alternatives.empty())
+        a.alternatives.emplace_back(event.alternatives.begin(), event.alternatives.end());
+      if (show)
+        put(a.stream->push(event.token));
+    }
+    if (show && event.finish != generate::FinishReason::None) {
+      put(a.stream->finish());
+      put("\n");
+    }
+  }
+
+private:
+  static void put(std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+  std::vector<Answer> &answers;
+  const bool show;
+  const Stopwatch watch;
+};
+
+struct Figures {
+  double loadMs, ttftMs, tpotMs, prefillRate, decodeRate;
+  uint64_t planned, measured;
+};
+
+Figures measure(double loadMs, const std::vector<Answer> &answers, const generate::StepStats &stats,
+                uint64_t planned) {
+  Figures f{loadMs, 0, 0, 0, 0, planned, residentBytes()};
+  size_t several = 0;
+  for (const Answer &a : answers) {
+    f.ttftMs += a.firstMs / double(answers.size());
+    if (a.ids.size() > 1) {
+      f.tpotMs += (a.lastMs - a.firstMs) / double(a.ids.size() - (a.finish != generate::FinishReason::Stop));
+      ++several;
+    }
+  }
+  f.tpotMs = several ? f.tpotMs / double(several) : 0;
+  if (stats.prefillNanos)
+    f.prefillRate = double(stats.promptTokens) * 1e9 / double(stats.prefillNanos);
+  if (stats.decodeNanos)
+    f.decodeRate = double(stats.decodeTokens) * 1e9 / double(stats.decodeNanos);
+  return f;
+}
+
+boost::json::array toJson(std::span<const sample::TokenLogprob> list) {
+  boost::json::array array;
+  for (const sample::TokenLogprob &t : list)
+    array.push_back({{"id", t.id}, {"logprob", t.logprob}});
+  return array;
+}
+
+void printResults(const GenerateOptions &o, const std::vector<Answer> &answers, const Session &session,
+                  const Figures &f) {
+  boost::json::array results;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const Answer &a = answers[i];
+    boost::json::object result{{"prompt", o.prompts[i]},
+                               {"prompt_ids", boost::json::value_from(a.promptIds)},
+                               {"ids", boost::json::value_from(a.ids)},
+                               {"text", session.tokenizer().decode(a.ids, true)},
+                               {"finish_reason", generate::finishReasonName(a.finish)}};
+    if (o.logprobs) {
+      boost::json::array tokens;
+      for (size_t t = 0; t < a.chosen.size(); ++t)
+        tokens.push_back({{"id", a.chosen[t].id},
+                          {"logprob", a.chosen[t].logprob},
+                          {"top", toJson(a.alternatives[t])}});
+      result["logprobs"] = std::move(tokens);
+    }
+    results.push_back(std::move(result));
+  }
+  printJson({{"results", std::move(results)},
+             {"stats",
+              {{"load_ms", f.loadMs},
+               {"ttft_ms", f.ttftMs},
+               {"tpot_ms", f.tpotMs},
+               {"prefill_tokens_per_second", f.prefillRate},
+               {"decode_tokens_per_second", f.decodeRate},
+               {"planned_bytes", f.planned},
+               {"measured_bytes", f.measured},
+               {"variant", std::string(cpu::variantName(session.engine().variant()))},
+               {"weights_made_ms", session.engine().madeWeightsMs()}}}});
+}
+
+/// Blocks for all prompts and answers at once, unless that is more than the plan's default.
+executor::CapacityRequest sizeFor(const std::vector<Answer> &answers, uint32_t maxNewTokens,
+                                  const engine::Plan &plan) {
+  executor::CapacityRequest wanted;
+  uint64_t promptTokens = 0, blocks = 0, longest = 0;
+  for (const Answer &a : answers) {
+    const uint64_t tokens =
+        std::min<uint64_t>(a.promptIds.size() + maxNewTokens, plan.limits.maxContext);
+    promptTokens += a.promptIds.size();
+    longest = std::max(longest, tokens);
+    blocks += (tokens + plan.kv.blockTokens - 1) / plan.kv.blockTokens;
+  }
+  wanted.sequences = static_cast<uint32_t>(
+      std::min<uint64_t>(answers.size(), plan.limits.maxSequences));
+  wanted.context = static_cast<uint32_t>(std::max<uint64_t>(longest, 1));
+  wanted.stepTokens = static_cast<uint32_t>(std::min<uint64_t>(
+      plan.limits.defaultStepTokens, std::max<uint64_t>({promptTokens, *wanted.sequences, 1})));
+  const uint64_t one = (longest + plan.kv.blockTokens - 1) / plan.kv.blockTokens;
+  wanted.kvBytes = std::max(std::min(blocks * plan.kv.bytesPerBlock, plan.limits.defaultKvBytes),
+                            one * plan.kv.bytesPerBlock);
+  return wanted;
+}
+
+Status run(const GenerateOptions &o) {
+  Stopwatch loading;
+  auto session = Session::open(o.run);
+  if (!session)
+    return session.status();
+  Session &s = **session;
+  double loadMs = loading.milliseconds();
+
+  std::vector<Answer> answers(o.prompts.size());
+  for (size_t i = 0; i < o.prompts.size(); ++i) {
+    auto ids = s.encodePrompt(o.prompts[i], o.raw);
+    if (!ids)
+      return ids.status();
+    if (ids->empty())
+      return Status::invalidArgument("the prompt is empty");
+    answers[i].promptIds = std::move(*ids);
+    answers[i].ids.reserve(o.maxNewTokens);
+    answers[i].stream.emplace(s.tokenizer(), true);
+  }
+  loading.restart();
+  TENON_RETURN_IF_ERROR(s.prepare(sizeFor(answers, o.maxNewTokens, s.plan())));
+  loadMs += loading.milliseconds();
+
+  generate::Generator generator(s.executor(), s.plan());
+  Collector collector(answers, !o.json && answers.size() == 1);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    generate::Request request;
+    request.prompt = answers[i].promptIds;
+    request.sampling = o.sampling;
+    request.sampling.topLogprobs = o.logprobs;
+    request.sampling.logprobs = o.logprobs > 0;
+    request.maxNewTokens = o.maxNewTokens;
+    if (!o.ignoreEos)
+      request.stopTokens = s.stopTokens();
+    if (auto added = generator.add(std::move(request)); !added)
+      return added.status();
+  }
+  while (generator.hasWork())
+    TENON_RETURN_IF_ERROR(generator.step(collector));
+
+  const Figures f =
+      measure(loadMs, answers, generator.stats(), s.executor().memory().total());
+  if (o.json) {
+    printResults(o, answers, s, f);
+    return Status::ok();
+  }
+  if (answers.size() > 1)
+    for (size_t i = 0; i < answers.size(); ++i)
+      fmt::print("--- {}\n{}\n", o.prompts[i], s.tokenizer().decode(answers[i].ids, true));
+  if (!o.quiet)
+    fmt::print(stderr,
+               "loaded in {:.1f} ms; first token after {:.1f} ms, then {:.2f} ms each; prefill {:.1f} "
+               "and decode {:.1f} tokens/s; memory {} planned, {} measured\n",
+               f.loadMs, f.ttftMs, f.tpotMs, f.prefillRate, f.decodeRate, formatBytes(f.planned),
+               formatBytes(f.measured));
+  return Status::ok();
+}
+
+} // namespace
+
+void addGenerate(CLI::App &app, Action &action) {
+  auto options = std::make_shared<GenerateOptions>();
+  CLI::App *command = app.add_subcommand("generate", "Answer one prompt or several at once");
+  addRunOptions(*command, options->run);
+  command->add_option("--prompt", options->prompts, "The prompt; give it again for more sequences")
+      ->required()
+      ->allow_extra_args(false)
+      ->take_all();
+  command->add_flag("--raw", options->raw,
+                    "Take the prompt as it is (special tokens as the tokenizer's settings say), without "
+                    "the chat template");
+  command->add_option("--max-new-tokens", options->maxNewTokens, "Tokens of an answer at most")
+      ->check(CLI::Range(1u, 1u << 24));
+  command->add_flag("--ignore-eos", options->ignoreEos, "Do not stop at the end-of-text token");
+  command->add_option("--logprobs", options->logprobs,
+                      "With --json: log-probabilities of each token and of its N best alternatives");
+  addSamplingOptions(*command, options->sampling);
+  command->add_flag("--json", options->json, "One JSON object on standard output");
+  command->add_flag("--quiet", options->quiet, "Only the answer, no figures");
+  command->footer("\nExamples:\n"
+                  "  tenon generate m.tenon --prompt \"Why is the sky blue?\" --max-new-tokens 200\n"
+                  "  tenon generate m.tenon --raw --prompt \"def fib(n):\" --temperature 0.8 --top-p 0.95 --seed 7\n"
+                  "  tenon generate m.tenon --prompt A --prompt B --json    # both in one batch");
+  command->callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+} // namespace tenon::tool

@@ -1,0 +1,166 @@
+//===- Session.cpp - An engine ready to answer ----------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tools/tenon/Session.h"
+
+#include "runtime/device/cpu/CpuFeatures.h"
+#include "runtime/device/cpu/Topology.h"
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace tenon::tool {
+
+void addRunOptions(CLI::App &command, RunOptions &o) {
+  command.add_option("engine", o.engine, "Engine file that tenon-compile wrote")->required();
+  command.add_option("--threads", o.threads, "Worker threads (default: one for each core)")
+      ->check(CLI::Range(1u, 1024u));
+  command.add_option("--variant", o.variant, "Force kernels: avx2, avx512, amx or neon");
+  command.add_option("--kv-memory", o.kvMemory, "Memory of the KV cache, such as 512MiB")
+      ->transform(CLI::AsSizeValue(false));
+  command.add_option("--max-sequences", o.maxSequences, "Sequences computed together at most");
+  command.add_option("--step-tokens", o.stepTokens, "Tokens of a step at most (the prompt chunk)");
+  command.add_option("--max-context", o.maxContext, "Positions a sequence may have");
+  command.add_flag("--verify-weights", o.verifyWeights, "Check the weights' checksum while loading");
+  command.add_flag("--no-pin", o.noPin, "Do not bind workers to processors");
+}
+
+void addSamplingOptions(CLI::App &command, sample::SamplingParams &s) {
+  command.add_option("--temperature", s.temperature, "0: always the most likely token (default)");
+  command.add_option("--top-k", s.topK, "Keep the K most likely tokens; 0: all");
+  command.add_option("--top-p", s.topP, "Keep the most likely tokens up to this probability");
+  command.add_option("--min-p", s.minP, "Keep tokens with this share of the best one's probability");
+  command.add_option("--repetition-penalty", s.repetitionPenalty, "Above 1: fewer repetitions");
+  command.add_option("--frequency-penalty", s.frequencyPenalty, "Subtracted for each time generated");
+  command.add_option("--presence-penalty", s.presencePenalty, "Subtracted once if generated");
+  command.add_option("--seed", s.seed, "Seed of the random draws");
+}
+
+StatusOr<std::unique_ptr<Session>> Session::open(const RunOptions &o) {
+  std::unique_ptr<Session> session(new Session);
+  session->options = o;
+  session->workers = o.threads ? o.threads : cpu::readTopology().usefulWorkers;
+  engine::EngineOptions engineOptions;
+  engineOptions.verifyWeights = o.verifyWeights;
+  engineOptions.threads = session->workers;
+  if (!o.variant.empty()) {
+    engineOptions.variant = cpu::parseVariant(o.variant);
+    if (!engineOptions.variant)
+      return Status::invalidArgument("--variant " + o.variant + ": known are avx2, avx512, amx and neon");
+  }
+  auto opened = engine::Engine::open(o.engine, engineOptions);
+  if (!opened)
+    return opened.status();
+  session->opened = std::move(*opened);
+
+  const auto bytes = session->opened->section(engine::SectionKind::Tokenizer);
+  if (bytes.empty())
+    return session;
+  auto words = text::Tokenizer::load({reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()});
+  if (!words)
+    return Status(words.status().code(), o.engine + ": tokenizer: " + words.status().message());
+  if (words->vocabularySize() < 0 || uint32_t(words->vocabularySize()) > session->plan().model.vocabulary)
+    return Status::dataLoss(fmt::format("{}: tokenizer: it has {} tokens and the model {}", o.engine,
+                                        words->vocabularySize(), session->plan().model.vocabulary));
+  session->words = std::move(*words);
+  return session;
+}
+
+StatusOr<std::unique_ptr<engine::Engine>> Session::inspect(const std::string &path) {
+  engine::EngineOptions options;
+  options.runnable = false;
+  return engine::Engine::open(path, options);
+}
+
+std::vector<int32_t> Session::stopTokens() const {
+  std::vector<int32_t> stops = plan().model.eos;
+  if (words)
+    for (int32_t id = 0; id < words->vocabularySize(); ++id)
+      if (words->isEndOfGeneration(id) && !plan().isEos(id))
+        stops.push_back(id);
+  return stops;
+}
+
+StatusOr<std::vector<int32_t>> Session::encodePrompt(const std::string &prompt, bool raw) const {
+  if (!raw) {
+    const text::ChatMessage message{"user", prompt};
+    return encodeChat({&message, 1});
+  }
+  if (!words)
+    return Status::unsupported(options.engine + ": the engine has no tokenizer");
+  return words->encode(prompt, /*addSpecial=*/true, /*parseSpecial=*/true);
+}
+
+StatusOr<std::vector<int32_t>> Session::encodeChat(std::span<const text::ChatMessage> messages) const {
+  if (!words)
+    return Status::unsupported(options.engine + ": the engine has no tokenizer");
+  if (!chatTemplate) {
+    const std::string_view source = opened->text(engine::SectionKind::ChatTemplate);
+    if (source.empty())
+      return Status::unsupported(options.engine +
+                                 ": the engine has no chat template; give the prompt with --raw");
+    auto parsed = text::Template::parse(source);
+    if (!parsed)
+      return Status(parsed.status().code(), options.engine + ": " + parsed.status().message());
+    chatTemplate = std::move(*parsed);
+  }
+  boost::json::object extra;
+  const auto piece = [&](const char *name, int32_t id) {
+    if (id >= 0) {
+      const std::string_view spelled = words->tokenPiece(id);
+      extra[name] = boost::json::string(spelled.data(), spelled.size());
+    }
+  };
+  piece("bos_token", words->bos());
+  piece("eos_token", words->eos());
+  auto rendered = text::applyChatTemplate(*chatTemplate, messages, /*addGenerationPrompt=*/true, &extra);
+  if (!rendered)
+    return Status(rendered.status().code(), options.engine + ": " + rendered.status().message());
+  return words->encode(*rendered, /*addSpecial=*/false, /*parseSpecial=*/true);
+}
+
+Status Session::prepare(executor::CapacityRequest wanted, bool timeLaunches) {
+  if (options.stepTokens)
+    wanted.stepTokens = options.stepTokens;
+  if (options.maxSequences)
+    wanted.sequences = options.maxSequences;
+  if (options.maxContext)
+    wanted.context = options.maxContext;
+  if (options.kvMemory)
+    wanted.kvBytes = options.kvMemory;
+  wanted.workers = workers;
+  auto capacity = executor::chooseCapacity(plan(), wanted);
+  if (!capacity)
+    return capacity.status();
+  executor::ExecutorOptions executorOptions;
+  executorOptions.pin = !options.noPin;
+  executorOptions.timeLaunches = timeLaunches;
+  auto made = executor::Executor::create(*opened, *capacity, executorOptions);
+  if (!made)
+    return made.status();
+  runner = std::move(*made);
+  return Status::ok();
+}
+
+std::string formatBytes(uint64_t bytes) {
+  const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = double(bytes);
+  size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(units)) {
+    value /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.2f} {}", value, units[unit]);
+}
+
+void printJson(const boost::json::object &object) {
+  const std::string text = boost::json::serialize(object);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fputc('\n', stdout);
+}
+
+} // namespace tenon::tool
