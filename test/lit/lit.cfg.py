@@ -8,7 +8,8 @@ config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
 config.test_source_root = os.path.join(config.tenon_source, "test")
 config.test_exec_root = os.path.join(config.tenon_build, "test", "lit")
-config.excludes = ["data", "corpus", "oracle", "Inputs"]
+# "lit" is this folder: without that its lit.cfg.py would be taken for a second suite.
+config.excludes = ["data", "corpus", "fuzz", "oracle", "lit", "Inputs"]
 config.environment["PATH"] = os.pathsep.join(
     [os.path.join(config.tenon_build, "bin"), config.llvm_tools, os.environ.get("PATH", "")]
 )

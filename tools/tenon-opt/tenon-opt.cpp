@@ -8,6 +8,13 @@
 #ifdef TENON_HAVE_PLAN_DIALECT
 #include "dialects/plan/PlanDialect.h"
 #endif
+#ifdef TENON_HAVE_FUSE_PASSES
+#include "passes/fuse/Passes.h"
+#endif
+#ifdef TENON_HAVE_LOWER_PASSES
+#include "passes/lower/Passes.h"
+#include "passes/memory/Passes.h"
+#endif
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -25,5 +32,13 @@ int main(int argc, char **argv) {
   registry.insert<mlir::plan::PlanDialect>();
 #endif
   mlir::registerTransformsPasses();
+#ifdef TENON_HAVE_FUSE_PASSES
+  mlir::tenon::registerTenonFusePasses();
+  mlir::tenon::registerFusePipeline();
+#endif
+#ifdef TENON_HAVE_LOWER_PASSES
+  mlir::tenon::registerTenonMemoryPasses();
+  mlir::tenon::registerTenonLowerPasses();
+#endif
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Tenon pass driver\n", registry));
 }

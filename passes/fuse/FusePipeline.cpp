@@ -1,0 +1,33 @@
+//===- FusePipeline.cpp - The fuse stage in its order ---------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "passes/fuse/Passes.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+
+using namespace mlir;
+
+void mlir::tenon::buildFusePipeline(OpPassManager &manager) {
+  OpPassManager &function = manager.nest<func::FuncOp>();
+  // Bring the ops into the form that the fusions look for.
+  function.addPass(createHoistRowSelectionPass());
+  function.addPass(createSplitAttentionPass());
+  function.addPass(createQuantizeActivationsPass());
+  // Fusions around products first: they take the quantisation of their results with them. Post norms
+  // before residuals and plain norms, which would take one of their parts.
+  function.addPass(createFuseQkvPass());
+  function.addPass(createFuseGatePass());
+  function.addPass(createFusePostNormPass());
+  function.addPass(createFuseResidualPass());
+  function.addPass(createFuseNormQuantizePass());
+  function.addPass(createFuseAttentionPass());
+  // What is left alone, and the check.
+  function.addPass(createOutlineLaunchesPass());
+  manager.addPass(createVerifyFusedPass());
+}
+
+void mlir::tenon::registerFusePipeline() {
+  PassPipelineRegistration<>("tenon-fuse", "From ops to launches: the whole fuse stage",
+                             buildFusePipeline);
+}
