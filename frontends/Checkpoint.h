@@ -1,8 +1,9 @@
 //===- Checkpoint.h - A model as it is on disk ------------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every frontend (GGUF, bare config.json, later Hugging Face directories) hands to the importer:
-// the architecture's hyperparameters under one set of names, and tensors that are read one at a time.
+// What every frontend (GGUF, bare config.json, later Hugging Face directories) hands to the
+// importer: the architecture's hyperparameters under one set of names, and tensors that are read
+// one at a time.
 //
 #ifndef TENON_FRONTENDS_CHECKPOINT_H
 #define TENON_FRONTENDS_CHECKPOINT_H
@@ -21,8 +22,9 @@
 
 namespace tenon::frontend {
 
-/// One tensor as stored. `format` is the block format of the bytes; rows x columns, columns contiguous
-/// (a vector has rows == 1). `data` points into the mapped file; empty when the weights are random.
+/// One tensor as stored. `format` is the block format of the bytes; rows x columns, columns
+/// contiguous (a vector has rows == 1). `data` points into the mapped file; empty when the weights
+/// are random.
 struct Tensor {
   std::string name;
   WeightFormat format;
@@ -32,8 +34,8 @@ struct Tensor {
 
 /// What the tokenizer section is made of; see runtime/text/TokenizerSource.h.
 struct TokenizerMetadata {
-  std::string model;         ///< "gpt2" (byte-level BPE) or "llama" (SentencePiece); empty: none.
-  std::string preTokenizer;  ///< GGUF `tokenizer.ggml.pre`.
+  std::string model;        ///< "gpt2" (byte-level BPE) or "llama" (SentencePiece); empty: none.
+  std::string preTokenizer; ///< GGUF `tokenizer.ggml.pre`.
   std::vector<std::string> tokens;
   std::vector<float> scores;
   std::vector<int32_t> types;
@@ -49,13 +51,14 @@ struct ModelConfig {
   std::string architecture; ///< Recipe name: "llama", "gemma3", …
   std::string name;
   uint32_t layers = 0, hidden = 0, feedForward = 0, heads = 0, kvHeads = 0, headDim = 0;
-  uint32_t rotary = 0;       ///< Rotated elements of a head.
+  uint32_t rotary = 0; ///< Rotated elements of a head.
   uint32_t vocabulary = 0, contextLength = 0;
   float normEps = 0;
   double ropeBase = 10000.0, ropeBaseLocal = 0; ///< Local base is for window layers (0: the same).
   uint32_t slidingWindow = 0;                   ///< 0: none.
-  uint32_t windowPattern = 0; ///< Every n-th layer is global, the others have the window. 0: none have.
-  float attentionScale = 0;   ///< Multiplies q.k
+  uint32_t windowPattern =
+      0; ///< Every n-th layer is global, the others have the window. 0: none have.
+  float attentionScale = 0; ///< Multiplies q.k
   float attentionSoftcap = 0, logitSoftcap = 0;
   float embeddingScale = 1;
   bool qkNorm = false, postNorms = false, tiedEmbeddings = false;
@@ -63,9 +66,10 @@ struct ModelConfig {
   /// Rope scaling: "none", "linear", "llama3", "yarn"; factors as in Hugging Face's config.
   std::string ropeScaling = "none";
   double ropeFactor = 1, ropeLowFreqFactor = 1, ropeHighFreqFactor = 4, ropeOriginalContext = 0;
-  double ropeBetaFast = 32, ropeBetaSlow = 1;   ///< YaRN's ramp.
-  double ropeAttentionFactor = 0;               ///< YaRN's magnitude; 0: 0.1 * ln(factor) + 1.
-  std::vector<float> ropeFactors; ///< Per-frequency divisors (GGUF rope_freqs), overriding the formula.
+  double ropeBetaFast = 32, ropeBetaSlow = 1; ///< YaRN's ramp.
+  double ropeAttentionFactor = 0;             ///< YaRN's magnitude; 0: 0.1 * ln(factor) + 1.
+  std::vector<float>
+      ropeFactors; ///< Per-frequency divisors (GGUF rope_freqs), overriding the formula.
 };
 
 /// An open checkpoint. Tensors stay mapped as long as it lives; nothing is copied whole.
@@ -85,15 +89,17 @@ public:
 
 /// Options that only matter for some inputs.
 struct OpenOptions {
-  uint64_t randomWeightsSeed = 0;               ///< For a bare config.json.
+  uint64_t randomWeightsSeed = 0;                        ///< For a bare config.json.
   WeightFormat randomWeightsFormat = WeightFormat::Q4_0; ///< Of its matrices.
 };
 
-/// Opens a GGUF file, or a config.json. Errors name the file, the byte offset or tensor, what was found and wanted.
+/// Opens a GGUF file, or a config.json. Errors name the file, the byte offset or tensor, what was
+/// found and wanted.
 llvm::Expected<std::unique_ptr<Checkpoint>> openCheckpoint(llvm::StringRef path,
                                                            const OpenOptions &options);
 
-/// Row `row` of a tensor as f32 (`out` has `columns` elements). Independent reference of every block format.
+/// Row `row` of a tensor as f32 (`out` has `columns` elements). Independent reference of every
+/// block format.
 void dequantizeRow(const Tensor &tensor, uint64_t row, llvm::MutableArrayRef<float> out);
 
 } // namespace tenon::frontend

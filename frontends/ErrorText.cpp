@@ -25,7 +25,8 @@ std::string numberText(double number) {
 }
 
 llvm::Error fileError(llvm::StringRef file, const llvm::Twine &message) {
-  return llvm::createStringError(llvm::inconvertibleErrorCode(), llvm::Twine(file) + ": " + message);
+  return llvm::createStringError(llvm::inconvertibleErrorCode(),
+                                 llvm::Twine(file) + ": " + message);
 }
 
 } // namespace tenon::frontend

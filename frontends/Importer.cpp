@@ -4,8 +4,8 @@
 #include "frontends/Importer.h"
 
 #include "dialects/tenon/TenonOps.h"
-#include "frontends/LayerBuilder.h"
 #include "frontends/ErrorText.h"
+#include "frontends/LayerBuilder.h"
 #include "frontends/recipes/RotaryFrequencies.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -43,7 +43,8 @@ public:
   OwningOpRef<ModuleOp> build() {
     OwningOpRef<ModuleOp> module = ModuleOp::create(loc("model"), symbolName());
     (*module)->setAttr(td::TenonDialect::kConfigAttrName, configAttribute());
-    (*module)->setAttr(td::TenonDialect::kMaxContextAttrName, builder.getI64IntegerAttr(maxContext));
+    (*module)->setAttr(td::TenonDialect::kMaxContextAttrName,
+                       builder.getI64IntegerAttr(maxContext));
     builder.setInsertionPointToEnd(module->getBody());
     shard::GridOp::create(builder, loc("chips"), "chips", ArrayRef<int64_t>{1});
     declareWeights();
@@ -82,7 +83,9 @@ private:
     auto integer = [&](StringRef name, uint64_t value) {
       list.set(name, builder.getI64IntegerAttr(static_cast<int64_t>(value)));
     };
-    auto number = [&](StringRef name, double value) { list.set(name, builder.getF64FloatAttr(value)); };
+    auto number = [&](StringRef name, double value) {
+      list.set(name, builder.getF64FloatAttr(value));
+    };
     list.set("architecture", builder.getStringAttr(config.architecture));
     list.set("name", builder.getStringAttr(config.name));
     list.set("activation", builder.getStringAttr(config.activation));
@@ -104,8 +107,8 @@ private:
   }
 
   void declareStored(llvm::StringRef name) {
-    weights[name] =
-        td::WeightOp::create(builder, loc(name), name, storedType(&context, *checkpoint.find(name)));
+    weights[name] = td::WeightOp::create(builder, loc(name), name,
+                                         storedType(&context, *checkpoint.find(name)));
   }
 
   void declareFrequencies(llvm::StringRef name, bool local) {
@@ -180,10 +183,12 @@ private:
       x = func::CallOp::create(builder, at, layerFunctions[layer], operands).getResult(0);
     }
     Value selected = td::SelectRowsOp::create(builder, loc("select_rows"), x, rows);
-    Value normed = td::RmsNormOp::create(builder, loc("output_norm"), selected,
-                                         param("output_norm.weight"), llvm::APFloat(config.normEps));
+    Value normed =
+        td::RmsNormOp::create(builder, loc("output_norm"), selected, param("output_norm.weight"),
+                              llvm::APFloat(config.normEps));
     Value head = config.tiedEmbeddings ? table : param("output.weight");
-    Value logits = td::LogitsOp::create(builder, loc("logits"), normed, head, f32(config.logitSoftcap));
+    Value logits =
+        td::LogitsOp::create(builder, loc("logits"), normed, head, f32(config.logitSoftcap));
     func::ReturnOp::create(builder, loc("step"), logits);
   }
 
@@ -200,8 +205,8 @@ private:
 
 } // namespace
 
-llvm::Expected<OwningOpRef<ModuleOp>> importCheckpoint(MLIRContext &context, const Checkpoint &checkpoint,
-                                                       const ImportOptions &options) {
+llvm::Expected<OwningOpRef<ModuleOp>>
+importCheckpoint(MLIRContext &context, const Checkpoint &checkpoint, const ImportOptions &options) {
   const ModelConfig &config = checkpoint.config();
   if (options.maxContext > config.contextLength)
     return fileError(checkpoint.path(), "a context of " + llvm::Twine(options.maxContext) +

@@ -70,10 +70,9 @@ private:
     k = rotate(k, "attn_k");
     auto type = RankedTensorType::get({ShapedType::kDynamic, config.heads, config.headDim},
                                       builder.getF32Type());
-    Value a = td::AttentionOp::create(builder, loc("attention"), type, q, k, v, kv,
-                                      llvm::APFloat(config.attentionScale),
-                                      global ? 0u : config.slidingWindow,
-                                      llvm::APFloat(config.attentionSoftcap));
+    Value a = td::AttentionOp::create(
+        builder, loc("attention"), type, q, k, v, kv, llvm::APFloat(config.attentionScale),
+        global ? 0u : config.slidingWindow, llvm::APFloat(config.attentionSoftcap));
     a = td::MergeHeadsOp::create(builder, loc("attention"), a);
     return linear(a, "attn_output");
   }
@@ -109,16 +108,16 @@ RankedTensorType storedType(MLIRContext *context, const Tensor &tensor) {
 func::FuncOp buildLayer(OpBuilder &builder, const ModelConfig &config, const Recipe &recipe,
                         uint32_t layer, llvm::ArrayRef<const Tensor *> tensors) {
   MLIRContext *context = builder.getContext();
-  auto activations = RankedTensorType::get({ShapedType::kDynamic, config.hidden}, builder.getF32Type());
+  auto activations =
+      RankedTensorType::get({ShapedType::kDynamic, config.hidden}, builder.getF32Type());
   llvm::SmallVector<Type> inputs = {
       activations, td::KvType::get(context, config.kvHeads, config.headDim),
       RankedTensorType::get({ShapedType::kDynamic, 2, config.rotary / 2}, builder.getF32Type())};
   for (const Tensor *tensor : tensors)
     inputs.push_back(storedType(context, *tensor));
   const std::string name = "layer_" + std::to_string(layer);
-  auto function =
-      func::FuncOp::create(builder, NameLoc::get(builder.getStringAttr(name)), name,
-                           builder.getFunctionType(inputs, TypeRange(activations)));
+  auto function = func::FuncOp::create(builder, NameLoc::get(builder.getStringAttr(name)), name,
+                                       builder.getFunctionType(inputs, TypeRange(activations)));
   function.setPrivate();
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(function.addEntryBlock());

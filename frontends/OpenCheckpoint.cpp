@@ -40,7 +40,8 @@ Expected<std::unique_ptr<Checkpoint>> openCheckpoint(StringRef path, const OpenO
     return fileError(path, "is a directory; Hugging Face directories are not read yet; convert to "
                            "GGUF, or give the directory's config.json and --random-weights SEED");
   if (path.ends_with(".safetensors"))
-    return fileError(path, "is a safetensors file, which is not read yet; convert the model to GGUF");
+    return fileError(path,
+                     "is a safetensors file, which is not read yet; convert the model to GGUF");
   if (path.ends_with(".json"))
     return openJson(path, options);
   if (options.randomWeightsSeed != 0)

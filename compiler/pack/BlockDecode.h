@@ -1,8 +1,9 @@
 //===- BlockDecode.h - Quantised blocks to words of four bytes --*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// One struct per block format: how 32 consecutive values of a block become eight words of four unsigned
-// bytes, and where its scales are. Everything works on four values at a time in plain 32-bit arithmetic.
+// One struct per block format: how 32 consecutive values of a block become eight words of four
+// unsigned bytes, and where its scales are. Everything works on four values at a time in plain
+// 32-bit arithmetic.
 //
 #ifndef TENON_COMPILER_PACK_BLOCKDECODE_H
 #define TENON_COMPILER_PACK_BLOCKDECODE_H

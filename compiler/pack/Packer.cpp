@@ -78,7 +78,8 @@ void packQuantised(const PanelRows &rows, uint64_t columns, uint8_t *panel) {
       for (uint32_t g = 0; g < groups; ++g) {
         uint32_t q[8];
         Decode::quants(source, g, q);
-        storeQuants<info.bits>(panel + layout.quants, panel + layout.high, b * groups + g, channel, q);
+        storeQuants<info.bits>(panel + layout.quants, panel + layout.high, b * groups + g, channel,
+                               q);
       }
       if constexpr (!info.superScales) {
         store<uint16_t>(panel + layout.scales, b, channel, source + Decode::scaleAt);
@@ -104,8 +105,7 @@ void packQuantised(const PanelRows &rows, uint64_t columns, uint8_t *panel) {
 }
 
 /// One panel whose element is T ([columns][16 ch]); `columns` counts elements of T.
-template <typename T>
-void packElements(const PanelRows &rows, uint64_t columns, uint8_t *panel) {
+template <typename T> void packElements(const PanelRows &rows, uint64_t columns, uint8_t *panel) {
   constexpr uint64_t tile = 64 / sizeof(T); // one cache line of each row at a time
   for (uint64_t first = 0; first < columns; first += tile) {
     const uint64_t end = std::min(first + tile, columns);
@@ -129,17 +129,28 @@ using PanelPacker = void (*)(const PanelRows &, uint64_t, uint8_t *);
 
 PanelPacker panelPacker(WeightFormat format) {
   switch (format) {
-  case WeightFormat::F32: return packElements<uint32_t>;
-  case WeightFormat::F16: return packElements<uint16_t>;
-  case WeightFormat::BF16: return packPairs;
-  case WeightFormat::Q8_0: return packQuantised<WeightFormat::Q8_0>;
-  case WeightFormat::Q4_0: return packQuantised<WeightFormat::Q4_0>;
-  case WeightFormat::Q4_1: return packQuantised<WeightFormat::Q4_1>;
-  case WeightFormat::Q5_0: return packQuantised<WeightFormat::Q5_0>;
-  case WeightFormat::Q5_1: return packQuantised<WeightFormat::Q5_1>;
-  case WeightFormat::Q4_K: return packQuantised<WeightFormat::Q4_K>;
-  case WeightFormat::Q5_K: return packQuantised<WeightFormat::Q5_K>;
-  case WeightFormat::Q6_K: return packQuantised<WeightFormat::Q6_K>;
+  case WeightFormat::F32:
+    return packElements<uint32_t>;
+  case WeightFormat::F16:
+    return packElements<uint16_t>;
+  case WeightFormat::BF16:
+    return packPairs;
+  case WeightFormat::Q8_0:
+    return packQuantised<WeightFormat::Q8_0>;
+  case WeightFormat::Q4_0:
+    return packQuantised<WeightFormat::Q4_0>;
+  case WeightFormat::Q4_1:
+    return packQuantised<WeightFormat::Q4_1>;
+  case WeightFormat::Q5_0:
+    return packQuantised<WeightFormat::Q5_0>;
+  case WeightFormat::Q5_1:
+    return packQuantised<WeightFormat::Q5_1>;
+  case WeightFormat::Q4_K:
+    return packQuantised<WeightFormat::Q4_K>;
+  case WeightFormat::Q5_K:
+    return packQuantised<WeightFormat::Q5_K>;
+  case WeightFormat::Q6_K:
+    return packQuantised<WeightFormat::Q6_K>;
   }
   llvm_unreachable("every format has a packer");
 }
@@ -155,7 +166,8 @@ Error packMatrix(const Tensor &tensor, llvm::ArrayRef<uint32_t> rowOrder, uint64
                  uint64_t rowCount, llvm::MutableArrayRef<uint8_t> out) {
   const uint64_t rowBytes = frontend::storedRowBytes(tensor.format, tensor.columns);
   if (tensor.data.size() != rowBytes * tensor.rows)
-    return packError(tensor, "it holds " + Twine(tensor.data.size()) + " bytes of data, but its shape needs " +
+    return packError(tensor, "it holds " + Twine(tensor.data.size()) +
+                                 " bytes of data, but its shape needs " +
                                  Twine(rowBytes * tensor.rows) +
                                  " (a checkpoint with random weights has none to pack)");
   if (firstRow > tensor.rows || rowCount > tensor.rows - firstRow)
@@ -165,7 +177,8 @@ Error packMatrix(const Tensor &tensor, llvm::ArrayRef<uint32_t> rowOrder, uint64
     return packError(tensor, "the row order has " + Twine(rowOrder.size()) + " entries for " +
                                  Twine(tensor.rows) + " rows");
   if (out.size() != packedBytes(tensor.format, rowCount, tensor.columns))
-    return packError(tensor, "the output has " + Twine(out.size()) + " bytes, but the panels need " +
+    return packError(tensor, "the output has " + Twine(out.size()) +
+                                 " bytes, but the panels need " +
                                  Twine(packedBytes(tensor.format, rowCount, tensor.columns)));
 
   const PanelPacker pack = panelPacker(tensor.format);
@@ -175,7 +188,8 @@ Error packMatrix(const Tensor &tensor, llvm::ArrayRef<uint32_t> rowOrder, uint64
     for (uint64_t r = at; r < rowCount && rows.count < kPanelChannels; ++r) {
       const uint64_t row = rowOrder.empty() ? firstRow + r : rowOrder[firstRow + r];
       if (row >= tensor.rows)
-        return packError(tensor, "the row order names row " + Twine(row) + " of " + Twine(tensor.rows));
+        return packError(tensor,
+                         "the row order names row " + Twine(row) + " of " + Twine(tensor.rows));
       rows.row[rows.count++] = tensor.data.data() + row * rowBytes;
     }
     uint8_t *panel = out.data() + at / kPanelChannels * panelBytes;

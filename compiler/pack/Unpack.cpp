@@ -25,8 +25,8 @@ uint16_t load16(const uint8_t *bytes) {
 }
 
 /// Unsigned stored value q of one element.
-uint32_t storedValue(const FormatInfo &info, const PanelLayout &layout, const uint8_t *panel, uint64_t k,
-                     uint64_t channel) {
+uint32_t storedValue(const FormatInfo &info, const PanelLayout &layout, const uint8_t *panel,
+                     uint64_t k, uint64_t channel) {
   if (info.bits == 8)
     return panel[layout.quants + (k / 4 * kPanelChannels + channel) * 4 + k % 4];
   const uint8_t pair = panel[layout.quants + (k / 8 * kPanelChannels + channel) * 4 + k % 4];
@@ -38,8 +38,7 @@ uint32_t storedValue(const FormatInfo &info, const PanelLayout &layout, const ui
   }
   if (info.bits == 6) {
     const uint64_t h = j / 4;
-    const uint8_t bits =
-        panel[layout.high + ((group * 2 + h) * kPanelChannels + channel) * 4 + kk];
+    const uint8_t bits = panel[layout.high + ((group * 2 + h) * kPanelChannels + channel) * 4 + kk];
     return low | ((bits >> (2 * (j - 4 * h))) & 3) << 4;
   }
   return low;
@@ -47,8 +46,8 @@ uint32_t storedValue(const FormatInfo &info, const PanelLayout &layout, const ui
 
 } // namespace
 
-float unpackValue(WeightFormat format, llvm::ArrayRef<uint8_t> panels, uint64_t columns, uint64_t row,
-                  uint64_t column) {
+float unpackValue(WeightFormat format, llvm::ArrayRef<uint8_t> panels, uint64_t columns,
+                  uint64_t row, uint64_t column) {
   const FormatInfo info = formatInfo(format);
   const PanelLayout layout(format, columns);
   assert((row / kPanelChannels + 1) * layout.bytes <= panels.size() && column < columns);

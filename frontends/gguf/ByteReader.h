@@ -1,8 +1,8 @@
 //===- ByteReader.h - Bounds-checked cursor over a file ---------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads little-endian scalars and length-prefixed strings from mapped bytes. Every failure names the
-// file and the byte where the reader stood.
+// Reads little-endian scalars and length-prefixed strings from mapped bytes. Every failure names
+// the file and the byte where the reader stood.
 //
 #ifndef TENON_FRONTENDS_GGUF_BYTEREADER_H
 #define TENON_FRONTENDS_GGUF_BYTEREADER_H

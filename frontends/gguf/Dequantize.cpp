@@ -1,9 +1,9 @@
 //===- Dequantize.cpp - Reference of every block format -------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Written from the description of the block formats, one value at a time, and shared by nothing that
-// packs or computes: it is what packers and kernels are tested against. No contraction into fused
-// multiply-adds, so the bits are the same on every machine.
+// Written from the description of the block formats, one value at a time, and shared by nothing
+// that packs or computes: it is what packers and kernels are tested against. No contraction into
+// fused multiply-adds, so the bits are the same on every machine.
 
 #include "frontends/Checkpoint.h"
 #include "frontends/gguf/GgufFormat.h"
@@ -67,8 +67,9 @@ void decodeQ5_1(const uint8_t *block, float *out) {
   }
 }
 
-/// 6-bit scale and minimum of group g of 8, from 12 bytes: groups 0..3 are the low six bits of bytes
-/// g and g+4; groups 4..7 take four bits from byte g+4 and two from the tops of the first eight.
+/// 6-bit scale and minimum of group g of 8, from 12 bytes: groups 0..3 are the low six bits of
+/// bytes g and g+4; groups 4..7 take four bits from byte g+4 and two from the tops of the first
+/// eight.
 void decodeScaleMin(const uint8_t *packed, uint32_t g, uint32_t &scale, uint32_t &minimum) {
   if (g < 4) {
     scale = packed[g] & 63;
@@ -132,14 +133,22 @@ void decodeBlock(WeightFormat format, const uint8_t *block, float *out) {
   case WeightFormat::BF16:
     *out = bfloatToFloat(load16(block));
     return;
-  case WeightFormat::Q8_0: return decodeQ8_0(block, out);
-  case WeightFormat::Q4_0: return decodeQ4_0(block, out);
-  case WeightFormat::Q4_1: return decodeQ4_1(block, out);
-  case WeightFormat::Q5_0: return decodeQ5_0(block, out);
-  case WeightFormat::Q5_1: return decodeQ5_1(block, out);
-  case WeightFormat::Q4_K: return decodeQ4_K(block, out);
-  case WeightFormat::Q5_K: return decodeQ5_K(block, out);
-  case WeightFormat::Q6_K: return decodeQ6_K(block, out);
+  case WeightFormat::Q8_0:
+    return decodeQ8_0(block, out);
+  case WeightFormat::Q4_0:
+    return decodeQ4_0(block, out);
+  case WeightFormat::Q4_1:
+    return decodeQ4_1(block, out);
+  case WeightFormat::Q5_0:
+    return decodeQ5_0(block, out);
+  case WeightFormat::Q5_1:
+    return decodeQ5_1(block, out);
+  case WeightFormat::Q4_K:
+    return decodeQ4_K(block, out);
+  case WeightFormat::Q5_K:
+    return decodeQ5_K(block, out);
+  case WeightFormat::Q6_K:
+    return decodeQ6_K(block, out);
   }
 }
 

@@ -76,9 +76,10 @@ Expected<std::unique_ptr<Checkpoint>> makeGgufCheckpoint(std::unique_ptr<GgufFil
   if (!tokenizer)
     return tokenizer.takeError();
   if (!tokenizer->tokens.empty() && tokenizer->tokens.size() != config->vocabulary)
-    return gguf->keyError("tokenizer.ggml.tokens",
-                          "has " + Twine(tokenizer->tokens.size()) + " tokens, but the embedding has " +
-                              Twine(config->vocabulary) + " rows; convert the model again");
+    return gguf->keyError("tokenizer.ggml.tokens", "has " + Twine(tokenizer->tokens.size()) +
+                                                       " tokens, but the embedding has " +
+                                                       Twine(config->vocabulary) +
+                                                       " rows; convert the model again");
   return std::make_unique<GgufCheckpoint>(std::move(gguf), *recipe, std::move(*config),
                                           std::move(*tokenizer));
 }

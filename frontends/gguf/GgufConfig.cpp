@@ -70,8 +70,8 @@ private:
     if (!read)
       return read.takeError();
     if (!(*read >= low && *read <= high))
-      return gguf.keyError(name, "is " + Twine(numberText(*read)) + ", but " +
-                                     numberText(low) + " to " + numberText(high) +
+      return gguf.keyError(name, "is " + Twine(numberText(*read)) + ", but " + numberText(low) +
+                                     " to " + numberText(high) +
                                      " is wanted; convert the model again");
     value = *read;
     return Error::success();
@@ -118,7 +118,8 @@ private:
       config.ropeOriginalContext = static_cast<double>(*original);
     }
     // Files from before `rope.scaling.type` state a linear factor alone.
-    if (Error error = readBounded(fullKey("rope.scale_linear"), 1, 1e4, false, config.ropeFactor, found))
+    if (Error error =
+            readBounded(fullKey("rope.scale_linear"), 1, 1e4, false, config.ropeFactor, found))
       return error;
     if (found && config.ropeScaling == "none")
       config.ropeScaling = "linear";
@@ -156,7 +157,8 @@ private:
         return length.takeError();
       const uint32_t wanted = config.headDim ? config.headDim : config.hidden / config.heads;
       if (*length != wanted)
-        return gguf.keyError(valueLength, "is " + Twine(*length) + ", but keys have " + Twine(wanted) +
+        return gguf.keyError(valueLength, "is " + Twine(*length) + ", but keys have " +
+                                              Twine(wanted) +
                                               " elements and values must have as many; "
                                               "convert the model again");
     }
@@ -168,8 +170,9 @@ private:
       if (!count)
         return count.takeError();
       if (*count != 0)
-        return gguf.keyError(key, "is " + Twine(*count) + ", but mixtures of experts are not "
-                                                          "supported yet; choose a dense model");
+        return gguf.keyError(key, "is " + Twine(*count) +
+                                      ", but mixtures of experts are not "
+                                      "supported yet; choose a dense model");
     }
     return Error::success();
   }
@@ -212,8 +215,9 @@ Expected<ModelConfig> readGgufConfig(const GgufFile &gguf, const Recipe &recipe)
   }
   const Tensor *embedding = gguf.findTensor("token_embd.weight");
   if (!embedding)
-    return fileError(gguf.path(), "tensor 'token_embd.weight' is missing; convert the model again, or "
-                                  "download all its parts");
+    return fileError(gguf.path(),
+                     "tensor 'token_embd.weight' is missing; convert the model again, or "
+                     "download all its parts");
   if (embedding->rows > (1u << 22) || (config.vocabulary && config.vocabulary != embedding->rows))
     return fileError(gguf.path(), "tensor 'token_embd.weight' has " + Twine(embedding->rows) +
                                       " rows, but a vocabulary of " +

@@ -9,8 +9,9 @@
 
 namespace tenon::frontend {
 
-/// Hyperparameters of `gguf` under the keys of `recipe`'s architecture, bounded and consistent. A key of
-/// that architecture which no recipe knows is refused: it would change the model in a way nobody computes.
+/// Hyperparameters of `gguf` under the keys of `recipe`'s architecture, bounded and consistent. A
+/// key of that architecture which no recipe knows is refused: it would change the model in a way
+/// nobody computes.
 llvm::Expected<ModelConfig> readGgufConfig(const GgufFile &gguf, const Recipe &recipe);
 
 /// Tokenizer metadata; an empty `model` if the file has none.

@@ -23,9 +23,10 @@ using llvm::Twine;
 
 namespace {
 
-constexpr uint64_t kMaxKeyLength = 65535;      // of the specification
-constexpr uint64_t kMaxNameLength = 64;        // of the specification
-constexpr uint64_t kMaxStringLength = 1 << 30; // a bound for the message; the file's size is the real one
+constexpr uint64_t kMaxKeyLength = 65535; // of the specification
+constexpr uint64_t kMaxNameLength = 64;   // of the specification
+constexpr uint64_t kMaxStringLength =
+    1 << 30; // a bound for the message; the file's size is the real one
 constexpr uint32_t kMaxArrayDepth = 4;
 constexpr uint32_t kMaxDims = 4;
 constexpr uint32_t kDefaultAlignment = 32;
@@ -57,13 +58,14 @@ Error readValueBytes(ByteReader &reader, const Twine &what, uint32_t depth, Gguf
       return raw.takeError();
     value.bytes = *raw;
     if (value.type == GgufType::Bool && (*raw)[0] > 1)
-      return reader.errorAt(start, what + " is a bool with value " + Twine(unsigned((*raw)[0])) + kDamaged);
+      return reader.errorAt(start, what + " is a bool with value " + Twine(unsigned((*raw)[0])) +
+                                       kDamaged);
     return Error::success();
   }
 
   if (depth >= kMaxArrayDepth)
-    return reader.errorAt(start, what + " nests arrays deeper than " + Twine(kMaxArrayDepth) +
-                                     kDamaged);
+    return reader.errorAt(start,
+                          what + " nests arrays deeper than " + Twine(kMaxArrayDepth) + kDamaged);
   Expected<uint32_t> elementType = reader.read<uint32_t>("the element type of " + what);
   if (!elementType)
     return elementType.takeError();
@@ -77,9 +79,10 @@ Error readValueBytes(ByteReader &reader, const Twine &what, uint32_t depth, Gguf
   value.elementType = static_cast<GgufType>(*elementType);
   value.count = *count;
   // A string is at least its length, an array its type and count.
-  const uint64_t least = value.elementType == GgufType::String  ? 8
-                         : value.elementType == GgufType::Array ? 12
-                                                                : ggufScalarBytes(value.elementType);
+  const uint64_t least = value.elementType == GgufType::String ? 8
+                         : value.elementType == GgufType::Array
+                             ? 12
+                             : ggufScalarBytes(value.elementType);
   if (*count > reader.remaining() / least)
     return reader.errorAt(countOffset, what + " claims " + Twine(*count) + " elements of type " +
                                            ggufTypeName(value.elementType) + ", but the " +
@@ -102,7 +105,8 @@ Error readValueBytes(ByteReader &reader, const Twine &what, uint32_t depth, Gguf
   for (uint64_t i = 0; i < *count; ++i) {
     GgufValue element;
     element.type = value.elementType;
-    if (Error error = readValueBytes(reader, "element " + Twine(i) + " of " + what, depth + 1, element))
+    if (Error error =
+            readValueBytes(reader, "element " + Twine(i) + " of " + what, depth + 1, element))
       return error;
   }
   value.bytes = ArrayRef(data, reader.offset() - dataStart);
@@ -217,11 +221,13 @@ Error GgufFile::parseMetadata(ByteReader &reader, uint64_t count) {
 Error GgufFile::parseTensor(ByteReader &reader, uint64_t index, uint64_t &dataOffset) {
   GgufTensorInfo info;
   info.entryOffset = reader.offset();
-  Expected<StringRef> name = reader.readString("the name of tensor " + Twine(index), kMaxNameLength);
+  Expected<StringRef> name =
+      reader.readString("the name of tensor " + Twine(index), kMaxNameLength);
   if (!name)
     return name.takeError();
   if (name->empty())
-    return reader.errorAt(info.entryOffset, "tensor " + Twine(index) + " has an empty name" + kDamaged);
+    return reader.errorAt(info.entryOffset,
+                          "tensor " + Twine(index) + " has an empty name" + kDamaged);
   info.name = *name;
   const std::string what = "tensor '" + printable(*name) + "'";
   Expected<uint32_t> dimCount = reader.read<uint32_t>("the dimension count of " + what);
@@ -241,7 +247,8 @@ Error GgufFile::parseTensor(ByteReader &reader, uint64_t index, uint64_t &dataOf
       return reader.errorAt(info.entryOffset, what + " has dimension " + Twine(d) + " of " +
                                                   Twine(*dim) +
                                                   ", which makes its size zero or larger than any "
-                                                  "file" + kDamaged);
+                                                  "file" +
+                                                  kDamaged);
     info.dims.push_back(*dim);
   }
   Expected<uint32_t> type = reader.read<uint32_t>("the type of " + what);
@@ -325,7 +332,8 @@ Error GgufFile::placeTensors(ByteReader &reader, ArrayRef<uint64_t> dataOffsets)
   std::vector<const Tensor *> order;
   for (const Tensor &tensor : directory)
     order.push_back(&tensor);
-  llvm::sort(order, [](const Tensor *a, const Tensor *b) { return a->data.data() < b->data.data(); });
+  llvm::sort(order,
+             [](const Tensor *a, const Tensor *b) { return a->data.data() < b->data.data(); });
   for (size_t i = 1; i < order.size(); ++i)
     if (order[i - 1]->data.end() > order[i]->data.begin())
       return reader.errorAt(infos[tensorIndex.lookup(order[i]->name)].entryOffset,

@@ -1,9 +1,9 @@
 //===- GgufFile.h - A parsed GGUF file --------------------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Header, metadata and tensor directory of a GGUF v2 or v3 file. The file is mapped read-only; strings,
-// arrays and tensor data are views into the mapping. Everything that the file says about itself is
-// checked against its size before it is believed.
+// Header, metadata and tensor directory of a GGUF v2 or v3 file. The file is mapped read-only;
+// strings, arrays and tensor data are views into the mapping. Everything that the file says about
+// itself is checked against its size before it is believed.
 //
 #ifndef TENON_FRONTENDS_GGUF_GGUFFILE_H
 #define TENON_FRONTENDS_GGUF_GGUFFILE_H
@@ -24,8 +24,8 @@ class ByteReader;
 /// One metadata entry; views point into the file.
 struct GgufValue {
   GgufType type = GgufType::UInt8;
-  uint64_t offset = 0;             ///< Byte of the file where the value starts.
-  llvm::ArrayRef<uint8_t> bytes;   ///< Scalar, string, or all elements of an array.
+  uint64_t offset = 0;                    ///< Byte of the file where the value starts.
+  llvm::ArrayRef<uint8_t> bytes;          ///< Scalar, string, or all elements of an array.
   GgufType elementType = GgufType::UInt8; ///< Of an array.
   uint64_t count = 0;                     ///< Elements of an array.
 };
@@ -56,7 +56,8 @@ public:
   llvm::ArrayRef<llvm::StringRef> keys() const { return keyOrder; }
   const GgufValue *find(llvm::StringRef key) const;
 
-  // Typed reads. A missing key, another type or a value out of range is an error that names the key.
+  // Typed reads. A missing key, another type or a value out of range is an error that names the
+  // key.
   llvm::Expected<uint64_t> getUnsigned(llvm::StringRef key) const;
   llvm::Expected<double> getFloat(llvm::StringRef key) const;
   llvm::Expected<bool> getBool(llvm::StringRef key) const;

@@ -20,8 +20,19 @@ inline constexpr uint32_t kGgufMagic = 0x46554747; // "GGUF"
 
 /// Types of metadata values.
 enum class GgufType : uint32_t {
-  UInt8 = 0, Int8 = 1, UInt16 = 2, Int16 = 3, UInt32 = 4, Int32 = 5, Float32 = 6,
-  Bool = 7, String = 8, Array = 9, UInt64 = 10, Int64 = 11, Float64 = 12,
+  UInt8 = 0,
+  Int8 = 1,
+  UInt16 = 2,
+  Int16 = 3,
+  UInt32 = 4,
+  Int32 = 5,
+  Float32 = 6,
+  Bool = 7,
+  String = 8,
+  Array = 9,
+  UInt64 = 10,
+  Int64 = 11,
+  Float64 = 12,
 };
 inline constexpr uint32_t kNumGgufTypes = 13;
 
@@ -40,17 +51,28 @@ struct BlockSize {
 /// Blocks of `format` as a checkpoint stores them.
 constexpr BlockSize blockSize(WeightFormat format) {
   switch (format) {
-  case WeightFormat::F32: return {1, 4};
-  case WeightFormat::F16: return {1, 2};
-  case WeightFormat::BF16: return {1, 2};
-  case WeightFormat::Q8_0: return {32, 34};  // f16 d, 32 i8
-  case WeightFormat::Q4_0: return {32, 18};  // f16 d, 16 bytes
-  case WeightFormat::Q4_1: return {32, 20};  // f16 d, f16 m, 16 bytes
-  case WeightFormat::Q5_0: return {32, 22};  // f16 d, 4 bytes of high bits, 16 bytes
-  case WeightFormat::Q5_1: return {32, 24};  // f16 d, f16 m, 4 bytes of high bits, 16 bytes
-  case WeightFormat::Q4_K: return {256, 144}; // f16 d, f16 dmin, 12 bytes of scales, 128 bytes
-  case WeightFormat::Q5_K: return {256, 176}; // f16 d, f16 dmin, 12 of scales, 32 of high bits, 128
-  case WeightFormat::Q6_K: return {256, 210}; // 128 low nibbles, 64 high pairs, 16 i8 scales, f16 d
+  case WeightFormat::F32:
+    return {1, 4};
+  case WeightFormat::F16:
+    return {1, 2};
+  case WeightFormat::BF16:
+    return {1, 2};
+  case WeightFormat::Q8_0:
+    return {32, 34}; // f16 d, 32 i8
+  case WeightFormat::Q4_0:
+    return {32, 18}; // f16 d, 16 bytes
+  case WeightFormat::Q4_1:
+    return {32, 20}; // f16 d, f16 m, 16 bytes
+  case WeightFormat::Q5_0:
+    return {32, 22}; // f16 d, 4 bytes of high bits, 16 bytes
+  case WeightFormat::Q5_1:
+    return {32, 24}; // f16 d, f16 m, 4 bytes of high bits, 16 bytes
+  case WeightFormat::Q4_K:
+    return {256, 144}; // f16 d, f16 dmin, 12 bytes of scales, 128 bytes
+  case WeightFormat::Q5_K:
+    return {256, 176}; // f16 d, f16 dmin, 12 of scales, 32 of high bits, 128
+  case WeightFormat::Q6_K:
+    return {256, 210}; // 128 low nibbles, 64 high pairs, 16 i8 scales, f16 d
   }
   return {0, 0};
 }

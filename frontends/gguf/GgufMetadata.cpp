@@ -27,18 +27,33 @@ template <typename T> T load(const uint8_t *bytes) {
 bool loadInteger(GgufType type, const uint8_t *bytes, bool &negative, uint64_t &bits) {
   int64_t value = 0;
   switch (type) {
-  case GgufType::UInt8: value = load<uint8_t>(bytes); break;
-  case GgufType::Int8: value = load<int8_t>(bytes); break;
-  case GgufType::UInt16: value = load<uint16_t>(bytes); break;
-  case GgufType::Int16: value = load<int16_t>(bytes); break;
-  case GgufType::UInt32: value = load<uint32_t>(bytes); break;
-  case GgufType::Int32: value = load<int32_t>(bytes); break;
-  case GgufType::Int64: value = load<int64_t>(bytes); break;
+  case GgufType::UInt8:
+    value = load<uint8_t>(bytes);
+    break;
+  case GgufType::Int8:
+    value = load<int8_t>(bytes);
+    break;
+  case GgufType::UInt16:
+    value = load<uint16_t>(bytes);
+    break;
+  case GgufType::Int16:
+    value = load<int16_t>(bytes);
+    break;
+  case GgufType::UInt32:
+    value = load<uint32_t>(bytes);
+    break;
+  case GgufType::Int32:
+    value = load<int32_t>(bytes);
+    break;
+  case GgufType::Int64:
+    value = load<int64_t>(bytes);
+    break;
   case GgufType::UInt64:
     negative = false;
     bits = load<uint64_t>(bytes);
     return true;
-  default: return false;
+  default:
+    return false;
   }
   negative = value < 0;
   bits = static_cast<uint64_t>(value);
@@ -79,8 +94,8 @@ Expected<uint64_t> GgufFile::getUnsigned(StringRef key) const {
     return keyError(key, "is of type " + ggufTypeName((*value)->type) +
                              ", but an integer is wanted" + kConvertAgain);
   if (negative)
-    return keyError(key, "is " + Twine(static_cast<int64_t>(bits)) +
-                             ", but it cannot be negative" + kConvertAgain);
+    return keyError(key, "is " + Twine(static_cast<int64_t>(bits)) + ", but it cannot be negative" +
+                             kConvertAgain);
   return bits;
 }
 

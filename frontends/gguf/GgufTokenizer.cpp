@@ -38,7 +38,8 @@ Error readId(const GgufFile &gguf, StringRef key, int32_t &id) {
   if (*value == std::numeric_limits<uint32_t>::max())
     return Error::success();
   if (*value > std::numeric_limits<int32_t>::max())
-    return gguf.keyError(key, "is " + Twine(*value) + ", which is no token id; convert the model again");
+    return gguf.keyError(key,
+                         "is " + Twine(*value) + ", which is no token id; convert the model again");
   id = static_cast<int32_t>(*value);
   return Error::success();
 }
@@ -96,7 +97,8 @@ Expected<TokenizerMetadata> readGgufTokenizer(const GgufFile &gguf) {
        [&] { return readIfThere(gguf, "tokenizer.ggml.add_bos_token", tokenizer.addBos, flag); },
        [&] { return readIfThere(gguf, "tokenizer.ggml.add_eos_token", tokenizer.addEos, flag); },
        [&] {
-         return readIfThere(gguf, "tokenizer.ggml.add_space_prefix", tokenizer.addSpacePrefix, flag);
+         return readIfThere(gguf, "tokenizer.ggml.add_space_prefix", tokenizer.addSpacePrefix,
+                            flag);
        },
        [&] { return readIfThere(gguf, "tokenizer.chat_template", tokenizer.chatTemplate, text); }});
   if (error)

@@ -63,7 +63,8 @@ private:
 /// The recipe of the config's `architectures`, or an error that names those with one.
 Expected<const Recipe *> recipeOf(StringRef path, const llvm::json::Object &object) {
   const llvm::json::Array *classes = object.getArray("architectures");
-  std::optional<StringRef> name = classes && !classes->empty() ? (*classes)[0].getAsString() : std::nullopt;
+  std::optional<StringRef> name =
+      classes && !classes->empty() ? (*classes)[0].getAsString() : std::nullopt;
   if (!name)
     return fileError(path, "has no \"architectures\" list; add one, as in "
                            "\"architectures\": [\"LlamaForCausalLM\"]");
@@ -111,8 +112,8 @@ Expected<std::unique_ptr<Checkpoint>> openConfigJson(StringRef path, StringRef t
   const std::vector<TensorRule> rules = layerTensors(**recipe);
   for (uint32_t layer = 0; layer < model.layers; ++layer)
     for (const TensorRule &rule : rules)
-      if (Error error = checkpoint->add(rule, layerTensorName(layer, rule.name),
-                                        options.randomWeightsFormat))
+      if (Error error =
+              checkpoint->add(rule, layerTensorName(layer, rule.name), options.randomWeightsFormat))
         return std::move(error);
   return checkpoint;
 }

@@ -20,7 +20,8 @@ namespace {
 
 class JsonConfigReader {
 public:
-  JsonConfigReader(StringRef path, const json::Object &top, const Recipe &recipe, ModelConfig &config)
+  JsonConfigReader(StringRef path, const json::Object &top, const Recipe &recipe,
+                   ModelConfig &config)
       : path(path), recipe(recipe), config(config) {
     const json::Object *inner = top.getObject("text_config");
     object = inner ? inner : &top;
@@ -57,8 +58,8 @@ private:
   }
 
   /// Reads `key` if it is there and not null.
-  Error readInteger(const json::Object &from, StringRef key, uint32_t low, uint32_t high, bool required,
-                    uint32_t &out) {
+  Error readInteger(const json::Object &from, StringRef key, uint32_t low, uint32_t high,
+                    bool required, uint32_t &out) {
     const json::Value *value = from.get(key);
     if (!value || value->kind() == json::Value::Null)
       return required ? keyError(key, "is missing; give a complete config.json") : Error::success();
@@ -154,7 +155,9 @@ private:
     const json::Array *types = object->getArray("layer_types");
     if (!types)
       return Error::success();
-    auto isFull = [&](size_t i) { return (*types)[i].getAsString() == StringRef("full_attention"); };
+    auto isFull = [&](size_t i) {
+      return (*types)[i].getAsString() == StringRef("full_attention");
+    };
     size_t first = 0;
     while (first < types->size() && !isFull(first))
       ++first;
@@ -163,9 +166,9 @@ private:
     for (size_t i = 0; i < types->size(); ++i)
       if (isFull(i) != (!recipe.slidingWindow || (i + 1) % config.windowPattern == 0))
         return keyError("layer_types", "does not repeat one pattern of window layers and a global "
-                                       "layer (layer " + Twine(i) +
-                                           " breaks it), which the recipe '" + recipe.name +
-                                           "' cannot express");
+                                       "layer (layer " +
+                                           Twine(i) + " breaks it), which the recipe '" +
+                                           recipe.name + "' cannot express");
     if (types->size() != config.layers)
       return keyError("layer_types", "has " + Twine(types->size()) + " entries for " +
                                          Twine(config.layers) + " layers; correct it");
@@ -204,7 +207,8 @@ private:
 
 } // namespace
 
-Expected<ModelConfig> readConfigJson(StringRef path, const json::Object &object, const Recipe &recipe) {
+Expected<ModelConfig> readConfigJson(StringRef path, const json::Object &object,
+                                     const Recipe &recipe) {
   ModelConfig config;
   if (Error error = JsonConfigReader(path, object, recipe, config).read())
     return std::move(error);

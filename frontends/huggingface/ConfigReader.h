@@ -10,8 +10,9 @@
 
 namespace tenon::frontend {
 
-/// Hyperparameters of a config.json's top object (or of its `text_config`), bounded and consistent. Refuses
-/// by name what the recipe does not compute: biases, mixtures of experts, other activations.
+/// Hyperparameters of a config.json's top object (or of its `text_config`), bounded and consistent.
+/// Refuses by name what the recipe does not compute: biases, mixtures of experts, other
+/// activations.
 llvm::Expected<ModelConfig> readConfigJson(llvm::StringRef path, const llvm::json::Object &object,
                                            const Recipe &recipe);
 

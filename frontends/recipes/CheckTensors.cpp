@@ -25,9 +25,10 @@ Error checkTensor(StringRef file, const ModelConfig &config, const TensorRule &r
   if (it == unused.end()) {
     if (rule.optional)
       return Error::success();
-    return fileError(file, "tensor '" + name + "' is missing, but the recipe '" +
-                               config.architecture + "' with " + Twine(config.layers) +
-                               " layers needs it; convert the model again, or download all its parts");
+    return fileError(file,
+                     "tensor '" + name + "' is missing, but the recipe '" + config.architecture +
+                         "' with " + Twine(config.layers) +
+                         " layers needs it; convert the model again, or download all its parts");
   }
   const Tensor &tensor = *it->second;
   unused.erase(it);
@@ -62,11 +63,12 @@ Error checkTensors(StringRef file, const Recipe &recipe, const ModelConfig &conf
         return error;
   for (const Tensor &tensor : tensors)
     if (unused.count(tensor.name))
-      return fileError(file, "tensor '" + printable(tensor.name) + "' is not used by the recipe '" +
-                                 config.architecture + "' with " + Twine(config.layers) +
-                                 " layers (" + Twine(unused.size()) +
-                                 " such tensors), so the model would be computed wrongly; teach the "
-                                 "recipe (frontends/recipes), or remove it if it means nothing");
+      return fileError(file,
+                       "tensor '" + printable(tensor.name) + "' is not used by the recipe '" +
+                           config.architecture + "' with " + Twine(config.layers) + " layers (" +
+                           Twine(unused.size()) +
+                           " such tensors), so the model would be computed wrongly; teach the "
+                           "recipe (frontends/recipes), or remove it if it means nothing");
   return Error::success();
 }
 

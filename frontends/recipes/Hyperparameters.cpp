@@ -24,8 +24,8 @@ llvm::ArrayRef<IntegerKey> integerKeys() {
       {"rope.dimension_count", "", &C::rotary, 2, 1024, false},
       {"vocab_size", "vocab_size", &C::vocabulary, 2, 1u << 22, false},
       {"attention.sliding_window", "sliding_window", &C::slidingWindow, 1, 1u << 28, true, true},
-      {"attention.sliding_window_pattern", "sliding_window_pattern", &C::windowPattern, 1, 1024, false,
-       true},
+      {"attention.sliding_window_pattern", "sliding_window_pattern", &C::windowPattern, 1, 1024,
+       false, true},
   };
   return keys;
 }
@@ -35,12 +35,13 @@ llvm::ArrayRef<NumberKey> numberKeys() {
   static constexpr NumberKey keys[] = {
       {"attention.layer_norm_rms_epsilon", "rms_norm_eps", &C::normEps, nullptr, 1e-12, 0.1, true},
       {"rope.freq_base", "rope_theta", nullptr, &C::ropeBase, 1.5, 1e12, false},
-      {"rope.freq_base_swa", "rope_local_base_freq", nullptr, &C::ropeBaseLocal, 1.5, 1e12, false, true},
+      {"rope.freq_base_swa", "rope_local_base_freq", nullptr, &C::ropeBaseLocal, 1.5, 1e12, false,
+       true},
       {"attention.scale", "", &C::attentionScale, nullptr, 1e-6, 1e3, false},
-      {"attn_logit_softcapping", "attn_logit_softcapping", &C::attentionSoftcap, nullptr, 0, 1e6, false,
-       true},
-      {"final_logit_softcapping", "final_logit_softcapping", &C::logitSoftcap, nullptr, 0, 1e6, false,
-       true},
+      {"attn_logit_softcapping", "attn_logit_softcapping", &C::attentionSoftcap, nullptr, 0, 1e6,
+       false, true},
+      {"final_logit_softcapping", "final_logit_softcapping", &C::logitSoftcap, nullptr, 0, 1e6,
+       false, true},
   };
   return keys;
 }
@@ -71,7 +72,9 @@ Error checkRopeScaling(StringRef file, const ModelConfig &config) {
                                "' is not supported; none, linear, llama3 and yarn are");
   if (config.ropeScaling == "none")
     return Error::success();
-  auto inRange = [](double value, double low, double high) { return value >= low && value <= high; };
+  auto inRange = [](double value, double low, double high) {
+    return value >= low && value <= high;
+  };
   if (!inRange(config.ropeFactor, 1, 1e4))
     return fileError(file, "the factor of rope scaling is " + numberText(config.ropeFactor) +
                                ", but 1 to 10000 is wanted; correct the model's rope scaling");
@@ -81,9 +84,9 @@ Error checkRopeScaling(StringRef file, const ModelConfig &config) {
     return fileError(file, "the original context length of rope scaling '" + config.ropeScaling +
                                "' is " + numberText(config.ropeOriginalContext) +
                                ", but 1 to 268435456 is wanted; correct the model's rope scaling");
-  if (config.ropeScaling == "llama3" &&
-      !(inRange(config.ropeLowFreqFactor, 1e-3, 1e3) && inRange(config.ropeHighFreqFactor, 1e-3, 1e3) &&
-        config.ropeLowFreqFactor < config.ropeHighFreqFactor))
+  if (config.ropeScaling == "llama3" && !(inRange(config.ropeLowFreqFactor, 1e-3, 1e3) &&
+                                          inRange(config.ropeHighFreqFactor, 1e-3, 1e3) &&
+                                          config.ropeLowFreqFactor < config.ropeHighFreqFactor))
     return fileError(file, "rope scaling llama3 has low and high frequency factors " +
                                numberText(config.ropeLowFreqFactor) + " and " +
                                numberText(config.ropeHighFreqFactor) +

@@ -1,8 +1,8 @@
 //===- Hyperparameters.h - Their keys, bounds and consistency ---*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// One table says where a hyperparameter stands in GGUF metadata and in a config.json, and which values are
-// sane. Both readers walk it; what spans several values is checked afterwards.
+// One table says where a hyperparameter stands in GGUF metadata and in a config.json, and which
+// values are sane. Both readers walk it; what spans several values is checked afterwards.
 //
 #ifndef TENON_FRONTENDS_RECIPES_HYPERPARAMETERS_H
 #define TENON_FRONTENDS_RECIPES_HYPERPARAMETERS_H
@@ -14,8 +14,8 @@
 
 namespace tenon::frontend {
 
-/// An integer hyperparameter. `gguf` follows "<architecture>."; an empty name means the source has no
-/// such key.
+/// An integer hyperparameter. `gguf` follows "<architecture>."; an empty name means the source has
+/// no such key.
 struct IntegerKey {
   llvm::StringLiteral gguf, json;
   uint32_t ModelConfig::*field;
@@ -37,16 +37,17 @@ struct NumberKey {
 llvm::ArrayRef<IntegerKey> integerKeys();
 llvm::ArrayRef<NumberKey> numberKeys();
 
-/// GGUF keys beyond the tables that the reader understands: rope scaling, and keys that may stand there with
-/// one value only.
+/// GGUF keys beyond the tables that the reader understands: rope scaling, and keys that may stand
+/// there with one value only.
 llvm::ArrayRef<llvm::StringLiteral> furtherKeys();
 
-/// Fills what follows from other values (kvHeads, headDim, rotary), lets the recipe complete the rest and
-/// checks everything that spans several values. `vocabulary` must be set. Errors name `file` and the values.
+/// Fills what follows from other values (kvHeads, headDim, rotary), lets the recipe complete the
+/// rest and checks everything that spans several values. `vocabulary` must be set. Errors name
+/// `file` and the values.
 llvm::Error completeConfig(llvm::StringRef file, const Recipe &recipe, ModelConfig &config);
 
-/// Checks that `tensors` are exactly those of the recipe, with the shapes that `config` asks for and in
-/// formats that kernels read.
+/// Checks that `tensors` are exactly those of the recipe, with the shapes that `config` asks for
+/// and in formats that kernels read.
 llvm::Error checkTensors(llvm::StringRef file, const Recipe &recipe, const ModelConfig &config,
                          llvm::ArrayRef<Tensor> tensors);
 

@@ -104,11 +104,12 @@ llvm::Error refuseArchitecture(StringRef file, StringRef architecture,
   std::vector<std::string> known;
   for (const Recipe *recipe : allRecipes())
     known.push_back(recipe->name.str());
-  return fileError(file, "architecture '" + printable(architecture) + "' has no recipe (there are " +
-                             llvm::join(known, ", ") + "). The nearest is '" + nearest->name +
-                             "'. The model has beyond it: " + listing(extra) + ". It lacks: " +
-                             listing(missing) +
-                             ". Write a recipe for it (frontends/recipes), or choose another model");
+  return fileError(file,
+                   "architecture '" + printable(architecture) + "' has no recipe (there are " +
+                       llvm::join(known, ", ") + "). The nearest is '" + nearest->name +
+                       "'. The model has beyond it: " + listing(extra) +
+                       ". It lacks: " + listing(missing) +
+                       ". Write a recipe for it (frontends/recipes), or choose another model");
 }
 
 } // namespace tenon::frontend

@@ -12,9 +12,9 @@
 
 namespace tenon::frontend {
 
-/// Error for a checkpoint whose architecture has no recipe: names the recipe that is nearest by metadata
-/// keys (without their "<architecture>." prefix) and tensor names (layer numbers are ignored), and what
-/// the checkpoint has beyond it and lacks.
+/// Error for a checkpoint whose architecture has no recipe: names the recipe that is nearest by
+/// metadata keys (without their "<architecture>." prefix) and tensor names (layer numbers are
+/// ignored), and what the checkpoint has beyond it and lacks.
 llvm::Error refuseArchitecture(llvm::StringRef file, llvm::StringRef architecture,
                                llvm::ArrayRef<std::string> keys,
                                llvm::ArrayRef<std::string> tensorNames);

@@ -7,17 +7,16 @@ namespace tenon::frontend {
 
 static constexpr llvm::StringLiteral classes[] = {"Qwen3ForCausalLM"};
 
-constinit const Recipe kQwen3Recipe = {
-    .name = "qwen3",
-    .huggingFace = classes,
-    .activation = "silu",
-    .interleavedRotary = false,
-    .qkNorm = true,
-    .postNorms = false,
-    .slidingWindow = false,
-    .complete = [](ModelConfig &config) {
-      if (config.attentionScale == 0)
-        config.attentionScale = inverseSqrt(config.headDim);
-    }};
+constinit const Recipe kQwen3Recipe = {.name = "qwen3",
+                                       .huggingFace = classes,
+                                       .activation = "silu",
+                                       .interleavedRotary = false,
+                                       .qkNorm = true,
+                                       .postNorms = false,
+                                       .slidingWindow = false,
+                                       .complete = [](ModelConfig &config) {
+                                         if (config.attentionScale == 0)
+                                           config.attentionScale = inverseSqrt(config.headDim);
+                                       }};
 
 } // namespace tenon::frontend

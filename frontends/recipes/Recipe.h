@@ -1,9 +1,10 @@
 //===- Recipe.h - What an architecture is -----------------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// An architecture is data (its tensors with their shapes, its metadata keys, a few switches) and the
-// few lines in which its hyperparameters differ from a plain decoder. Readers of checkpoints and the
-// importer know recipes only; a new family of the same shape is one file of twenty lines here.
+// An architecture is data (its tensors with their shapes, its metadata keys, a few switches) and
+// the few lines in which its hyperparameters differ from a plain decoder. Readers of checkpoints
+// and the importer know recipes only; a new family of the same shape is one file of twenty lines
+// here.
 //
 #ifndef TENON_FRONTENDS_RECIPES_RECIPE_H
 #define TENON_FRONTENDS_RECIPES_RECIPE_H
@@ -27,8 +28,8 @@ enum class Dim : uint8_t {
   RotaryHalf, ///< rotary / 2
 };
 
-/// One tensor of a model, or of each of its layers. Names are GGUF's; layer tensors lie under "blk.N.".
-/// A tensor whose rows are `One` is a vector, stored as F32.
+/// One tensor of a model, or of each of its layers. Names are GGUF's; layer tensors lie under
+/// "blk.N.". A tensor whose rows are `One` is a vector, stored as F32.
 struct TensorRule {
   llvm::StringLiteral name;
   Dim rows, columns;
@@ -37,12 +38,12 @@ struct TensorRule {
 
 /// One architecture.
 struct Recipe {
-  llvm::StringLiteral name;                          ///< GGUF `general.architecture`.
-  llvm::ArrayRef<llvm::StringLiteral> huggingFace;   ///< `architectures` of a config.json.
-  llvm::StringLiteral activation;                    ///< "silu" or "gelu_tanh".
-  bool interleavedRotary;                            ///< In GGUF files.
+  llvm::StringLiteral name;                        ///< GGUF `general.architecture`.
+  llvm::ArrayRef<llvm::StringLiteral> huggingFace; ///< `architectures` of a config.json.
+  llvm::StringLiteral activation;                  ///< "silu" or "gelu_tanh".
+  bool interleavedRotary;                          ///< In GGUF files.
   bool qkNorm, postNorms;
-  bool slidingWindow;                                ///< Reads the window's keys.
+  bool slidingWindow; ///< Reads the window's keys.
   /// Fills what is still unset and derives what the checkpoint does not state.
   void (*complete)(ModelConfig &config);
 };

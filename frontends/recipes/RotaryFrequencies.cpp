@@ -34,11 +34,10 @@ float scaleLlama3(const ModelConfig &config, float inverse) {
   return (1 - smooth) * inverse / factor + smooth * inverse;
 }
 
-/// YaRN (Peng et al., section 3.2): the dimension at which a frequency makes `rotations` turns over the
-/// original context.
+/// YaRN (Peng et al., section 3.2): the dimension at which a frequency makes `rotations` turns over
+/// the original context.
 double correctionDim(const ModelConfig &config, double base, double rotations) {
-  return config.rotary *
-         std::log(config.ropeOriginalContext / (rotations * 2 * std::numbers::pi)) /
+  return config.rotary * std::log(config.ropeOriginalContext / (rotations * 2 * std::numbers::pi)) /
          (2 * std::log(base));
 }
 
@@ -52,16 +51,15 @@ void computeYarn(const ModelConfig &config, double base, RotaryFrequencies &resu
     const float frequency = positionFrequency(base, i, config.rotary);
     const float extrapolated = 1.0f / frequency;
     const float interpolated = 1.0f / (static_cast<float>(config.ropeFactor) * frequency);
-    const float ramp =
-        std::clamp((static_cast<float>(i) - static_cast<float>(low)) / static_cast<float>(high - low),
-                   0.0f, 1.0f);
+    const float ramp = std::clamp((static_cast<float>(i) - static_cast<float>(low)) /
+                                      static_cast<float>(high - low),
+                                  0.0f, 1.0f);
     const float keep = 1 - ramp;
     result.inverse[i] = interpolated * (1 - keep) + extrapolated * keep;
   }
-  const double magnitude =
-      config.ropeFactor <= 1 ? 1.0 : 0.1 * std::log(config.ropeFactor) + 1.0;
-  result.scale = static_cast<float>(config.ropeAttentionFactor != 0 ? config.ropeAttentionFactor
-                                                                    : magnitude);
+  const double magnitude = config.ropeFactor <= 1 ? 1.0 : 0.1 * std::log(config.ropeFactor) + 1.0;
+  result.scale =
+      static_cast<float>(config.ropeAttentionFactor != 0 ? config.ropeAttentionFactor : magnitude);
 }
 
 } // namespace

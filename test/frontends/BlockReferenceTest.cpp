@@ -33,8 +33,8 @@ TEST(DequantizeRow, equalsTheGgufPackageInEveryFormat) {
     std::vector<float> got(values), want(values);
     std::memcpy(want.data(), bytes.data() + 24 + stored, values * 4);
     for (uint32_t row = 0; row < 2; ++row)
-      frontend::dequantizeRow(tensor, row,
-                              llvm::MutableArrayRef(got).slice(row * tensor.columns, tensor.columns));
+      frontend::dequantizeRow(
+          tensor, row, llvm::MutableArrayRef(got).slice(row * tensor.columns, tensor.columns));
     for (uint32_t i = 0; i < values; ++i)
       ASSERT_EQ(got[i], want[i]) << name << " value " << i;
     bytes = bytes.drop_front(24 + stored + values * 4);

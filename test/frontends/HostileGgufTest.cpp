@@ -1,8 +1,8 @@
 //===- HostileGgufTest.cpp - Files that lie -------------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// test/corpus/gguf/hostile holds files with one thing wrong each (make_gguf.py). Every one must be refused
-// with a message that names the file, the place and what to do.
+// test/corpus/gguf/hostile holds files with one thing wrong each (make_gguf.py). Every one must be
+// refused with a message that names the file, the place and what to do.
 
 #include "frontends/Checkpoint.h"
 #include "frontends/gguf/GgufCheckpoint.h"
@@ -23,8 +23,8 @@ const std::string corpus = TENON_TEST_CORPUS "/gguf/";
 
 struct Hostile {
   const char *file;
-  const char *place;  ///< Byte, metadata key or tensor.
-  const char *found;  ///< What is wrong.
+  const char *place; ///< Byte, metadata key or tensor.
+  const char *found; ///< What is wrong.
   const char *remedy;
 };
 
@@ -49,7 +49,8 @@ const Hostile hostileFiles[] = {
     // Metadata
     {"truncated-key", "the key of metadata entry 18", "the file ends after 4 more", again},
     {"truncated-value", "'tokenizer.ggml.eos_token_id'", "the file ends after 2 more", again},
-    {"truncated-array", "element 47 of metadata key 'tokenizer.ggml.tokens'", "the file ends", again},
+    {"truncated-array", "element 47 of metadata key 'tokenizer.ggml.tokens'", "the file ends",
+     again},
     {"key-empty", "metadata entry 19", "empty key", again},
     {"key-length-huge", "the key of metadata entry 2", "length of 18446744073709551608", again},
     {"key-twice", "'llama.block_count'", "appears twice", "remove one"},
@@ -77,7 +78,8 @@ const Hostile hostileFiles[] = {
     {"dims-overflow", "'token_embd.weight'", "dimension 1 of 4294967296", again},
     {"dims-wrap", "'token_embd.weight'", "dimension 1 of 16777216", again},
     {"dims-petabytes", "'token_embd.weight'", "needs 20266198323167232 bytes", again},
-    {"type-iq4_nl", "'token_embd.weight'", "type IQ4_NL (20), which is not read", "quantise the model"},
+    {"type-iq4_nl", "'token_embd.weight'", "type IQ4_NL (20), which is not read",
+     "quantise the model"},
     {"type-unknown", "'token_embd.weight'", "type 4096, which is not read", "quantise the model"},
     {"row-not-whole-blocks", "'token_embd.weight'", "33 values, but a multiple of 32", again},
     {"offset-unaligned", "'token_embd.weight'", "data offset 8, which is not a multiple", again},
@@ -95,7 +97,8 @@ const Hostile hostileFiles[] = {
     {"block-count-missing", "'llama.block_count'", "is missing", convert},
     {"block-count-zero", "'llama.block_count'", "is 0, but 1 to 1024", convert},
     {"block-count-huge", "'llama.block_count'", "is 1099511627776, but 1 to 1024", convert},
-    {"block-count-lies", "'blk.1.attn_norm.weight'", "is missing, but the recipe 'llama' with 2", convert},
+    {"block-count-lies", "'blk.1.attn_norm.weight'", "is missing, but the recipe 'llama' with 2",
+     convert},
     {"block-count-negative", "'llama.block_count'", "is -1, but it cannot be negative", convert},
     {"block-count-float", "'llama.block_count'", "of type f32, but an integer", convert},
     {"hidden-lies", "'token_embd.weight'", "48 x 32 (rows x columns)", convert},
@@ -103,24 +106,28 @@ const Hostile hostileFiles[] = {
     {"kv-heads-uneven", "head_count_kv", "4 attention heads and 3 KV heads", "correct"},
     {"value-length-differs", "'llama.attention.value_length'", "is 16, but keys have 8", convert},
     {"epsilon-nan", "'llama.attention.layer_norm_rms_epsilon'", "not a finite number", convert},
-    {"epsilon-large", "'llama.attention.layer_norm_rms_epsilon'", "is 7, but 1e-12 to 0.1", convert},
+    {"epsilon-large", "'llama.attention.layer_norm_rms_epsilon'", "is 7, but 1e-12 to 0.1",
+     convert},
     {"rotary-odd", "rope.dimension_count", "rotates 7 elements of heads of 8", "correct"},
     {"rotary-wide", "rope.dimension_count", "rotates 10 elements of heads of 8", "correct"},
     {"rope-scaling-unknown", "rope scaling 'longrope'", "not supported", "linear, llama3 and yarn"},
     {"rope-factor-zero", "factor of rope scaling", "is 0, but 1 to 10000", "correct"},
     {"rope-factors-zero", "'rope_freqs.weight'", "holds 0", convert},
     {"experts", "'llama.expert_count'", "is 8, but mixtures of experts", "choose a dense model"},
-    {"key-unknown", "'llama.attention.clamp_kqv'", "not known to the recipe 'llama'", "teach the recipe"},
+    {"key-unknown", "'llama.attention.clamp_kqv'", "not known to the recipe 'llama'",
+     "teach the recipe"},
     {"vocabulary-lies", "'token_embd.weight'", "48 rows, but a vocabulary of 49", convert},
     {"norm-f16", "'output_norm.weight'", "stored as f16", convert},
     {"tensor-extra", "'blk.0.attn_q.bias'", "not used by the recipe 'llama'", "remove it"},
     {"embedding-missing", "'token_embd.weight'", "is missing", convert},
     // Tokenizer
-    {"tokens-fewer", "'tokenizer.ggml.tokens'", "has 2 tokens, but the embedding has 48 rows", convert},
+    {"tokens-fewer", "'tokenizer.ggml.tokens'", "has 2 tokens, but the embedding has 48 rows",
+     convert},
     {"tokens-numbers", "'tokenizer.ggml.tokens'", "elements of type u32, but string", convert},
     {"scores-type", "'tokenizer.ggml.scores'", "elements of type f64, but f32", convert},
     {"types-wide", "'tokenizer.ggml.token_type'", "holds 1099511627776 as element 0", convert},
-    {"bos-huge", "'tokenizer.ggml.bos_token_id'", "is 1099511627776, which is no token id", convert},
+    {"bos-huge", "'tokenizer.ggml.bos_token_id'", "is 1099511627776, which is no token id",
+     convert},
     {"add-bos-number", "'tokenizer.ggml.add_bos_token'", "of type u32, but bool", convert},
     {"template-number", "'tokenizer.chat_template'", "of type u32, but string", convert},
 };
@@ -128,7 +135,8 @@ const Hostile hostileFiles[] = {
 std::vector<std::string> filesIn(const std::string &folder) {
   std::vector<std::string> result;
   std::error_code code;
-  for (llvm::sys::fs::directory_iterator it(folder, code), end; it != end && !code; it.increment(code))
+  for (llvm::sys::fs::directory_iterator it(folder, code), end; it != end && !code;
+       it.increment(code))
     result.push_back(it->path());
   return result;
 }
@@ -139,8 +147,8 @@ std::string read(const std::string &path) {
   return buffer ? (*buffer)->getBuffer().str() : std::string();
 }
 
-/// True if a model of these bytes can be opened; the bytes are copied to a block of their own, so that a
-/// sanitizer sees a read beyond them.
+/// True if a model of these bytes can be opened; the bytes are copied to a block of their own, so
+/// that a sanitizer sees a read beyond them.
 bool opens(const std::string &bytes) {
   std::vector<uint8_t> block(bytes.begin(), bytes.end());
   auto gguf = GgufFile::parse("memory", block);
@@ -170,11 +178,12 @@ TEST_P(HostileGguf, isRefusedWithFilePlaceAndRemedy) {
   EXPECT_NE(message.find(hostile.remedy), std::string::npos) << message;
 }
 
-INSTANTIATE_TEST_SUITE_P(Corpus, HostileGguf, testing::ValuesIn(hostileFiles), [](const auto &info) {
-  std::string name = info.param.file;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Corpus, HostileGguf, testing::ValuesIn(hostileFiles),
+                         [](const auto &info) {
+                           std::string name = info.param.file;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 TEST(HostileGgufCorpus, hasAnExpectationForEveryFile) {
   std::set<std::string> expected, found;

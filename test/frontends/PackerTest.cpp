@@ -34,11 +34,22 @@ struct RandomMatrix {
         bytes[at + last] &= 0xbf;
     };
     switch (format) {
-    case WeightFormat::F32: bound(3); break;
-    case WeightFormat::Q6_K: bound(209); break;
-    case WeightFormat::Q4_1: case WeightFormat::Q5_1:
-    case WeightFormat::Q4_K: case WeightFormat::Q5_K: bound(3); bound(1); break;
-    default: bound(1); break;
+    case WeightFormat::F32:
+      bound(3);
+      break;
+    case WeightFormat::Q6_K:
+      bound(209);
+      break;
+    case WeightFormat::Q4_1:
+    case WeightFormat::Q5_1:
+    case WeightFormat::Q4_K:
+    case WeightFormat::Q5_K:
+      bound(3);
+      bound(1);
+      break;
+    default:
+      bound(1);
+      break;
     }
     tensor.data = bytes;
   }
@@ -104,7 +115,8 @@ TEST_P(EveryFormat, writesEveryByteOfTheOutput) {
 
 INSTANTIATE_TEST_SUITE_P(Packer, EveryFormat, testing::Range(0u, kNumWeightFormats),
                          [](const auto &info) {
-                           return std::string(formatInfo(static_cast<WeightFormat>(info.param)).name);
+                           return std::string(
+                               formatInfo(static_cast<WeightFormat>(info.param)).name);
                          });
 
 TEST(RotaryRowOrder, movesPairsToHalvesAndLeavesTheRest) {
@@ -115,8 +127,8 @@ TEST(RotaryRowOrder, movesPairsToHalvesAndLeavesTheRest) {
 TEST(Packer, refusesWhatDoesNotFitTheTensor) {
   const RandomMatrix matrix(WeightFormat::Q8_0, 16, 32);
   std::vector<uint8_t> out(packedBytes(WeightFormat::Q8_0, 16, 32));
-  auto message = [&](const Tensor &tensor, llvm::ArrayRef<uint32_t> order, uint64_t first, uint64_t count,
-                     uint64_t size) {
+  auto message = [&](const Tensor &tensor, llvm::ArrayRef<uint32_t> order, uint64_t first,
+                     uint64_t count, uint64_t size) {
     return llvm::toString(compiler::packMatrix(tensor, order, first, count,
                                                llvm::MutableArrayRef(out).take_front(size)));
   };
@@ -124,9 +136,13 @@ TEST(Packer, refusesWhatDoesNotFitTheTensor) {
   empty.data = {};
   const std::vector<uint32_t> shortOrder(3), wildOrder(16, 16);
   EXPECT_NE(message(empty, {}, 0, 16, out.size()).find("random weights"), std::string::npos);
-  EXPECT_NE(message(matrix.tensor, {}, 1, 16, out.size()).find("are wanted of 16"), std::string::npos);
-  EXPECT_NE(message(matrix.tensor, {}, ~0ull, 2, out.size()).find("are wanted of 16"), std::string::npos);
-  EXPECT_NE(message(matrix.tensor, shortOrder, 0, 16, out.size()).find("3 entries"), std::string::npos);
-  EXPECT_NE(message(matrix.tensor, wildOrder, 0, 16, out.size()).find("row 16 of 16"), std::string::npos);
+  EXPECT_NE(message(matrix.tensor, {}, 1, 16, out.size()).find("are wanted of 16"),
+            std::string::npos);
+  EXPECT_NE(message(matrix.tensor, {}, ~0ull, 2, out.size()).find("are wanted of 16"),
+            std::string::npos);
+  EXPECT_NE(message(matrix.tensor, shortOrder, 0, 16, out.size()).find("3 entries"),
+            std::string::npos);
+  EXPECT_NE(message(matrix.tensor, wildOrder, 0, 16, out.size()).find("row 16 of 16"),
+            std::string::npos);
   EXPECT_NE(message(matrix.tensor, {}, 0, 16, 5).find("has 5 bytes"), std::string::npos);
 }

@@ -132,7 +132,8 @@ def model(arch, layers=2, hidden=32, feed_forward=64, heads=4, kv_heads=2, head_
     queries, keys = heads * head_dim, kv_heads * head_dim
 
     def put(name, kind, *shape):
-        g.add(rng, name, formats.get(name.split(".")[-2], matrix) if kind else "F32", *shape)
+        form = formats.get(name.removesuffix(".weight"), formats.get(name.split(".")[-2], matrix))
+        g.add(rng, name, form if kind else "F32", *shape)
 
     put("token_embd.weight", True, vocabulary, hidden)
     if rope_factors:
@@ -177,6 +178,8 @@ def valid_files():
                                                  "attn_k": "Q5_0", "attn_v": "Q5_1",
                                                  "attn_output": "Q4_K", "ffn_down": "Q6_K",
                                                  "ffn_gate": "Q4_0", "output": "F16"}),
+             "llama-mixed-layers": model("llama", layers=3, tokens=False,
+                                         formats={"blk.1.ffn_down": "Q5_1"}),
              "gemma3": gemma(),
              "qwen3": model("qwen3", qk_norm=True, matrix="F32", layers=1)}
     files["llama-v2"] = model("llama", layers=1, tokens=False)

@@ -1,10 +1,12 @@
 //===- GgufFuzz.cpp - Any bytes as a GGUF file ----------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Parses the input, checks it against a recipe and, if it passes, decodes and packs the first and the last
-// rows of every tensor. An input is refused with a message or opened; nothing else may happen.
+// Parses the input, checks it against a recipe and, if it passes, decodes and packs the first and
+// the last rows of every tensor. An input is refused with a message or opened; nothing else may
+// happen.
 //
-//   tenon_gguf_fuzz -dict=test/fuzz/Gguf.dict work-folder test/corpus/gguf/valid test/corpus/gguf/hostile
+//   tenon_gguf_fuzz -dict=test/fuzz/Gguf.dict work-folder test/corpus/gguf/valid
+//   test/corpus/gguf/hostile
 
 #include "compiler/pack/Packer.h"
 #include "frontends/gguf/GgufCheckpoint.h"
