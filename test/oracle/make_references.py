@@ -21,19 +21,13 @@ import numpy as np
 import torch
 from gguf_model import load
 from gguf_tokenizer import encoder_of
+from oracle_prompts import PROMPTS
 
 HERE = Path(__file__).parent
 LENGTHS = {"rabbit-hole": 1024, "tea-party": 384, "code": 448, "notes": 384}
 TOP = 256
 LOGPROB_STEPS = 2048  # Steps of 0.0005 nat, down to -32 nat.
 GREEDY_TOKENS = 48
-PROMPTS = {
-    "story": "Once upon a time, in a small village by the sea,",
-    "fact": "The three states of matter are",
-    "list": "1. January\n2. February\n3. March\n",
-    "code": "def fibonacci(n):\n    \"\"\"Returns the n-th Fibonacci number.\"\"\"\n",
-    "chat": "Question: Why is the sky blue?\nAnswer:",
-}
 
 
 @torch.no_grad()
