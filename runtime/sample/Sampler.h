@@ -40,8 +40,9 @@ struct TokenLogprob {
 /// Tokens of a request that penalties look at, with counts: prompt and generated.
 class TokenHistory {
 public:
+  TokenHistory() = default;
   /// Reserves for `tokens` entries.
-  explicit TokenHistory(size_t tokens = 0) { entries.reserve(tokens); }
+  explicit TokenHistory(size_t tokens) { entries.reserve(tokens); }
   void addPrompt(std::span<const int32_t> tokens);
   void addGenerated(int32_t token);
 

@@ -42,8 +42,10 @@ constexpr uint64_t kRounds = 20'000;
 #if defined(__x86_64__)
 __attribute__((target("avx512f"))) void f32Rounds512() {
   __m512 sums[kChains];
-  for (__m512 &s : sums)
+  for (__m512 &s : sums) {
     s = _mm512_set1_ps(1);
+    asm volatile("" : "+v"(s)); // else equal chains become one
+  }
   const __m512 a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(1e-3f);
   for (uint64_t i = 0; i < kRounds; ++i) {
 #pragma unroll
@@ -58,8 +60,10 @@ __attribute__((target("avx512f"))) void f32Rounds512() {
 
 __attribute__((target("avx2,fma"))) void f32Rounds256() {
   __m256 sums[kChains];
-  for (__m256 &s : sums)
+  for (__m256 &s : sums) {
     s = _mm256_set1_ps(1);
+    asm volatile("" : "+v"(s)); // else equal chains become one
+  }
   const __m256 a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(1e-3f);
   for (uint64_t i = 0; i < kRounds; ++i) {
 #pragma unroll
@@ -74,8 +78,10 @@ __attribute__((target("avx2,fma"))) void f32Rounds256() {
 
 __attribute__((target("avx512f,avx512bw,avx512vnni"))) void int8Rounds512() {
   __m512i sums[kChains];
-  for (__m512i &s : sums)
+  for (__m512i &s : sums) {
     s = _mm512_setzero_si512();
+    asm volatile("" : "+v"(s));
+  }
   __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-2);
   asm volatile("" : "+v"(a), "+v"(b));
   for (uint64_t i = 0; i < kRounds; ++i) {

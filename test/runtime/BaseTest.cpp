@@ -1,0 +1,149 @@
+//===- BaseTest.cpp - Mappings, arenas, workers ---------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/base/Arena.h"
+#include "runtime/base/Clock.h"
+#include "runtime/base/FileMapping.h"
+#include "runtime/base/ProcessMemory.h"
+#include "runtime/base/WorkerGroup.h"
+#include "runtime/device/cpu/CpuFeatures.h"
+#include "runtime/device/cpu/Topology.h"
+#include "runtime/engine/Checksum.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <ctime>
+#include <thread>
+#include <vector>
+
+using namespace tenon;
+
+namespace {
+
+TEST(FileMapping, readsAWholeFileAndSaysWhatFails) {
+  const std::string path = testing::TempDir() + "/mapped";
+  std::FILE *file = std::fopen(path.c_str(), "wb");
+  std::fputs("tenon", file);
+  std::fclose(file);
+  auto mapped = FileMapping::open(path);
+  ASSERT_TRUE(mapped.isOk());
+  EXPECT_EQ(mapped->bytes().size(), 5u);
+  FileMapping moved = std::move(*mapped);
+  EXPECT_EQ(moved.bytes()[4], std::byte('n'));
+  EXPECT_EQ(*readTextFile(path), "tenon");
+  EXPECT_EQ(FileMapping::open("/nowhere/at/all").status().code(), StatusCode::NotFound);
+  EXPECT_EQ(readTextFile(path, 4).status().code(), StatusCode::InvalidArgument);
+  EXPECT_TRUE(FileMapping::open("/dev/null").status().message().find("not a regular file") != std::string::npos);
+}
+
+TEST(Arena, isZeroedAlignedAndRefusesTheImpossible) {
+  for (size_t bytes : {size_t(1), size_t(5000), size_t(5) << 20}) {
+    auto arena = Arena::map(bytes, {.hugePages = true, .populate = true}, "a test");
+    ASSERT_TRUE(arena.isOk());
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(arena->data()) % 4096, 0u);
+    EXPECT_EQ(arena->data()[bytes - 1], std::byte{0});
+    arena->data()[bytes - 1] = std::byte{1};
+  }
+  const auto refused = Arena::map(size_t(1) << 60, {}, "a test");
+  ASSERT_FALSE(refused.isOk());
+  EXPECT_EQ(refused.status().code(), StatusCode::ResourceExhausted);
+  EXPECT_NE(refused.status().message().find("for a test"), std::string::npos);
+  EXPECT_TRUE(Arena::map(0, {}, "nothing").isOk());
+}
+
+TEST(WorkerGroup, runsEveryWorkerAndMeetsAtBarriers) {
+  for (uint32_t workers : {1u, 2u, 7u}) {
+    WorkerGroup::Options options;
+    options.workers = workers;
+    auto group = WorkerGroup::start(options);
+    ASSERT_TRUE(group.isOk());
+    std::vector<int> turn(workers, 0);
+    std::atomic<int> wrong{0};
+    for (int round = 0; round < 200; ++round)
+      (*group)->runEach([&](uint32_t worker) {
+        for (int phase = 0; phase < 5; ++phase) {
+          ++turn[worker];
+          (*group)->barrier().arriveAndWait();
+          for (int t : turn)
+            wrong += t != turn[worker];
+          (*group)->barrier().arriveAndWait();
+        }
+      });
+    EXPECT_EQ(wrong.load(), 0);
+    for (int t : turn)
+      EXPECT_EQ(t, 1000);
+  }
+}
+
+TEST(WorkerGroup, usesNoProcessorTimeWhenIdle) {
+  WorkerGroup::Options options;
+  options.workers = 4;
+  auto group = WorkerGroup::start(options);
+  ASSERT_TRUE(group.isOk());
+  (*group)->runEach([](uint32_t) {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(50)); // past the bounded spin
+  timespec before, after;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+  const double spent = double(after.tv_sec - before.tv_sec) + double(after.tv_nsec - before.tv_nsec) * 1e-9;
+  EXPECT_LT(spent, 0.01);
+}
+
+TEST(WorkerGroup, refusesImpossibleSizes) {
+  WorkerGroup::Options options;
+  options.workers = 0;
+  EXPECT_EQ(WorkerGroup::start(options).status().code(), StatusCode::InvalidArgument);
+  options.workers = 2;
+  options.processors = {0};
+  EXPECT_EQ(WorkerGroup::start(options).status().code(), StatusCode::InvalidArgument);
+}
+
+TEST(ProcessMemory, countsResidentPages) {
+  const uint64_t before = residentBytes();
+  ASSERT_GT(before, 0u);
+  auto arena = Arena::map(size_t(32) << 20, {.hugePages = false, .populate = true}, "a test");
+  ASSERT_TRUE(arena.isOk());
+  EXPECT_GE(residentBytes(), before + (size_t(31) << 20));
+  EXPECT_GE(peakResidentBytes(), size_t(32) << 20);
+}
+
+TEST(Topology, findsAtLeastOneProcessor) {
+  const cpu::Topology t = cpu::readTopology();
+  EXPECT_GE(t.processors.size(), 1u);
+  EXPECT_GE(t.usefulWorkers, 1u);
+  EXPECT_LE(t.usefulWorkers, t.processors.size());
+}
+
+TEST(CpuFeatures, variantsAreChosenBestFirst) {
+  using engine::Variant;
+  const std::vector<Variant> both = {Variant::Avx2, Variant::Avx512};
+  cpu::CpuFeatures old;
+  old.avx2 = true;
+  EXPECT_EQ(*cpu::chooseVariant(both, {}, old), Variant::Avx2);
+  cpu::CpuFeatures newer = old;
+  newer.avx512 = true;
+  EXPECT_EQ(*cpu::chooseVariant(both, {}, newer), Variant::Avx512);
+  EXPECT_EQ(*cpu::chooseVariant(both, Variant::Avx2, newer), Variant::Avx2);
+  const auto refused = cpu::chooseVariant(both, Variant::Avx512, old);
+  ASSERT_FALSE(refused.isOk());
+  EXPECT_EQ(refused.status().message(),
+            "--variant avx512 needs AVX-512 F, CD, BW, DQ, VL and VNNI, which this machine lacks");
+  EXPECT_EQ(cpu::parseVariant("amx"), Variant::Amx);
+  EXPECT_EQ(cpu::parseVariant("none"), std::nullopt);
+}
+
+TEST(Checksum, streamsToTheSameValue) {
+  std::vector<char> bytes(100'000);
+  for (size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = char(i * 31);
+  engine::StreamingChecksum stream;
+  stream.update(bytes.data(), 777);
+  stream.update(bytes.data() + 777, bytes.size() - 777);
+  EXPECT_EQ(stream.digest(), engine::checksum128(bytes.data(), bytes.size()));
+  bytes[5] ^= 1;
+  EXPECT_NE(stream.digest(), engine::checksum128(bytes.data(), bytes.size()));
+}
+
+} // namespace

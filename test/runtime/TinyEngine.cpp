@@ -1,0 +1,244 @@
+//===- TinyEngine.cpp - Engines made by hand ------------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "test/runtime/TinyEngine.h"
+
+#include "runtime/engine/Checksum.h"
+#include "runtime/engine/PlanReader.h"
+#include "runtime/engine/plan_generated.h"
+
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+namespace tenon::test {
+
+using namespace tenon::engine;
+using flatbuffers::FlatBufferBuilder;
+using flatbuffers::Offset;
+
+static fb::Extent extent(const LinearForm &f) { return {f.fixed, f.perToken, f.perLogitRow, f.perWorker}; }
+
+template <typename Table, typename Source, typename Make>
+static auto tables(FlatBufferBuilder &b, const std::vector<Source> &sources, Make &&make) {
+  std::vector<Offset<Table>> offsets;
+  for (const Source &s : sources)
+    offsets.push_back(make(s));
+  return b.CreateVector(offsets);
+}
+
+static Offset<fb::Launch> encodeLaunch(FlatBufferBuilder &b, const LaunchPlan &l) {
+  std::vector<fb::Arg> args;
+  for (const ArgPlan &a : l.args)
+    args.emplace_back(static_cast<fb::ArgKind>(a.kind), a.index);
+  const CostForm &c = l.cost;
+  const fb::Cost cost(c.weightBytes, c.bytesPerToken, c.bytesPerLogitRow, c.bytesPerContext,
+                      c.macsPerToken, c.macsPerLogitRow, c.macsPerContext);
+  const auto list = b.CreateVectorOfStructs(args);
+  const auto name = b.CreateString(l.name);
+  return fb::CreateLaunch(b, l.kernel, list, l.barrierBefore, name, &cost);
+}
+
+static Offset<fb::Chip> encodeChip(FlatBufferBuilder &b, const ChipPlan &c) {
+  const auto buffers = tables<fb::Buffer>(b, c.buffers, [&](const BufferPlan &p) {
+    const fb::Extent offset = extent(p.offset), size = extent(p.size);
+    return fb::CreateBuffer(b, b.CreateString(p.name), &offset, &size);
+  });
+  const fb::Extent arena = extent(c.arena);
+  const auto kind = b.CreateString(c.kind);
+  return fb::CreateChip(b, c.id, kind, buffers, &arena, c.weightsBytes);
+}
+
+Bytes encodePlan(const Plan &p) {
+  FlatBufferBuilder b;
+  const auto modelName = b.CreateString(p.model.name), architecture = b.CreateString(p.model.architecture),
+             kind = b.CreateString(p.model.weightsKind);
+  const auto eos = b.CreateVector(p.model.eos);
+  const auto model =
+      fb::CreateModel(b, modelName, architecture, p.model.vocabulary, p.model.hidden, p.model.layers,
+                      p.model.parameters, p.model.bos, eos, kind);
+  const auto limits =
+      fb::CreateLimits(b, p.limits.maxContext, p.limits.defaultStepTokens, p.limits.maxStepTokens,
+                       p.limits.defaultSequences, p.limits.maxSequences, p.limits.defaultKvBytes);
+  const auto kv = fb::CreateKvPlan(b, p.kv.layers, p.kv.kvHeads, p.kv.headDim, p.kv.blockTokens,
+                                   p.kv.elementBytes, p.kv.bytesPerBlock);
+  const auto chips = tables<fb::Chip>(b, p.chips, [&](const ChipPlan &c) { return encodeChip(b, c); });
+  const auto weights = tables<fb::Weight>(b, p.weights, [&](const WeightPlan &w) {
+    return fb::CreateWeight(b, b.CreateString(w.name), static_cast<uint8_t>(w.format), w.rows, w.columns,
+                            w.offset, w.size, w.packed, w.randomSeed);
+  });
+  const auto kernels = tables<fb::Kernel>(b, p.kernels, [&](const KernelPlan &k) {
+    const auto symbol = b.CreateString(k.symbol), kindName = b.CreateString(k.kindName),
+               spec = b.CreateString(k.spec);
+    return fb::CreateKernel(b, symbol, kindName, spec, k.scratchBytes);
+  });
+  const auto functions = tables<fb::Function>(b, p.functions, [&](const FunctionPlan &f) {
+    const auto launches =
+        tables<fb::Launch>(b, f.launches, [&](const LaunchPlan &l) { return encodeLaunch(b, l); });
+    return fb::CreateFunction(b, b.CreateString(f.name), launches);
+  });
+  const auto calls = tables<fb::Call>(b, p.calls, [&](const CallPlan &c) {
+    return fb::CreateCall(b, c.function, b.CreateVector(c.weights), c.kvLayer);
+  });
+  const auto checks = tables<fb::Check>(b, p.checks, [&](const CheckPlan &c) {
+    return fb::CreateCheck(b, b.CreateString(c.region), c.maxAbsError, c.maxRelError, c.samples);
+  });
+  const auto producer = b.CreateString(p.producer), target = b.CreateString(p.target);
+  const auto grid = b.CreateVector(p.grid);
+  b.Finish(fb::CreatePlan(b, producer, target, grid, model, limits, chips, kv, weights, kernels, functions,
+                          calls, p.logitsBuffer, checks),
+           fb::PlanIdentifier());
+  const auto *at = reinterpret_cast<const std::byte *>(b.GetBufferPointer());
+  return Bytes(at, at + b.GetSize());
+}
+
+TinyEngine TinyEngine::make(const std::string &kernelObject) {
+  TinyEngine e;
+  Plan &p = e.plan;
+  p.producer = "by hand";
+  p.target = "cpu";
+  p.grid = {1};
+  p.model = {"tiny", "sum", "f32", kTinyVocabulary, 16, 2, 1000, -1, {31}};
+  p.limits = {128, 32, 64, 4, 16, 1 << 20};
+  p.kv = {2, 1, 1, 16, 2, 2 * 2 * 16 * 2};
+  ChipPlan chip;
+  chip.kind = "cpu";
+  chip.buffers = {{"x", {0, 0, 0, 0}, {0, 64, 0, 0}},
+                  {"q", {0, 64, 0, 0}, {0, 64, 0, 0}},
+                  {"y", {0, 128, 0, 0}, {0, 64, 0, 0}},
+                  {"logits", {0, 192, 0, 0}, {0, 0, kTinyVocabulary * 4, 0}}};
+  chip.arena = {0, 192, kTinyVocabulary * 4, 0};
+  const uint64_t size = packedBytes(WeightFormat::F32, kTinyVocabulary, 4);
+  chip.weightsBytes = 2 * size + 64;
+  p.chips = {chip};
+  p.weights = {{"embedding", WeightFormat::F32, kTinyVocabulary, 4, 0, size, true, 0},
+               {"w", WeightFormat::F32, kTinyVocabulary, 4, size, size, true, 0},
+               {"inv_freq", WeightFormat::F32, 1, 4, 2 * size, 16, false, 0}};
+  p.kernels = {{"tiny_embed", "embed", "", KernelKind::Embed, 0},
+               {"tiny_qkv", "linear_qkv", "", KernelKind::LinearQkv, 0},
+               {"tiny_attention", "attention", "", KernelKind::Attention, 100},
+               {"tiny_logits", "linear", "", KernelKind::Linear, 0}};
+  const auto buffer = [](uint32_t i) { return ArgPlan{ArgKind::Buffer, i}; };
+  const auto layer = [](uint32_t i) { return ArgPlan{ArgKind::LayerWeight, i}; };
+  const ArgPlan k{ArgKind::KPool, 0}, v{ArgKind::VPool, 0};
+  p.functions = {
+      {"begin", {{0, {buffer(0), {ArgKind::Weight, 0}}, true, "embed", {64, 8, 0, 0, 0, 0, 0}}}},
+      {"layer",
+       {{1, {buffer(0), layer(0), layer(0), layer(1), buffer(1), k, v, buffer(2)}, true, "qkv", {1024, 8, 0, 0, 64, 0, 0}},
+        {2, {buffer(1), k, v, buffer(2)}, true, "attention", {0, 8, 0, 4, 0, 0, 1}}}},
+      {"end", {{3, {buffer(2), {ArgKind::Weight, 1}, buffer(3)}, true, "logits", {1024, 0, 128, 0, 0, 128, 0}}}}};
+  p.calls = {{0, {}, 0}, {1, {0, 1}, 0}, {1, {1, 0}, 1}, {2, {}, 0}};
+  p.logitsBuffer = 3;
+  p.checks = {{"layer/qkv", 1e-5f, 1e-3f, 64}};
+
+  e.weights.resize(chip.weightsBytes);
+  for (size_t i = 0; i < e.weights.size(); ++i)
+    e.weights[i] = std::byte(i * 7);
+#if defined(__aarch64__)
+  const Variant variant = Variant::Neon;
+#else
+  const Variant variant = Variant::Avx2;
+#endif
+  e.kernels = {{variant, kernelObject.empty() ? Bytes(100, std::byte{1}) : readFile(kernelObject)}};
+  return e;
+}
+
+Bytes TinyEngine::write() const {
+  std::vector<TinySection> sections = {{SectionKind::Plan, Variant::None, encodePlan(plan)}};
+  for (const auto &[variant, bytes] : kernels)
+    sections.push_back({SectionKind::Kernels, variant, bytes});
+  if (!weights.empty())
+    sections.push_back({SectionKind::Weights, Variant::None, weights});
+  sections.insert(sections.end(), more.begin(), more.end());
+
+  Bytes file(kPage);
+  std::vector<SectionEntry> table;
+  for (const TinySection &s : sections) {
+    SectionEntry entry{};
+    entry.kind = uint32_t(s.kind);
+    entry.variant = uint32_t(s.variant);
+    entry.offset = file.size();
+    entry.size = s.bytes.size();
+    const Checksum128 sum = checksum128(s.bytes.data(), s.bytes.size());
+    entry.xxh3Low = sum.low;
+    entry.xxh3High = sum.high;
+    table.push_back(entry);
+    file.insert(file.end(), s.bytes.begin(), s.bytes.end());
+    file.resize((file.size() + kPage - 1) / kPage * kPage);
+  }
+  if (changeTable)
+    changeTable(table);
+  std::memcpy(file.data() + sizeof(FileHeader), table.data(), table.size() * sizeof(SectionEntry));
+
+  FileHeader header{};
+  std::memcpy(header.magic, kMagic, sizeof(kMagic));
+  header.formatMajor = kFormatMajor;
+  header.formatMinor = kFormatMinor;
+  header.schemaHash = schemaHash();
+  header.fileSize = file.size();
+  header.sectionCount = static_cast<uint32_t>(table.size());
+  const Checksum128 tableSum = checksum128(table.data(), table.size() * sizeof(SectionEntry));
+  header.tableXxh3Low = tableSum.low;
+  header.tableXxh3High = tableSum.high;
+  if (changeHeader)
+    changeHeader(header);
+  header.headerXxh3 = 0;
+  header.headerXxh3 = checksum64(&header, sizeof(header));
+  std::memcpy(file.data(), &header, sizeof(header));
+  return file;
+}
+
+void repairChecksums(Bytes &file) {
+  if (file.size() < sizeof(FileHeader))
+    return;
+  FileHeader header;
+  std::memcpy(&header, file.data(), sizeof(header));
+  std::memcpy(header.magic, kMagic, sizeof(kMagic));
+  header.formatMajor = kFormatMajor;
+  header.formatMinor = kFormatMinor;
+  header.schemaHash = schemaHash();
+  header.requiredFeatures = 0;
+  header.fileSize = file.size();
+  header.reserved = 0;
+  std::memset(header.zero, 0, sizeof(header.zero));
+  const uint64_t tableBytes = uint64_t(header.sectionCount) * sizeof(SectionEntry);
+  if (tableBytes <= file.size() - sizeof(header)) {
+    std::byte *table = file.data() + sizeof(header);
+    for (uint64_t at = 0; at < tableBytes; at += sizeof(SectionEntry)) {
+      SectionEntry entry;
+      std::memcpy(&entry, table + at, sizeof(entry));
+      if (entry.offset <= file.size() && entry.size <= file.size() - entry.offset) {
+        const Checksum128 sum = checksum128(file.data() + entry.offset, entry.size);
+        entry.xxh3Low = sum.low;
+        entry.xxh3High = sum.high;
+        std::memcpy(table + at, &entry, sizeof(entry));
+      }
+    }
+    const Checksum128 sum = checksum128(table, tableBytes);
+    header.tableXxh3Low = sum.low;
+    header.tableXxh3High = sum.high;
+  }
+  header.headerXxh3 = 0;
+  header.headerXxh3 = checksum64(&header, sizeof(header));
+  std::memcpy(file.data(), &header, sizeof(header));
+}
+
+Bytes readFile(const std::string &path) {
+  Bytes bytes;
+  if (std::FILE *file = std::fopen(path.c_str(), "rb")) {
+    std::byte chunk[1 << 14];
+    while (const size_t got = std::fread(chunk, 1, sizeof(chunk), file))
+      bytes.insert(bytes.end(), chunk, chunk + got);
+    std::fclose(file);
+  }
+  return bytes;
+}
+
+void writeFile(const std::string &path, const Bytes &bytes) {
+  if (std::FILE *file = std::fopen(path.c_str(), "wb")) {
+    std::fwrite(bytes.data(), 1, bytes.size(), file);
+    std::fclose(file);
+  }
+}
+
+} // namespace tenon::test
