@@ -97,7 +97,7 @@ void makeBlockPanel(const WeightPlan &w, std::byte *at, uint64_t channels, uint6
       fillHalves(at + layout.mins, groups, channels, -unit * mean);
     return;
   }
-  constexpr int kScale = 48; // of 63 (Q4_K, Q5_K) or 127 (Q6_K)
+  constexpr int kScale = 8; // small, so that the halves above it stay normal
   std::memset(at + layout.scales, kScale, groups * kPanelChannels);
   fillHalves(at + layout.superScale, w.columns / 256, channels, unit / kScale);
   if (info.hasMin) {

@@ -95,8 +95,8 @@ TEST_P(RandomWeights, haveTheStatedDeviationInEveryFormat) {
       squares += reader.value(r, k) * reader.value(r, k);
     }
   const double n = 40 * 512;
-  // Q8_0's and Q6_K's stored ranges are not symmetric: half a quant of mean.
-  EXPECT_NEAR(sum / n, 0, 1e-3) << formatInfo(format).name;
+  // Formats without a minimum reach one quant further down than up: half a quant of mean.
+  EXPECT_NEAR(sum / n, 0, 3e-3) << formatInfo(format).name;
   EXPECT_NEAR(std::sqrt(squares / n), kRandomWeightDeviation, 1e-3) << formatInfo(format).name;
   const double padding = reader.value(40, 3);
   EXPECT_EQ(padding, 0) << "channels that pad N are zero";
