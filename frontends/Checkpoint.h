@@ -83,6 +83,10 @@ public:
   /// Rows of q/k are stored for interleaved rotary pairs (2i, 2i+1) and must be permuted to halves.
   virtual bool interleavedRotary() const = 0;
   virtual llvm::StringRef path() const = 0;
+  /// The bytes of `tensor` are not needed for now: their pages stop counting as this process's
+  /// memory, and are read from the file again if somebody looks. Lets a compiler stream a
+  /// checkpoint.
+  virtual void release(const Tensor &tensor) const {}
   /// != 0: tensors have no data; weights are made at load from this seed.
   virtual uint64_t randomSeed() const = 0;
 };

@@ -29,6 +29,7 @@ public:
   const Tensor *find(StringRef name) const override { return gguf->findTensor(name); }
   bool interleavedRotary() const override { return recipe.interleavedRotary; }
   StringRef path() const override { return gguf->path(); }
+  void release(const Tensor &tensor) const override { gguf->release(tensor); }
   uint64_t randomSeed() const override { return 0; }
 
 private:

@@ -110,6 +110,14 @@ private:
       if (Error error = readBounded(fullKey(number.suffix), 0, number.high, false,
                                     config.*number.field, found))
         return error;
+    // Here the factor multiplies YaRN's magnitude; in a config.json it stands for it.
+    if (config.ropeAttentionFactor != 0 && config.ropeScaling == "yarn" && config.ropeFactor > 1)
+      config.ropeAttentionFactor *= 0.1 * std::log(config.ropeFactor) + 1;
+    else if (config.ropeAttentionFactor != 0 && config.ropeAttentionFactor != 1)
+      return gguf.keyError(
+          fullKey("rope.scaling.attn_factor"),
+          "is " + numberText(config.ropeAttentionFactor) +
+              ", but only rope scaling yarn has such a factor; convert the model again");
     const std::string originalKey = fullKey("rope.scaling.original_context_length");
     if (gguf.find(originalKey)) {
       Expected<uint64_t> original = gguf.getUnsigned(originalKey);

@@ -11,7 +11,9 @@
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MathExtras.h"
 
-#include <algorithm>
+#include "llvm/Support/Process.h"
+
+#include <sys/mman.h>
 
 namespace tenon::frontend {
 
@@ -345,6 +347,16 @@ Error GgufFile::placeTensors(ByteReader &reader, ArrayRef<uint64_t> dataOffsets)
 const Tensor *GgufFile::findTensor(StringRef name) const {
   auto it = tensorIndex.find(name);
   return it == tensorIndex.end() ? nullptr : &directory[it->second];
+}
+
+void GgufFile::release(const Tensor &tensor) const {
+  if (!mapping || tensor.data.empty())
+    return;
+  const uintptr_t page = llvm::sys::Process::getPageSizeEstimate();
+  const uintptr_t begin = llvm::alignTo(reinterpret_cast<uintptr_t>(tensor.data.begin()), page);
+  const uintptr_t end = llvm::alignDown(reinterpret_cast<uintptr_t>(tensor.data.end()), page);
+  if (begin < end) // a hint: failing changes nothing but the memory in use
+    ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
 }
 
 const GgufValue *GgufFile::find(StringRef key) const {

@@ -52,6 +52,9 @@ public:
   llvm::ArrayRef<Tensor> tensors() const { return directory; }
   llvm::ArrayRef<GgufTensorInfo> tensorInfos() const { return infos; }
   const Tensor *findTensor(llvm::StringRef name) const;
+  /// Drops the pages that lie wholly inside the tensor's bytes from this process; see
+  /// Checkpoint::release.
+  void release(const Tensor &tensor) const;
   /// Keys in file order.
   llvm::ArrayRef<llvm::StringRef> keys() const { return keyOrder; }
   const GgufValue *find(llvm::StringRef key) const;
@@ -76,7 +79,6 @@ private:
   llvm::Error parseTensors(ByteReader &reader, uint64_t count);
   llvm::Error parseTensor(ByteReader &reader, uint64_t index, uint64_t &dataOffset);
   llvm::Error placeTensors(ByteReader &reader, llvm::ArrayRef<uint64_t> dataOffsets);
-  /// The array under `key`, with elements of `type` (null type name: any integer).
   llvm::Expected<const GgufValue *> getArray(llvm::StringRef key) const;
   llvm::Expected<const GgufValue *> getValue(llvm::StringRef key) const;
 

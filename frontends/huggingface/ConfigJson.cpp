@@ -60,6 +60,23 @@ private:
   llvm::StringMap<size_t> index;
 };
 
+/// The JSON parser recurses; a config.json is a handful of levels deep.
+bool nestsDeeperThan(StringRef text, uint32_t limit) {
+  uint32_t depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (quoted && text[i] == '\\')
+      ++i;
+    else if (text[i] == '"')
+      quoted = !quoted;
+    else if (!quoted && (text[i] == '[' || text[i] == '{') && ++depth > limit)
+      return true;
+    else if (!quoted && (text[i] == ']' || text[i] == '}') && depth > 0)
+      --depth;
+  }
+  return false;
+}
+
 /// The recipe of the config's `architectures`, or an error that names those with one.
 Expected<const Recipe *> recipeOf(StringRef path, const llvm::json::Object &object) {
   const llvm::json::Array *classes = object.getArray("architectures");
@@ -82,6 +99,8 @@ Expected<const Recipe *> recipeOf(StringRef path, const llvm::json::Object &obje
 
 Expected<std::unique_ptr<Checkpoint>> openConfigJson(StringRef path, StringRef text,
                                                      const OpenOptions &options) {
+  if (nestsDeeperThan(text, 64))
+    return fileError(path, "nests brackets deeper than 64; give a model's config.json");
   Expected<llvm::json::Value> value = llvm::json::parse(text);
   if (!value)
     return fileError(path, "is not JSON: " + llvm::toString(value.takeError()) +

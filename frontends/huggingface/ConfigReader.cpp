@@ -6,7 +6,7 @@
 #include "frontends/ErrorText.h"
 #include "frontends/recipes/Hyperparameters.h"
 
-#include <cmath>
+#include "llvm/ADT/STLExtras.h"
 
 namespace tenon::frontend {
 
@@ -44,6 +44,8 @@ public:
     // Classes differ in what an absent key means: Gemma ties its embeddings, the others do not.
     config.tiedEmbeddings = tied.value_or(recipe.postNorms);
     if (Error error = readRope())
+      return error;
+    if (Error error = readPartialRotary())
       return error;
     if (Error error = readQueryScale())
       return error;
@@ -115,6 +117,9 @@ private:
       rope = global;
     if (Error error = readNumber(*rope, "rope_theta", 1.5, 1e12, false, config.ropeBase))
       return error;
+    for (const auto &entry : *rope)
+      if (Error error = checkRopeKey(entry.first, entry.second))
+        return error;
     std::optional<StringRef> type = rope->getString("rope_type");
     if (!type)
       type = rope->getString("type");
@@ -136,6 +141,43 @@ private:
     for (const auto &number : numbers)
       if (Error error = readNumber(*rope, number.key, 0, 1e9, number.required, number.field))
         return error;
+    return Error::success();
+  }
+
+  /// A rope key that nobody reads would change the angles unnoticed.
+  Error checkRopeKey(StringRef key, const json::Value &value) {
+    static constexpr StringRef known[] = {"rope_theta",
+                                          "rope_type",
+                                          "type",
+                                          "factor",
+                                          "low_freq_factor",
+                                          "high_freq_factor",
+                                          "original_max_position_embeddings",
+                                          "beta_fast",
+                                          "beta_slow",
+                                          "attention_factor",
+                                          "partial_rotary_factor",
+                                          "sliding_attention",
+                                          "finetuned"};
+    const bool plain =
+        value.kind() == json::Value::Null || (key == "truncate" && value.getAsBoolean() == true);
+    if (plain || llvm::is_contained(known, key))
+      return Error::success();
+    return keyError(key, "of the rope scaling is " + shown(value) +
+                             ", which nothing here computes; choose a model without it");
+  }
+
+  /// The rotated part of a head, at the top or among the rope parameters.
+  Error readPartialRotary() {
+    double part = 1;
+    if (Error error = readNumber(*object, "partial_rotary_factor", 1e-3, 1, false, part))
+      return error;
+    if (const json::Object *rope = object->getObject("rope_parameters"))
+      if (Error error = readNumber(*rope, "partial_rotary_factor", 1e-3, 1, false, part))
+        return error;
+    const uint32_t headDim = config.headDim ? config.headDim : config.hidden / config.heads;
+    if (part != 1)
+      config.rotary = static_cast<uint32_t>(headDim * part);
     return Error::success();
   }
 

@@ -124,6 +124,18 @@ TEST(ConfigJson, readsRopeParametersOfNewerConfigs) {
   EXPECT_EQ(config.attentionScale, 0.125f);
 }
 
+TEST(ConfigJson, readsAPartOfTheHeadAsRotary) {
+  auto checkpoint = openConfigJson("config.json", R"({"architectures": ["LlamaForCausalLM"],
+    "num_hidden_layers": 1, "hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 2,
+    "vocab_size": 64, "max_position_embeddings": 128, "rms_norm_eps": 1e-6,
+    "partial_rotary_factor": 0.5})",
+                                   randomOptions());
+  ASSERT_TRUE(static_cast<bool>(checkpoint)) << llvm::toString(checkpoint.takeError());
+  EXPECT_EQ((*checkpoint)->config().headDim, 32u);
+  EXPECT_EQ((*checkpoint)->config().rotary, 16u);
+  EXPECT_FALSE((*checkpoint)->config().tiedEmbeddings);
+}
+
 TEST(ConfigJson, readsTheTextModelOfAMultimodalConfig) {
   auto checkpoint =
       openConfigJson("config.json", R"({"architectures": ["Gemma3ForConditionalGeneration"],
@@ -158,6 +170,10 @@ TEST(ConfigJson, refusesWhatItCannotComputeOrUnderstand) {
   expectRefusal(
       refusal("\"sliding_attention\"", "\"full_attention\"", randomOptions(), "gemma-3-270m.json"),
       "does not repeat one pattern");
+  expectRefusal(refusal("null", "{\"rope_type\": \"yarn\", \"factor\": 2, \"mscale\": 0.75, "
+                                "\"original_max_position_embeddings\": 4096}"),
+                "\"mscale\" of the rope scaling is 0.75");
+  expectRefusal(refusal("{", std::string(100000, '[')), "nests brackets deeper than 64");
   expectRefusal(refusal("{", "["), "is not JSON");
   expectRefusal(refusal("{", "{", OpenOptions()), "give --random-weights SEED");
   expectRefusal(refusal("{", "{", randomOptions(WeightFormat::Q6_K)),

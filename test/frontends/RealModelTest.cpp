@@ -11,6 +11,7 @@
 
 #include <bit>
 #include <cstdlib>
+#include <fstream>
 #include <gtest/gtest.h>
 
 using namespace tenon;
@@ -50,7 +51,34 @@ void expectLossless(const Checkpoint &checkpoint) {
   }
 }
 
+/// Bytes of mapped files that this process holds.
+uint64_t residentFileBytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (llvm::StringRef(line).starts_with("RssFile:"))
+      return std::stoull(line.substr(8)) * 1024;
+  return 0;
+}
+
 } // namespace
+
+TEST(RealModel, releasesTensorsThatWerePacked) {
+  std::unique_ptr<Checkpoint> checkpoint = openModel("SmolLM2-135M-Instruct.Q4_1.gguf");
+  if (!checkpoint)
+    GTEST_SKIP() << "SKIPPED: SmolLM2-135M-Instruct.Q4_1.gguf is not in TENON_MODELS";
+  const uint64_t before = residentFileBytes();
+  for (const Tensor &tensor : checkpoint->tensors()) {
+    std::vector<float> row(tensor.columns);
+    for (uint64_t r = 0; r < tensor.rows; ++r)
+      dequantizeRow(tensor, r, row);
+    checkpoint->release(tensor);
+  }
+  EXPECT_LT(residentFileBytes(), before + (4 << 20));
+  const Tensor &first = checkpoint->tensors().front();
+  std::vector<float> again(first.columns);
+  dequantizeRow(first, 0, again); // comes back from the file
+  EXPECT_NE(again, std::vector<float>(first.columns));
+}
 
 TEST(RealModel, smolLM2OpensAndPacksWithoutLoss) {
   std::unique_ptr<Checkpoint> checkpoint = openModel("SmolLM2-135M-Instruct.Q4_1.gguf");
