@@ -47,9 +47,10 @@ StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityReques
         fmt::format("--kv-memory {}: one block of {} tokens takes {} bytes", kvBytes,
                     plan.kv.blockTokens, plan.kv.bytesPerBlock));
   c.blockTableStride = (c.context + plan.kv.blockTokens - 1) / plan.kv.blockTokens;
-  // More blocks than all sequences can hold would never be touched.
+  // By default no more blocks than all sequences can hold; who asks for a size gets it.
+  const uint64_t holdable = uint64_t(c.sequences) * c.blockTableStride;
   c.kvBlocks = static_cast<uint32_t>(
-      std::min<uint64_t>({blocks, uint64_t(c.sequences) * c.blockTableStride, INT32_MAX}));
+      std::min<uint64_t>({blocks, request.kvBytes ? blocks : holdable, INT32_MAX}));
   return c;
 }
 
