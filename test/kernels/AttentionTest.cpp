@@ -93,7 +93,7 @@ TEST_P(Attention, equalsSoftmaxInDoublePrecision) {
     Pools pools(s, step, random);
     Bytes q = makeFloats(step.ids.size() * s.heads * s.headDim, random, 0.4f);
     Bytes out(q.size());
-    TestKernel(attentionSpec(s, false), GetParam()).run({q.data(), pools.k.data(), pools.v.data(), out.data()}, step.view, 2);
+    TestKernel(attentionSpec(s, false), GetParam()).run({q, pools.k, pools.v, out}, step.view, 2);
     EXPECT_LT(relativeError(out.f32(), attend(pools, q.f32(), step)), 1e-5) << "head size " << s.headDim;
   }
 }
@@ -105,8 +105,8 @@ TEST_P(Attention, tilesOfOneAndFourRowsGiveTheSameBits) {
     Pools pools(s, tiled, random);
     Bytes q = makeFloats(150 * s.heads * s.headDim, random), a(q.size()), b(q.size());
     TestKernel kernel(attentionSpec(s, false), GetParam());
-    kernel.run({q.data(), pools.k.data(), pools.v.data(), a.data()}, tiled.view, 2);
-    kernel.run({q.data(), pools.k.data(), pools.v.data(), b.data()}, single.view, 1);
+    kernel.run({q, pools.k, pools.v, a}, tiled.view, 2);
+    kernel.run({q, pools.k, pools.v, b}, single.view, 1);
     EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size()), 0);
   }
 }
@@ -119,8 +119,8 @@ TEST_P(Attention, quantisedOutputIsTheQuantisedFloatOutput) {
   const uint32_t columns = 6 * 64, rows = 7;
   const uint64_t stride = cpu::QuantRowLayout(columns).stride();
   Bytes q = makeFloats(rows * columns, random), plain(rows * columns * 4), quant(rows * stride), expected(rows * stride);
-  TestKernel(attentionSpec(s, false), GetParam()).run({q.data(), pools.k.data(), pools.v.data(), plain.data()}, step.view);
-  TestKernel(attentionSpec(s, true), GetParam()).run({q.data(), pools.k.data(), pools.v.data(), quant.data()}, step.view, 2);
+  TestKernel(attentionSpec(s, false), GetParam()).run({q, pools.k, pools.v, plain}, step.view);
+  TestKernel(attentionSpec(s, true), GetParam()).run({q, pools.k, pools.v, quant}, step.view, 2);
   for (uint32_t r = 0; r < rows; ++r)
     quantizeRow(plain.f32() + r * columns, columns, expected.data() + r * stride);
   EXPECT_EQ(std::memcmp(quant.data(), expected.data(), quant.size()), 0);
@@ -150,8 +150,8 @@ TEST_P(Attention, qkvNormsRotatesAndWritesTheCache) {
       Pools pools({heads, kvHeads, headDim, 0, 0}, step, random);
       Bytes x = makeFloats(rows * k, random), q(rows * heads * headDim * 4), table = makeFloats(rows * rotary, random);
       Bytes qNorm = makeFloats(headDim, random), kNorm = makeFloats(headDim, random);
-      TestKernel(spec, GetParam()).run({x.data(), wq.packed.data(), wk.packed.data(), wv.packed.data(), q.data(),
-                                        pools.k.data(), pools.v.data(), table.data(), qNorm.data(), kNorm.data()},
+      TestKernel(spec, GetParam()).run({x, wq.packed, wk.packed, wv.packed, q,
+                                        pools.k, pools.v, table, qNorm, kNorm},
                                        step.view, 2);
       auto head = [&](const TestWeight &w, uint32_t r, uint32_t h, const Bytes *normWeight, bool rotate) {
         std::vector<double> v(headDim), rotated(headDim);

@@ -7,14 +7,24 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <unistd.h>
 
 namespace tenon::test {
 
-std::vector<engine::Variant> hostVariants() {
+std::vector<engine::Variant> nativeVariants() {
   std::vector<engine::Variant> variants;
-  for (auto v : {engine::Variant::Avx2, engine::Variant::Avx512, engine::Variant::Neon})
+  for (auto v : {engine::Variant::Avx2, engine::Variant::Avx512, engine::Variant::Amx, engine::Variant::Neon})
     if (cpu::missingFor(v, cpu::cpuFeatures()).empty())
       variants.push_back(v);
+  return variants;
+}
+
+std::vector<engine::Variant> hostVariants() {
+  std::vector<engine::Variant> variants = nativeVariants();
+#ifdef TENON_FOREIGN_RUNNER
+  if (!cpu::missingFor(engine::Variant::Neon, cpu::cpuFeatures()).empty())
+    variants.push_back(engine::Variant::Neon);
+#endif
   return variants;
 }
 
@@ -161,6 +171,14 @@ TestKernel::TestKernel(const cpu::KernelSpec &spec, engine::Variant variant)
     ADD_FAILURE() << llvm::toString(object.takeError());
     return;
   }
+  if (!cpu::missingFor(variant, cpu::cpuFeatures()).empty()) {
+    char path[] = "/tmp/tenon-foreign-XXXXXX";
+    int fd = mkstemp(path);
+    EXPECT_EQ(write(fd, object->data(), object->size()), ssize_t(object->size()));
+    close(fd);
+    foreignObject = path;
+    return;
+  }
   auto loaded = cpu::KernelLibrary::load(std::as_bytes(std::span(*object)), "test");
   if (!loaded) {
     ADD_FAILURE() << loaded.status().message();
@@ -174,15 +192,62 @@ TestKernel::TestKernel(const cpu::KernelSpec &spec, engine::Variant variant)
     function = *found;
 }
 
-void TestKernel::run(const std::vector<void *> &buffers, const cpu::StepView &step,
+TestKernel::~TestKernel() {
+  if (!foreignObject.empty())
+    unlink(foreignObject.c_str());
+}
+
+void TestKernel::run(const std::vector<BufferRef> &refs, const cpu::StepView &step,
                      uint32_t workers) const {
+  if (!foreignObject.empty())
+    return runForeign(refs, step, workers);
   ASSERT_NE(function, nullptr);
+  std::vector<void *> buffers;
+  for (const BufferRef &ref : refs)
+    buffers.push_back(ref.data);
   Bytes scratch(scratchSize + 64);
   std::memset(scratch.data() + scratchSize, 0xa5, 64);
   for (uint32_t w = 0; w < workers; ++w)
     function(buffers.data(), &step, w, workers, scratch.data());
   for (uint64_t i = 0; i < 64; ++i)
     ASSERT_EQ(scratch.data()[scratchSize + i], 0xa5) << "kernel wrote past its scratch";
+}
+
+void TestKernel::runForeign(const std::vector<BufferRef> &buffers, const cpu::StepView &step,
+                            uint32_t workers) const {
+#ifdef TENON_FOREIGN_RUNNER
+  const std::string in = foreignObject + ".in", out = foreignObject + ".out";
+  FILE *file = fopen(in.c_str(), "wb");
+  auto number = [&](uint64_t v) { fwrite(&v, 8, 1, file); };
+  auto bytes = [&](const void *data, size_t size) {
+    number(size);
+    fwrite(data, size, 1, file);
+  };
+  bytes(foreignObject.data(), foreignObject.size());
+  number(workers);
+  number(scratchSize);
+  for (uint32_t v : {step.numTokens, step.numSequences, step.numLogitRows, step.blockTableStride, step.numAttentionTiles})
+    number(v);
+  for (const int32_t *perRow : {step.tokenIds, step.positions, step.rowSequence})
+    bytes(perRow, step.numTokens * 4);
+  bytes(step.blockTables, size_t(step.numSequences) * step.blockTableStride * 4);
+  bytes(step.logitRows, step.numLogitRows * 4);
+  bytes(step.attentionTiles, step.numAttentionTiles * sizeof(cpu::AttentionTile));
+  number(buffers.size());
+  for (const BufferRef &b : buffers)
+    bytes(b.data, b.size);
+  fclose(file);
+  const std::string command = std::string(TENON_FOREIGN_RUNNER) + " < " + in + " > " + out;
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  file = fopen(out.c_str(), "rb");
+  for (const BufferRef &b : buffers)
+    ASSERT_EQ(fread(b.data, 1, b.size, file), b.size);
+  fclose(file);
+  unlink(in.c_str());
+  unlink(out.c_str());
+#else
+  FAIL() << "no emulated runner was built";
+#endif
 }
 
 double relativeError(const float *a, const std::vector<float> &b) {

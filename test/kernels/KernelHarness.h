@@ -16,8 +16,10 @@
 
 namespace tenon::test {
 
-/// Variants that this machine can execute.
+/// Variants that this machine can execute, natively or (Neon) under qemu-user.
 std::vector<engine::Variant> hostVariants();
+/// Those that it executes itself.
+std::vector<engine::Variant> nativeVariants();
 
 /// 64-byte aligned bytes, zeroed.
 class Bytes {
@@ -31,6 +33,14 @@ public:
 private:
   std::shared_ptr<void> memory;
   size_t length;
+};
+
+/// One buffer of a launch.
+struct BufferRef {
+  uint8_t *data;
+  size_t size;
+  BufferRef(const Bytes &bytes) : data(bytes.data()), size(bytes.size()) {}
+  BufferRef(uint8_t *data, size_t size) : data(data), size(size) {}
 };
 
 /// A weight matrix with random content in a block format: packed for kernels, and its values as f32.
@@ -65,10 +75,16 @@ struct TestStep {
 class TestKernel {
 public:
   TestKernel(const cpu::KernelSpec &spec, engine::Variant variant);
+  ~TestKernel();
+  TestKernel(TestKernel &&) = default;
+
   /// Runs all `workers` shares, one after the other.
-  void run(const std::vector<void *> &buffers, const cpu::StepView &step, uint32_t workers = 1) const;
+  void run(const std::vector<BufferRef> &buffers, const cpu::StepView &step, uint32_t workers = 1) const;
 
 private:
+  void runForeign(const std::vector<BufferRef> &buffers, const cpu::StepView &step, uint32_t workers) const;
+
+  std::string foreignObject; ///< Path of the object, for the emulated runner.
   cpu::KernelLibrary library;
   cpu::KernelFn function = nullptr;
   uint64_t scratchSize;

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 namespace tenon::test {
 namespace {
@@ -69,7 +70,7 @@ TEST_P(EveryFormat, linearEqualsTheDoublePrecisionProduct) {
       Input in = makeInput(!formatInfo(format()).isFloat(), rows, k, random);
       Bytes out(size_t(rows) * n * 4);
       TestStep step({{0, rows}});
-      kernel.run({in.bytes.data(), w.packed.data(), out.data()}, step.view, 3);
+      kernel.run({in.bytes, w.packed, out}, step.view, 3);
       EXPECT_LT(relativeError(out.f32(), product(in.values, w.values, rows, n, k)), 3e-6)
           << "n " << n << " rows " << rows;
     }
@@ -83,10 +84,10 @@ TEST_P(EveryFormat, aRowHasTheSameBitsWhateverItsNeighboursAndWorkers) {
   TestKernel kernel(linearSpec(format(), n, k), variant());
   Input in = makeInput(!formatInfo(format()).isFloat(), rows, k, random);
   Bytes all(size_t(rows) * n * 4), alone(n * 4);
-  kernel.run({in.bytes.data(), w.packed.data(), all.data()}, TestStep({{0, rows}}).view, 2);
+  kernel.run({in.bytes, w.packed, all}, TestStep({{0, rows}}).view, 2);
   const size_t stride = in.bytes.size() / rows;
   for (uint32_t r = 0; r < rows; ++r) {
-    kernel.run({in.bytes.data() + r * stride, w.packed.data(), alone.data()}, TestStep({{0, 1}}).view);
+    kernel.run({BufferRef(in.bytes.data() + r * stride, stride), w.packed, alone}, TestStep({{0, 1}}).view);
     EXPECT_EQ(std::memcmp(alone.data(), all.data() + size_t(r) * n * 4, n * 4), 0) << "row " << r;
   }
 }
@@ -101,7 +102,7 @@ TEST_P(EveryFormat, embedGivesTheRowOfTheToken) {
   TestWeight w = makeWeight(format(), 40, k, random);
   TestStep step({{0, 9}});
   Bytes out(9 * k * 4);
-  TestKernel(spec, variant()).run({out.data(), w.packed.data()}, step.view, 2);
+  TestKernel(spec, variant()).run({out, w.packed}, step.view, 2);
   std::vector<float> expected;
   for (int32_t id : step.ids)
     for (uint32_t i = 0; i < k; ++i)
@@ -135,7 +136,7 @@ TEST_P(EveryVariant, residualAddsToWhatIsThere) {
   std::vector<float> expected = product(in.values, w.values, 5, 64, 96);
   for (size_t i = 0; i < expected.size(); ++i)
     expected[i] += out.f32()[i];
-  TestKernel(spec, GetParam()).run({in.bytes.data(), w.packed.data(), out.data()}, TestStep({{0, 5}}).view);
+  TestKernel(spec, GetParam()).run({in.bytes, w.packed, out}, TestStep({{0, 5}}).view);
   EXPECT_LT(relativeError(out.f32(), expected), 3e-6);
 }
 
@@ -148,7 +149,7 @@ TEST_P(EveryVariant, logitsAreCappedAndCountLogitRows) {
   Input in = makeInput(true, 2, 64, random);
   Bytes out(3 * 50 * 4);
   TestStep step({{0, 4}, {2, 3}});
-  TestKernel(spec, GetParam()).run({in.bytes.data(), w.packed.data(), out.data()}, step.view);
+  TestKernel(spec, GetParam()).run({in.bytes, w.packed, out}, step.view);
   std::vector<float> expected = product(in.values, w.values, 2, 50, 64);
   for (float &v : expected)
     v = 30 * std::tanh(v / 30);
@@ -172,7 +173,7 @@ TEST_P(EveryVariant, gateMultipliesTheActivatedGateWithUp) {
       Input in = makeInput(true, rows, 64, random);
       const size_t stride = quantOut ? cpu::QuantRowLayout(96).stride() : 96 * 4;
       Bytes out(rows * stride);
-      TestKernel(spec, GetParam()).run({in.bytes.data(), gate.packed.data(), up.packed.data(), out.data()},
+      TestKernel(spec, GetParam()).run({in.bytes, gate.packed, up.packed, out},
                                        TestStep({{0, rows}}).view, 2);
       std::vector<float> g = product(in.values, gate.values, rows, 96, 64);
       std::vector<float> u = product(in.values, up.values, rows, 96, 64);
@@ -200,6 +201,49 @@ TEST_P(EveryVariant, gateMultipliesTheActivatedGateWithUp) {
                   5e-6);
       }
     }
+}
+
+/// Runs `body(variant)` on every variant at hand; all must return the same bytes.
+void expectEqualBits(const std::string &what, llvm::function_ref<Bytes(engine::Variant)> body) {
+  std::optional<Bytes> first;
+  for (engine::Variant variant : hostVariants()) {
+    Bytes bytes = body(variant);
+    if (first)
+      EXPECT_EQ(std::memcmp(first->data(), bytes.data(), bytes.size()), 0) << what << " on " << cpu::variantName(variant);
+    else
+      first = bytes;
+  }
+}
+
+TEST(AllVariants, giveTheSameBitsForEveryFormat) {
+  for (uint8_t f = 0; f < kNumWeightFormats; ++f) {
+    const auto format = static_cast<WeightFormat>(f);
+    std::mt19937 random(21);
+    const uint32_t k = 512, n = 48, rows = 11;
+    TestWeight w = makeWeight(format, n, k, random);
+    Input in = makeInput(!formatInfo(format).isFloat(), rows, k, random);
+    expectEqualBits(std::string(formatInfo(format).name), [&](engine::Variant variant) {
+      Bytes out(rows * n * 4);
+      TestKernel(linearSpec(format, n, k), variant).run({in.bytes, w.packed, out}, TestStep({{0, rows}}).view);
+      return out;
+    });
+  }
+}
+
+TEST(AllVariants, giveTheSameBitsForGateAndQuantiser) {
+  std::mt19937 random(22);
+  KernelSpec spec = linearSpec(WeightFormat::Q4_0, 64, 96);
+  spec.kind = KernelKind::LinearGate;
+  spec.formats = {WeightFormat::Q4_0, WeightFormat::Q4_0};
+  spec.activation = cpu::Activation::Silu;
+  spec.quantOut = true;
+  TestWeight gate = makeWeight(WeightFormat::Q4_0, 64, 96, random), up = makeWeight(WeightFormat::Q4_0, 64, 96, random);
+  Input in = makeInput(true, 9, 96, random);
+  expectEqualBits("gate", [&](engine::Variant variant) {
+    Bytes out(9 * cpu::QuantRowLayout(64).stride());
+    TestKernel(spec, variant).run({in.bytes, gate.packed, up.packed, out}, TestStep({{0, 9}}).view);
+    return out;
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Host, EveryVariant, testing::ValuesIn(hostVariants()),

@@ -32,7 +32,7 @@ TEST_P(RowKernels, normGivesFloatsAtOddWidths) {
     spec.k = k;
     spec.eps = 1e-5f;
     Bytes x = makeFloats(5 * k, random), w = makeFloats(k, random), out(5 * k * 4);
-    TestKernel(spec, GetParam()).run({x.data(), w.data(), out.data()}, TestStep({{0, 5}}).view, 2);
+    TestKernel(spec, GetParam()).run({x, w, out}, TestStep({{0, 5}}).view, 2);
     for (uint32_t r = 0; r < 5; ++r)
       EXPECT_LT(relativeError(out.f32() + r * k, rmsNorm(x.f32() + r * k, w.f32(), k, 1e-5)), 1e-6);
   }
@@ -47,7 +47,7 @@ TEST_P(RowKernels, gatheredNormReadsTheLogitRowsOnly) {
   spec.gatherLogitRows = true;
   Bytes x = makeFloats(9 * 64, random), w = makeFloats(64, random), out(2 * 64 * 4);
   TestStep step({{0, 4}, {0, 5}}); // logit rows 3 and 8
-  TestKernel(spec, GetParam()).run({x.data(), w.data(), out.data()}, step.view, 2);
+  TestKernel(spec, GetParam()).run({x, w, out}, step.view, 2);
   for (uint32_t r = 0; r < 2; ++r)
     EXPECT_LT(relativeError(out.f32() + r * 64, rmsNorm(x.f32() + step.logitRows[r] * 64, w.f32(), 64, 1e-6)), 1e-6);
 }
@@ -64,7 +64,7 @@ TEST_P(RowKernels, quantizeFollowsTheFormulaToTheBit) {
   Bytes out(4 * stride), expected(4 * stride);
   for (uint32_t r = 0; r < 4; ++r)
     quantizeRow(x.f32() + r * 96, 96, expected.data() + r * stride);
-  TestKernel(spec, GetParam()).run({x.data(), out.data()}, TestStep({{0, 4}}).view, 3);
+  TestKernel(spec, GetParam()).run({x, out}, TestStep({{0, 4}}).view, 3);
   for (uint32_t r = 0; r < 4; ++r)
     EXPECT_EQ(std::memcmp(out.data() + r * stride, expected.data() + r * stride, 96 + 96 / 32 * 24), 0);
 }
@@ -87,7 +87,7 @@ TEST_P(RowKernels, normAddNormQuantAddsThenNorms) {
       for (uint32_t i = 0; i < 160; ++i)
         sum[r * 160 + i] += n[i];
     }
-    TestKernel(spec, GetParam()).run({y.data(), w.data(), x.data(), w2.data(), out.data()}, TestStep({{0, 3}}).view, 2);
+    TestKernel(spec, GetParam()).run({y, w, x, w2, out}, TestStep({{0, 3}}).view, 2);
     EXPECT_LT(relativeError(x.f32(), sum), 1e-6);
     if (!spec.quantOut)
       continue;
@@ -111,7 +111,7 @@ TEST_P(RowKernels, ropeTableEqualsSineAndCosineOfTheF32Angle) {
       frequencies.f32()[i] = static_cast<float>(std::pow(10000.0, -double(i) / half));
     TestStep step({{0, 3}, {1000, 5}, {32760, 8}});
     Bytes out(16 * half * 8);
-    TestKernel(spec, GetParam()).run({out.data(), frequencies.data()}, step.view, 2);
+    TestKernel(spec, GetParam()).run({out, frequencies}, step.view, 2);
     for (uint32_t r = 0; r < 16; ++r)
       for (uint32_t i = 0; i < half; ++i) {
         const float angle = static_cast<float>(step.positions[r]) * frequencies.f32()[i];
