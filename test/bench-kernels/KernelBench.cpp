@@ -55,7 +55,7 @@ void linear(benchmark::State &state, engine::Variant variant, WeightFormat forma
   TestStep step({{0, rows}});
   size_t turn = 0;
   for (auto _ : state) {
-    c.kernel.run({in.data(), c.weights[turn].packed.data(), out.data()}, step.view);
+    c.kernel.run({in, c.weights[turn].packed, out}, step.view);
     turn = (turn + 1) % c.weights.size();
   }
   const double runs = state.iterations();
@@ -76,7 +76,7 @@ void attention(benchmark::State &state, engine::Variant variant, uint32_t heads,
   Bytes q = makeFloats(size_t(rows) * heads * headDim, random), out(q.size());
   Bytes kPool(size_t(step.numBlocks) * kvHeads * headDim * 32), vPool(kPool.size());
   for (auto _ : state)
-    kernel.run({q.data(), kPool.data(), vPool.data(), out.data()}, step.view);
+    kernel.run({q, kPool, vPool, out}, step.view);
   double keys = 0;
   for (uint32_t r = 0; r < rows; ++r)
     keys += first + r + 1;
@@ -88,7 +88,7 @@ void attention(benchmark::State &state, engine::Variant variant, uint32_t heads,
 } // namespace
 
 int main(int argc, char **argv) {
-  for (engine::Variant v : hostVariants()) {
+  for (engine::Variant v : nativeVariants()) {
     const std::string variant(cpu::variantName(v));
     for (uint32_t f = 0; f < kNumWeightFormats; ++f)
       for (uint32_t rows : {1u, 4u, 16u, 128u}) {
