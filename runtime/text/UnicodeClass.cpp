@@ -1,4 +1,4 @@
-//===- UnicodeClass.cpp - Classes that pre-tokenizers tell apart ----------===//
+//===- UnicodeClass.cpp - Classes of code points -------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/text/UnicodeClass.h"
 

@@ -1,4 +1,4 @@
-//===- UnicodeClass.h - Classes that pre-tokenizers tell apart --*- C++ -*-===//
+//===- UnicodeClass.h - Classes of code points -----------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
 // Own tables instead of a regular-expression library's: a vocabulary's words are those of the library
@@ -17,6 +17,11 @@ enum UnicodeClass : uint8_t {
   kNumber = 2,  ///< \p{N}
   kSpace = 4,   ///< \s
   kNumeric = 8, ///< \p{N} of a later Unicode version, as the `Digits` pre-tokenizer uses it.
+  // Chat templates see text as Python's str does.
+  kPythonDecimal = 16,
+  kPythonDigit = 32,
+  kPythonNumeric = 64,
+  kPythonPrintable = 128,
 };
 
 /// The set of UnicodeClass of a code point; 0 for anything else, such as punctuation.
