@@ -35,10 +35,11 @@ struct Row {
   uint64_t peakBytes = 0, plannedBytes = 0;
 };
 
-/// Launches of one kind, added up over a step.
+/// Launches of one kind and name, added up over a step.
 struct KindTotals {
   double micros = 0, bytes = 0, macs = 0;
 };
+using LaunchTotals = std::map<std::pair<std::string, std::string>, KindTotals>;
 
 /// When the first and the last token came.
 class Timer : public generate::Listener {
@@ -134,7 +135,7 @@ Status measureRow(Session &session, const BenchOptions &o, const ChipLimits &chi
 }
 
 /// One decode step's launches by kind, with a barrier after each.
-Status measureLaunches(Session &session, const BenchOptions &o, std::map<std::string, KindTotals> &kinds) {
+Status measureLaunches(Session &session, const BenchOptions &o, LaunchTotals &kinds) {
   const uint32_t sequences = o.sequences.front();
   TENON_RETURN_IF_ERROR(session.prepare(sizeFor(o, sequences, session.plan()), /*timeLaunches=*/true));
   generate::Generator generator(session.executor(), session.plan());
@@ -158,7 +159,7 @@ Status measureLaunches(Session &session, const BenchOptions &o, std::map<std::st
   const engine::Plan &plan = session.plan();
   for (const executor::LaunchTiming &t : session.executor().timings()) {
     const engine::LaunchPlan &launch = plan.functions[plan.calls[t.call].function].launches[t.launch];
-    KindTotals &k = kinds[plan.kernels[launch.kernel].kindName + " " + launch.name];
+    KindTotals &k = kinds[{plan.kernels[launch.kernel].kindName, launch.name}];
     const double perStep = 1 / double(std::max<uint64_t>(steps, 1));
     k.micros += double(t.nanos) * 1e-3 * perStep;
     k.bytes += t.bytes * perStep;
@@ -168,7 +169,7 @@ Status measureLaunches(Session &session, const BenchOptions &o, std::map<std::st
 }
 
 void printBench(const BenchOptions &o, const Session &session, const std::vector<Row> &rows,
-                const std::map<std::string, KindTotals> &kinds, const ChipLimits &chip) {
+                const LaunchTotals &kinds, const ChipLimits &chip) {
   const std::string_view variant = cpu::variantName(session.engine().variant());
   if (!o.json) {
     fmt::print("{} threads, {}, {:.1f} GB/s\n", session.threads(), fmt::string_view(variant.data(), variant.size()),
@@ -179,9 +180,10 @@ void printBench(const BenchOptions &o, const Session &session, const std::vector
                  r.sequences, r.prefillRate, r.decodeRate, r.ttftMs, r.tpotMs, r.hostUs,
                  formatBytes(r.plannedBytes), formatBytes(r.peakBytes), 100 * r.limitShare);
     fmt::print("\nlaunches of a decode step with {} sequences, by kind\n", o.sequences.front());
-    for (const auto &[kind, k] : kinds)
-      fmt::print("  {:<36}{:>10.1f} us {:>12.0f} B {:>12.0f} MAC  {:>3.0f} % of the limit\n", kind, k.micros,
-                 k.bytes, k.macs, k.micros > 0 ? 100e6 * chip.leastSeconds(k.bytes, k.macs) / k.micros : 0);
+    for (const auto &[what, k] : kinds)
+      fmt::print("  {:<20}{:<20}{:>10.1f} us {:>12.0f} B {:>12.0f} MAC  {:>3.0f} % of the limit\n", what.first,
+                 what.second, k.micros, k.bytes, k.macs,
+                 k.micros > 0 ? 100e6 * chip.leastSeconds(k.bytes, k.macs) / k.micros : 0);
     return;
   }
   boost::json::array rowsJson, launches;
@@ -197,8 +199,9 @@ void printBench(const BenchOptions &o, const Session &session, const std::vector
                         {"peak_rss_bytes", r.peakBytes},
                         {"planned_bytes", r.plannedBytes},
                         {"limit_share", r.limitShare}});
-  for (const auto &[kind, k] : kinds)
-    launches.push_back({{"kind", kind},
+  for (const auto &[what, k] : kinds)
+    launches.push_back({{"kind", what.first},
+                        {"name", what.second},
                         {"time_us", k.micros},
                         {"bytes", k.bytes},
                         {"macs", k.macs},
@@ -223,7 +226,7 @@ Status run(const BenchOptions &o) {
     rows.push_back({sequences});
     TENON_RETURN_IF_ERROR(measureRow(session, o, *chip, rows.back()));
   }
-  std::map<std::string, KindTotals> kinds;
+  LaunchTotals kinds;
   TENON_RETURN_IF_ERROR(measureLaunches(session, o, kinds));
   printBench(o, session, rows, kinds, *chip);
   return Status::ok();

@@ -1,0 +1,65 @@
+//===- AllocationTest.cpp - The token path allocates nothing --------------===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// Replaces the allocation functions of the test program by counting ones.
+//
+#include "runtime/generate/Generator.h"
+#include "test/runtime/TinyEngine.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+static std::atomic<uint64_t> allocations{0};
+
+void *operator new(size_t bytes) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (void *at = std::malloc(bytes ? bytes : 1))
+    return at;
+  throw std::bad_alloc();
+}
+void operator delete(void *at) noexcept { std::free(at); }
+void operator delete(void *at, size_t) noexcept { std::free(at); }
+
+using namespace tenon;
+using namespace tenon::test;
+
+namespace {
+
+TEST(Generator, stepsWithoutAllocating) {
+  const std::string path = testing::TempDir() + "/allocation.tenon";
+  writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
+  auto engine = engine::Engine::open(path, {});
+  ASSERT_TRUE(engine.isOk());
+  executor::CapacityRequest request;
+  request.stepTokens = 16;
+  request.sequences = 4;
+  request.workers = 2;
+  const auto capacity = executor::chooseCapacity((*engine)->plan(), request);
+  ASSERT_TRUE(capacity.isOk());
+  auto executor = executor::Executor::create(**engine, *capacity, {.pin = false});
+  ASSERT_TRUE(executor.isOk());
+  generate::Generator generator(**executor, (*engine)->plan());
+  for (int s = 0; s < 4; ++s) {
+    generate::Request r;
+    r.prompt = {1, 2, 3, s};
+    r.maxNewTokens = 60; // crosses several KV blocks
+    r.sampling.temperature = s % 2 ? 0.8f : 0;
+    r.sampling.topP = 0.9f;
+    r.sampling.topK = s == 3 ? 5 : 0;
+    r.sampling.presencePenalty = s == 1 ? 0.5f : 0;
+    r.sampling.topLogprobs = s == 0 ? 3 : 0;
+    ASSERT_TRUE(generator.add(std::move(r)).isOk());
+  }
+  generate::Listener listener;
+  ASSERT_TRUE(generator.step(listener)); // first use sizes what is sized once
+  const uint64_t before = allocations.load();
+  int steps = 1;
+  for (; steps < 59; ++steps)
+    ASSERT_TRUE(generator.step(listener));
+  EXPECT_EQ(allocations.load() - before, 0u) << "in " << steps << " steps";
+}
+
+} // namespace
