@@ -44,7 +44,7 @@ int main(int argc, char **argv) {
       ++wrong;
       std::printf("%s: %s\n  wanted %s\n  found  %s\n", test.at("name").get_string().c_str(),
                   test.at("template").get_string().c_str(),
-                  wantsError ? "an error" : boost::json::serialize(test.at("expected")).c_str(),
+                  wantsError ? test.at("python").get_string().c_str() : boost::json::serialize(test.at("expected")).c_str(),
                   found ? boost::json::serialize(boost::json::string(*found)).c_str()
                         : found.status().message().c_str());
     }

@@ -52,6 +52,8 @@ std::vector<Value> itemsOf(Budget &budget, const Value &value) {
     break;
   case Kind::Iterator: {
     Iterator &iterator = value.iterator();
+    if (iterator.failure)
+      throw Failure(*iterator.failure);
     budget.allocate((iterator.items.size() - iterator.next) * sizeof(Value));
     items.assign(iterator.items.begin() + ptrdiff_t(iterator.next), iterator.items.end());
     iterator.next = iterator.items.size();
@@ -134,9 +136,8 @@ Value slice(Budget &budget, const Value &value, const Value &startValue, const V
             const Value &stepValue) {
   const bool isString = value.is(Kind::String);
   if (!isString && !(value.is(Kind::Sequence) && value.sequence().flavour <= Sequence::Flavour::Range)) {
-    if (value.is(Kind::Undefined))
-      budget.fail(value.reason());
-    return missing(value, "slice");
+    budget.fail(value.is(Kind::Undefined) ? value.reason()
+                                          : std::string("'") + typeName(value) + "' object cannot be sliced");
   }
   const auto bound = [&](const Value &v, int64_t absent) {
     if (v.is(Kind::None))

@@ -298,6 +298,8 @@ static bool contains(Budget &budget, const Value &container, const Value &item) 
     while (iterator.next < iterator.items.size())
       if (equal(budget, iterator.items[iterator.next++], item))
         return true;
+    if (iterator.failure)
+      throw Failure(*iterator.failure);
     return false;
   }
   default:

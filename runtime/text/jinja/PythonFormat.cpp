@@ -220,7 +220,10 @@ Value percentFormat(Budget &budget, const std::string &format, const Value &argu
     budget.allocate(text.size());
     out += text;
   }
-  if (!byName && !arguments.is(Kind::Dict) && used < (isTuple ? arguments.sequence().items.size() : 1))
+  // What has items by key may have more of them than the format uses, lists too.
+  const bool hasItems = arguments.is(Kind::Dict) || arguments.is(Kind::Undefined) ||
+                        (arguments.is(Kind::Sequence) && !isTuple);
+  if (!byName && !hasItems && used < (isTuple ? arguments.sequence().items.size() : 1))
     budget.fail("not all arguments converted during string formatting");
   return makeString(budget, std::move(out));
 }

@@ -79,6 +79,8 @@ Value replaceFilter(Renderer &r, const Value &v, Args a) {
 Value indent(Renderer &r, const Value &v, Args a) {
   const ArgumentReader args(r.budget, "indent", a, {"width", "first", "blank"});
   const bool blank = args.boolean(2, false);
+  if (!v.is(Kind::String))
+    r.budget.fail(v.is(Kind::Undefined) ? v.reason() : std::string("indent() wants a string, not ") + typeName(v));
   std::string margin;
   if (args.get(0) && args.get(0)->is(Kind::String)) {
     margin = args.get(0)->string();
@@ -88,7 +90,7 @@ Value indent(Renderer &r, const Value &v, Args a) {
     margin.assign(size_t(width), ' ');
   }
   std::string out = args.boolean(1, false) ? margin : "";
-  const std::vector<std::string> lines = splitLines(str(r.budget, v) + "\n", false);
+  const std::vector<std::string> lines = splitLines(v.string() + "\n", false);
   for (size_t i = 0; i < lines.size(); ++i) {
     r.budget.allocate(lines[i].size() + margin.size());
     if (i != 0)

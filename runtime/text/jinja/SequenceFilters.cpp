@@ -6,7 +6,6 @@
 #include "runtime/text/jinja/Renderer.h"
 
 #include <algorithm>
-#include <unordered_map>
 
 namespace tenon::text::jinja {
 namespace {
@@ -43,6 +42,20 @@ std::vector<Value> pathOf(Renderer &r, const ArgumentReader &args, size_t i) {
   return attribute && !attribute->is(Kind::None) ? attributePath(r.budget, *attribute) : std::vector<Value>();
 }
 
+/// What a generator gives: `fill` appends the items. Where it fails, whoever uses the items up fails.
+template <typename Fill> Value lazily(Renderer &r, Fill fill) {
+  std::vector<Value> out;
+  std::optional<Failure> failure;
+  try {
+    fill(out);
+  } catch (const Failure &f) {
+    if (f.code == StatusCode::ResourceExhausted)
+      throw;
+    failure = f;
+  }
+  return makeIterator(r.budget, std::move(out), std::move(failure));
+}
+
 Value join(Renderer &r, const Value &v, Args a) {
   const ArgumentReader args(r.budget, "join", a, {"d", "attribute"});
   const std::string separator = args.text(0, "");
@@ -66,6 +79,8 @@ Value first(Renderer &r, const Value &v, Args a) {
     Iterator &iterator = v.iterator();
     if (iterator.next < iterator.items.size())
       return iterator.items[iterator.next++];
+    if (iterator.failure)
+      throw Failure(*iterator.failure);
   } else if (const std::vector<Value> items = itemsOf(r.budget, v); !items.empty()) {
     return items.front();
   }
@@ -110,14 +125,13 @@ Value pairOf(Budget &budget, const Value &key, const Value &value) {
 
 Value items(Renderer &r, const Value &v, Args a) {
   ArgumentReader(r.budget, "items", a, {});
-  std::vector<Value> pairs;
-  if (v.is(Kind::Dict)) {
-    for (const auto &[key, value] : v.dict().items)
-      pairs.push_back(pairOf(r.budget, key, value));
-  } else if (!v.is(Kind::Undefined)) {
-    r.budget.fail("Can only get item pairs from a mapping.");
-  }
-  return makeIterator(r.budget, std::move(pairs));
+  return lazily(r, [&](std::vector<Value> &pairs) {
+    if (v.is(Kind::Dict))
+      for (const auto &[key, value] : v.dict().items)
+        pairs.push_back(pairOf(r.budget, key, value));
+    else if (!v.is(Kind::Undefined))
+      r.budget.fail("Can only get item pairs from a mapping.");
+  });
 }
 
 /// Sorts `values` by `keys`, stably; equal ones keep their order in reverse too, as in Python.
@@ -179,19 +193,19 @@ Value unique(Renderer &r, const Value &v, Args a) {
   const ArgumentReader args(r.budget, "unique", a, {"case_sensitive", "attribute"});
   const bool caseSensitive = args.boolean(0, false);
   const std::vector<Value> path = pathOf(r, args, 1);
-  Dict seen;
-  std::vector<Value> out;
-  for (const Value &item : itemsOf(r.budget, v)) {
-    Value key = follow(r.budget, item, path);
-    if (!caseSensitive)
-      key = ignoringCase(r.budget, key);
-    checkHashable(r.budget, key);
-    if (seen.find(key))
-      continue;
-    seen.set(key, Value::none());
-    out.push_back(item);
-  }
-  return makeIterator(r.budget, std::move(out));
+  return lazily(r, [&](std::vector<Value> &out) {
+    Dict seen;
+    for (const Value &item : itemsOf(r.budget, v)) {
+      Value key = follow(r.budget, item, path);
+      if (!caseSensitive)
+        key = ignoringCase(r.budget, key);
+      checkHashable(r.budget, key);
+      if (seen.find(key))
+        continue;
+      seen.set(key, Value::none());
+      out.push_back(item);
+    }
+  });
 }
 
 template <bool Greatest> Value extreme(Renderer &r, const Value &v, Args a) {
@@ -223,74 +237,81 @@ Value sum(Renderer &r, const Value &v, Args a) {
 }
 
 Value map(Renderer &r, const Value &v, Args a) {
-  std::vector<Value> out;
-  if (a.positional.empty()) {
-    const ArgumentReader args(r.budget, "map", {{}, a.named}, {"attribute", "default"});
-    const std::vector<Value> path = attributePath(r.budget, args.need(0));
-    const Value *absent = args.get(1) && !args.get(1)->is(Kind::None) ? args.get(1) : nullptr;
-    if (isTrue(v))
+  return lazily(r, [&](std::vector<Value> &out) {
+    if (a.positional.empty()) {
+      const Arguments named{{}, a.named};
+      const ArgumentReader args(r.budget, "map", named, {"attribute", "default"});
+      if (!isTrue(v))
+        return;
+      const std::vector<Value> path = attributePath(r.budget, args.need(0));
+      const Value *absent = args.get(1) && !args.get(1)->is(Kind::None) ? args.get(1) : nullptr;
       for (const Value &item : itemsOf(r.budget, v))
         out.push_back(follow(r.budget, item, path, absent));
-    return makeIterator(r.budget, std::move(out));
-  }
-  const Builtin *filter = a.positional[0].is(Kind::String) ? findFilter(a.positional[0].string()) : nullptr;
-  if (!filter)
-    r.budget.fail("no filter is named " + repr(r.budget, a.positional[0]));
-  const Arguments rest{{a.positional.begin() + 1, a.positional.end()}, a.named};
-  Nested nested(r.budget, r.budget.evaluationDepth, kMaxEvaluationDepth);
-  if (isTrue(v))
+      return;
+    }
+    if (!isTrue(v))
+      return;
+    const Value &name = a.positional[0];
+    const Builtin *filter = name.is(Kind::String) ? findFilter(name.string()) : nullptr;
+    if (!filter)
+      r.budget.fail("no filter is named " + repr(r.budget, name));
+    const Arguments rest{{a.positional.begin() + 1, a.positional.end()}, a.named};
+    Nested nested(r.budget, r.budget.evaluationDepth, kMaxEvaluationDepth);
     for (const Value &item : itemsOf(r.budget, v))
       out.push_back(filter->call(r, item, rest));
-  return makeIterator(r.budget, std::move(out));
+  });
 }
 
 /// select, reject, selectattr and rejectattr.
 template <bool Keep, bool ByAttribute> Value choose(Renderer &r, const Value &v, Args a) {
-  std::vector<Value> path;
-  size_t used = 0;
-  if (ByAttribute) {
-    if (a.positional.empty())
-      r.budget.fail("selectattr() and rejectattr() need an attribute");
-    path = attributePath(r.budget, a.positional[used++]);
-  }
-  const Builtin *test = nullptr;
-  if (a.positional.size() > used) {
-    const Value &name = a.positional[used++];
-    test = name.is(Kind::String) ? findTest(name.string()) : nullptr;
-    if (!test)
-      r.budget.fail("no test is named " + repr(r.budget, name));
-  }
-  const Arguments rest{{a.positional.begin() + ptrdiff_t(used), a.positional.end()}, a.named};
-  std::vector<Value> out;
-  if (isTrue(v))
+  return lazily(r, [&](std::vector<Value> &out) {
+    if (!isTrue(v))
+      return;
+    std::vector<Value> path;
+    size_t used = 0;
+    if (ByAttribute) {
+      if (a.positional.empty())
+        r.budget.fail("selectattr() and rejectattr() need an attribute");
+      path = attributePath(r.budget, a.positional[used++]);
+    }
+    const Builtin *test = nullptr;
+    if (a.positional.size() > used) {
+      const Value &name = a.positional[used++];
+      test = name.is(Kind::String) ? findTest(name.string()) : nullptr;
+      if (!test)
+        r.budget.fail("no test is named " + repr(r.budget, name));
+    }
+    const Arguments rest{{a.positional.begin() + ptrdiff_t(used), a.positional.end()}, a.named};
     for (const Value &item : itemsOf(r.budget, v)) {
       const Value subject = follow(r.budget, item, path);
       if (isTrue(test ? test->call(r, subject, rest) : subject) == Keep)
         out.push_back(item);
     }
-  return makeIterator(r.budget, std::move(out));
+  });
 }
 
 Value batch(Renderer &r, const Value &v, Args a) {
   const ArgumentReader args(r.budget, "batch", a, {"linecount", "fill_with"});
   args.need(0);
-  const int64_t size = args.integer(0, 0);
-  if (size < 1)
-    r.budget.fail("batch() needs at least one item in a batch");
-  std::vector<Value> batches, current;
-  for (const Value &item : itemsOf(r.budget, v)) {
-    current.push_back(item);
-    if (int64_t(current.size()) == size)
-      batches.push_back(makeSequence(r.budget, std::exchange(current, {})));
-  }
-  if (!current.empty()) {
+  return lazily(r, [&](std::vector<Value> &batches) {
+    const int64_t size = args.integer(0, 0);
+    if (size < 1)
+      r.budget.fail("batch() needs at least one item in a batch");
+    std::vector<Value> current;
+    for (const Value &item : itemsOf(r.budget, v)) {
+      if (int64_t(current.size()) == size)
+        batches.push_back(makeSequence(r.budget, std::exchange(current, {})));
+      current.push_back(item);
+    }
+    if (current.empty())
+      return;
     if (args.get(1) && !args.get(1)->is(Kind::None)) {
-      r.budget.allocate(size_t(size - int64_t(current.size())) * sizeof(Value));
+      const auto missing = uint64_t(size) - current.size();
+      r.budget.allocate(missing > r.budget.limits.maxValueBytes ? missing : missing * sizeof(Value));
       current.resize(size_t(size), *args.get(1));
     }
     batches.push_back(makeSequence(r.budget, std::move(current)));
-  }
-  return makeIterator(r.budget, std::move(batches));
+  });
 }
 
 constexpr Builtin kFilters[] = {

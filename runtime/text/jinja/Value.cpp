@@ -213,13 +213,14 @@ Value makeSequence(Budget &budget, std::vector<Value> items, Sequence::Flavour f
   return Value::of(std::shared_ptr<const Sequence>(std::move(sequence)));
 }
 
-Value makeIterator(Budget &budget, std::vector<Value> items) {
+Value makeIterator(Budget &budget, std::vector<Value> items, std::optional<Failure> failure) {
   budget.allocate(items.size() * sizeof(Value) + sizeof(Iterator));
   auto iterator = std::make_shared<Iterator>();
   for (const Value &item : items)
     iterator->depth = std::max(iterator->depth, item.depth() + 1);
   checkDepth(budget, iterator->depth);
   iterator->items = std::move(items);
+  iterator->failure = std::move(failure);
   return Value::of(std::move(iterator));
 }
 

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -120,6 +121,7 @@ struct Sequence {
 struct Iterator {
   std::vector<Value> items;
   size_t next = 0;
+  std::optional<Failure> failure; ///< Thrown once the items are used up: Python computes them late.
   uint32_t depth = 1;
 };
 
@@ -156,7 +158,7 @@ struct Method {
 Value makeString(Budget &budget, std::string text);
 Value makeSequence(Budget &budget, std::vector<Value> items,
                    Sequence::Flavour flavour = Sequence::Flavour::List);
-Value makeIterator(Budget &budget, std::vector<Value> items);
+Value makeIterator(Budget &budget, std::vector<Value> items, std::optional<Failure> failure = std::nullopt);
 Value makeDict(Budget &budget, Dict dict);
 
 /// Hash that agrees with equal().
