@@ -6,7 +6,7 @@
 
 include "dialects/tenon/TenonOpBase.td"
 
-def Tenon_SplitHeadsOp : Tenon_Op<"split_heads", [Pure]> {
+def Tenon_SplitHeadsOp : Tenon_ComputeOp<"split_heads", [Pure, Tenon_OwnCost]> {
   let summary = "View columns as heads";
   let description = [{
     `[rows, heads * headDim]` to `[rows, heads, headDim]`, in order. Moves no data.
@@ -23,7 +23,7 @@ def Tenon_SplitHeadsOp : Tenon_Op<"split_heads", [Pure]> {
   let hasFolder = 1;
 }
 
-def Tenon_MergeHeadsOp : Tenon_ValueOp<"merge_heads"> {
+def Tenon_MergeHeadsOp : Tenon_ValueOp<"merge_heads", [Tenon_OwnCost]> {
   let summary = "View heads as columns";
   let description = [{
     `[rows, heads, headDim]` to `[rows, heads * headDim]`, in order. Moves no data.
@@ -38,7 +38,7 @@ def Tenon_MergeHeadsOp : Tenon_ValueOp<"merge_heads"> {
   let hasFolder = 1;
 }
 
-def Tenon_RopeTableOp : Tenon_ValueOp<"rope_table"> {
+def Tenon_RopeTableOp : Tenon_ValueOp<"rope_table", [Tenon_CostOpInterface]> {
   let summary = "Cosines and sines of a step's positions";
   let description = [{
     `result[t, 0, i] = cos(position[t] * frequencies[i]) * scale`, `result[t, 1, i]` the sine
@@ -56,7 +56,7 @@ def Tenon_RopeTableOp : Tenon_ValueOp<"rope_table"> {
   let assemblyFormat = "$positions `,` $frequencies attr-dict `:` functional-type(operands, results)";
 }
 
-def Tenon_RopeOp : Tenon_ValueOp<"rope"> {
+def Tenon_RopeOp : Tenon_ValueOp<"rope", [Tenon_CostOpInterface]> {
   let summary = "Rotate the head elements by the token's position";
   let description = [{
     With `half` of the table `[rows, 2, half]`, element `i < half` of every head is rotated with
@@ -80,7 +80,7 @@ def Tenon_RopeOp : Tenon_ValueOp<"rope"> {
 }
 
 class Tenon_AttentionLike<string mnemonic, list<Trait> traits = []>
-    : Tenon_Op<mnemonic, !listconcat(traits, [InferTypeOpAdaptor])>;
+    : Tenon_ComputeOp<mnemonic, !listconcat(traits, [InferTypeOpAdaptor, Tenon_OwnCost])>;
 
 def Tenon_AttentionOp : Tenon_AttentionLike<"attention", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "Write keys and values to the cache, then attend causally";

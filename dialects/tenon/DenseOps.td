@@ -6,7 +6,7 @@
 
 include "dialects/tenon/TenonOpBase.td"
 
-def Tenon_RmsNormOp : Tenon_ValueOp<"rms_norm"> {
+def Tenon_RmsNormOp : Tenon_ValueOp<"rms_norm", [Tenon_CostOpInterface]> {
   let summary = "Root-mean-square norm over the last dimension";
   let description = [{
     `result = x * rsqrt(mean(x^2) + eps) * weight` over the last dimension of a `[rows, columns]` or
@@ -23,7 +23,7 @@ def Tenon_RmsNormOp : Tenon_ValueOp<"rms_norm"> {
   let hasVerifier = 1;
 }
 
-def Tenon_LinearOp : Tenon_ValueOp<"linear"> {
+def Tenon_LinearOp : Tenon_ValueOp<"linear", [Tenon_OwnCost]> {
   let summary = "Matrix product with a weight of output channels by columns";
   let description = [{
     `result[t, n] = sum over k of input[t, k] * weight[n, k]`. The input is dense f32, or quantised
@@ -40,7 +40,7 @@ def Tenon_LinearOp : Tenon_ValueOp<"linear"> {
   let assemblyFormat = "$input `,` $weight attr-dict `:` functional-type(operands, results)";
 }
 
-def Tenon_LogitsOp : Tenon_ValueOp<"logits"> {
+def Tenon_LogitsOp : Tenon_ValueOp<"logits", [Tenon_OwnCost]> {
   let summary = "Scores of the vocabulary";
   let description = [{
     `tenon.linear` with the output matrix, then, if `softcap` is not 0,
@@ -58,7 +58,7 @@ def Tenon_LogitsOp : Tenon_ValueOp<"logits"> {
   let hasVerifier = 1;
 }
 
-def Tenon_GateOp : Tenon_ValueOp<"gate"> {
+def Tenon_GateOp : Tenon_ValueOp<"gate", [Tenon_CostOpInterface]> {
   let summary = "Gated activation of a feed-forward layer";
   let description = [{
     `result = activation(gate) * up`: SwiGLU with `silu`, GeGLU with `gelu_tanh` (Shazeer, "GLU
@@ -73,7 +73,7 @@ def Tenon_GateOp : Tenon_ValueOp<"gate"> {
   let assemblyFormat = "custom<Activation>($activation) $gate `,` $up attr-dict `:` custom<SameTypes>(type($gate), type($up), type($result))";
 }
 
-def Tenon_AddOp : Tenon_ValueOp<"add", [Commutative]> {
+def Tenon_AddOp : Tenon_ValueOp<"add", [Commutative, Tenon_CostOpInterface]> {
   let summary = "Sum of two activations, mostly the residual";
   let description = [{
     ```mlir
@@ -85,7 +85,7 @@ def Tenon_AddOp : Tenon_ValueOp<"add", [Commutative]> {
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` custom<SameTypes>(type($lhs), type($rhs), type($result))";
 }
 
-def Tenon_ScaleOp : Tenon_ValueOp<"scale"> {
+def Tenon_ScaleOp : Tenon_ValueOp<"scale", [Tenon_CostOpInterface]> {
   let summary = "Product with a constant";
   let description = [{
     Importers need it rarely; `SplitAttention` uses it to take the attention scale out of the
@@ -101,12 +101,13 @@ def Tenon_ScaleOp : Tenon_ValueOp<"scale"> {
   let hasFolder = 1;
 }
 
-def Tenon_QuantizeRowsOp : Tenon_ValueOp<"quantize_rows"> {
+def Tenon_QuantizeRowsOp : Tenon_ValueOp<"quantize_rows", [Tenon_CostOpInterface]> {
   let summary = "Round activation rows to int8 per group of 32 columns";
   let description = [{
-    Per row and group of 32: `amax = max|x|`, `scale = amax * (1/127)`,
-    `q = round to nearest even (x * (127/amax))`, 0 where `amax` is 0. The result's logical elements
-    are `scale * q`. Columns are a multiple of 32. Inserted by `QuantizeActivations` in front of
+    Per row and group of 32: `base = (min + max) / 2`, `half = max - base`, `scale = half / 127`,
+    `q = round to nearest even ((x - base) * (127 / half))`, 0 where `half` is 0, each step rounded to
+    f32 as `runtime/device/cpu/KernelAbi.h` states. The result's logical elements are
+    `scale * q + base`. Columns are a multiple of 32. Inserted by `QuantizeActivations` in front of
     weights with a block format; a checkpoint does not have it.
 
     ```mlir

@@ -7,7 +7,8 @@
 include "dialects/tenon/TenonOpBase.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 
-def Tenon_FusedOp : Tenon_Op<"fused", [
+def Tenon_FusedOp : Tenon_ComputeOp<"fused", [
+    Tenon_OwnCost,
     IsolatedFromAbove, SingleBlock, RecursiveMemoryEffects]> {
   let summary = "Ops that one launch computes";
   let description = [{

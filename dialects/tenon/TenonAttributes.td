@@ -43,7 +43,7 @@ def Tenon_RowsAttr : Tenon_Attr<"Rows", "rows", [
   let description = [{
     Every row is cut into groups of `group` columns; a group has one scale and integer elements. The
     layout and the rounding are those of `QuantRowLayout` in `runtime/device/cpu/KernelAbi.h`. The
-    logical elements of the tensor are `scale * q`. `int8` with groups of 32 is the only form that
+    logical elements of the tensor are `scale * q + base`. `int8` with groups of 32 is the only form that
     kernels read today.
 
     ```mlir

@@ -5,8 +5,10 @@
 #define TENON_DIALECTS_TENON_TENONOPS_H
 
 #include "dialects/tenon/TenonDialect.h"
+#include "dialects/tenon/TenonInterfaces.h"
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/Shard/Interfaces/ShardingInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/IR/OpImplementation.h"
@@ -17,6 +19,8 @@
 
 namespace mlir::tenon {
 class YieldOp;
+/// Upstream's ShardingInterface names it without its namespace.
+using shard::ReductionKind;
 } // namespace mlir::tenon
 
 #define GET_OP_CLASSES

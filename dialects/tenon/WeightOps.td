@@ -33,7 +33,7 @@ def Tenon_WeightOp : Tenon_Op<"weight", [Symbol]> {
   let hasVerifier = 1;
 }
 
-def Tenon_ParamOp : Tenon_Op<"param", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Tenon_ParamOp : Tenon_ComputeOp<"param", [Pure, Tenon_OwnCost, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Read a weight as a value";
   let description = [{
     The value of a `tenon.weight`; the types must agree. Stands in the step, from where layers are
@@ -49,7 +49,7 @@ def Tenon_ParamOp : Tenon_Op<"param", [Pure, DeclareOpInterfaceMethods<SymbolUse
   let builders = [OpBuilder<(ins "WeightOp":$weight)>];
 }
 
-def Tenon_EmbedOp : Tenon_ValueOp<"embed"> {
+def Tenon_EmbedOp : Tenon_ValueOp<"embed", [Tenon_OwnCost]> {
   let summary = "Rows of the embedding table, scaled";
   let description = [{
     `result[t, :] = table[ids[t], :] * scale`. Ids lie in `[0, rows of the table)`; the runtime
@@ -65,7 +65,7 @@ def Tenon_EmbedOp : Tenon_ValueOp<"embed"> {
   let assemblyFormat = "$ids `,` $table attr-dict `:` functional-type(operands, results)";
 }
 
-def Tenon_SelectRowsOp : Tenon_ValueOp<"select_rows"> {
+def Tenon_SelectRowsOp : Tenon_ValueOp<"select_rows", [Tenon_OwnCost]> {
   let summary = "The rows of a step that need logits";
   let description = [{
     `result[s, :] = x[rows[s], :]`. Row numbers ascend. The result's rows are logit rows, no longer
@@ -80,7 +80,7 @@ def Tenon_SelectRowsOp : Tenon_ValueOp<"select_rows"> {
   let assemblyFormat = "$input `,` $rows attr-dict `:` functional-type(operands, results)";
 }
 
-def Tenon_KvLayerOp : Tenon_ValueOp<"kv_layer"> {
+def Tenon_KvLayerOp : Tenon_ValueOp<"kv_layer", [Tenon_OwnCost]> {
   let summary = "One layer's part of the KV cache";
   let description = [{
     Layer numbers count from 0 and lie below the cache's `layers`.
