@@ -28,13 +28,14 @@ const char *finishReasonName(FinishReason reason) {
   return "unknown";
 }
 
-static schedule::SchedulerLimits limitsOf(const executor::Capacity &c, const engine::Plan &plan) {
-  return {c.stepTokens, c.logitRows, c.sequences, c.context, plan.kv.blockTokens, c.kvBlocks};
+static schedule::SchedulerLimits limitsOf(const executor::Capacity &c, const engine::Plan &plan,
+                                          bool prefixTree) {
+  return {c.stepTokens, c.logitRows, c.sequences, c.context, plan.kv.blockTokens, c.kvBlocks, prefixTree};
 }
 
-Generator::Generator(executor::Executor &e, const engine::Plan &plan)
+Generator::Generator(executor::Executor &e, const engine::Plan &plan, bool prefixTree)
     : executor(e), vocabulary(plan.model.vocabulary),
-      scheduler(limitsOf(e.capacity(), plan)), sampler(vocabulary) {
+      scheduler(limitsOf(e.capacity(), plan, prefixTree)), sampler(vocabulary) {
   planned.reserve(e.capacity().sequences);
   rows.reserve(e.capacity().sequences);
 }

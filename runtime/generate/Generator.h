@@ -62,8 +62,9 @@ struct StepStats {
 /// Drives one executor. One thread at a time.
 class Generator {
 public:
-  /// `executor` outlives the generator and serves nobody else.
-  Generator(executor::Executor &executor, const engine::Plan &plan);
+  /// `executor` outlives the generator and serves nobody else meanwhile. `prefixTree`: keep the KV of
+  /// finished beginnings, and start requests from them.
+  Generator(executor::Executor &executor, const engine::Plan &plan, bool prefixTree = false);
   ~Generator();
 
   /// Queues a request and returns its number (0, 1, 2, ...). InvalidArgument names what is wrong.

@@ -12,6 +12,8 @@ namespace tenon::schedule {
 
 Scheduler::Scheduler(const SchedulerLimits &l) : limits(l), blockPool(l.blocks) {
   running.reserve(limits.sequences);
+  if (limits.prefixTree)
+    tree.emplace(blockPool, limits.blockTokens);
 }
 
 StatusOr<Sequence *> Scheduler::add(const SequenceRequest &request) {
@@ -52,6 +54,10 @@ void Scheduler::preempt(Sequence &sequence) {
 
 bool Scheduler::makeRoom(Sequence &sequence, uint64_t tokens, const std::vector<ScheduledRows> &rows) {
   while (!sequence.table.growTo(tokens)) {
+    const uint64_t wanted = (tokens + limits.blockTokens - 1) / limits.blockTokens -
+                            sequence.table.blocks().size() - blockPool.freeBlocks();
+    if (tree && tree->evict(static_cast<uint32_t>(wanted)) > 0)
+      continue;
     // The latest arrival gives way, unless it came earlier or is already part of this step.
     Sequence *victim = nullptr;
     for (Sequence *s : running)
@@ -63,6 +69,21 @@ bool Scheduler::makeRoom(Sequence &sequence, uint64_t tokens, const std::vector<
     preempt(*victim);
   }
   return true;
+}
+
+void Scheduler::startFromTree(Sequence &sequence) {
+  if (!tree || sequence.computed != 0 || sequence.allLogits)
+    return;
+  // At least one token stays to be computed: its logits are wanted.
+  tree->match(std::span<const int32_t>(sequence.tokens).first(sequence.tokens.size() - 1), matched);
+  sequence.table.appendShared(matched);
+  sequence.computed = static_cast<uint32_t>(matched.size()) * limits.blockTokens;
+}
+
+void Scheduler::keepInTree(const Sequence &sequence) {
+  const size_t whole = sequence.computed / limits.blockTokens;
+  if (tree && whole > 0)
+    tree->insert(sequence.tokens, sequence.table.blocks().first(whole));
 }
 
 bool Scheduler::schedule(Sequence &sequence, uint32_t most, std::vector<ScheduledRows> &rows) {
@@ -119,10 +140,15 @@ void Scheduler::planStep(std::vector<ScheduledRows> &rows) {
     // Joining must not push anybody out: only free blocks count, and the whole prompt must fit beside
     // those that run, lest two half-computed prompts starve each other.
     const uint64_t needed = (s.tokens.size() + limits.blockTokens - 1) / limits.blockTokens;
-    if (needed > blockPool.freeBlocks() && !running.empty())
+    startFromTree(s);
+    const uint32_t cached = s.computed;
+    if ((needed - s.table.blocks().size() > obtainableBlocks() && !running.empty()) ||
+        !schedule(s, limits.stepTokens, rows)) {
+      s.table.clear();
+      s.computed = 0;
       break;
-    if (!schedule(s, limits.stepTokens, rows))
-      break;
+    }
+    fromTree += cached;
     waiting.erase(waiting.begin());
     s.state = SequenceState::Running;
     const auto at = std::find_if(running.begin(), running.end(),
@@ -132,8 +158,12 @@ void Scheduler::planStep(std::vector<ScheduledRows> &rows) {
 }
 
 void Scheduler::stepDone(std::span<const ScheduledRows> rows) {
-  for (const ScheduledRows &r : rows)
-    r.sequence->computed = r.first + r.count;
+  for (const ScheduledRows &r : rows) {
+    Sequence &s = *r.sequence;
+    s.computed = r.first + r.count;
+    if (r.first < s.promptTokens && s.computed >= s.promptTokens)
+      keepInTree(s); // Others with the same prompt may follow at once.
+  }
 }
 
 bool Scheduler::append(Sequence &sequence, int32_t token, bool last) {
@@ -147,10 +177,12 @@ bool Scheduler::append(Sequence &sequence, int32_t token, bool last) {
 }
 
 void Scheduler::finish(Sequence &sequence) {
-  if (sequence.state == SequenceState::Running)
+  if (sequence.state == SequenceState::Running) {
+    keepInTree(sequence);
     std::erase(running, &sequence);
-  else if (sequence.state == SequenceState::Waiting)
+  } else if (sequence.state == SequenceState::Waiting) {
     std::erase(waiting, &sequence);
+  }
   sequence.table.clear();
   sequence.state = SequenceState::Finished;
 }
@@ -171,7 +203,7 @@ Status Scheduler::checkIntegrity() const {
       return Status::internal(fmt::format("sequence {} has {} computed tokens in {} blocks", s->id,
                                           s->computed, s->table.blocks().size()));
   }
-  return blockPool.checkIntegrity(held);
+  return blockPool.checkIntegrity(held + cachedBlocks());
 }
 
 } // namespace tenon::schedule

@@ -9,6 +9,7 @@
 #define TENON_RUNTIME_SCHEDULE_SCHEDULER_H
 
 #include "runtime/base/Status.h"
+#include "runtime/kv/PrefixTree.h"
 #include "runtime/schedule/Sequence.h"
 
 #include <memory>
@@ -23,6 +24,7 @@ struct SchedulerLimits {
   uint32_t context = 0;    ///< Most positions of a sequence.
   uint32_t blockTokens = 16;
   uint32_t blocks = 0;     ///< Of the KV pool.
+  bool prefixTree = false; ///< Keep finished beginnings and start equal ones from them.
 };
 
 /// A sequence's part of a step.
@@ -62,6 +64,8 @@ public:
   uint32_t waitingCount() const { return static_cast<uint32_t>(waiting.size()); }
   uint32_t runningCount() const { return static_cast<uint32_t>(running.size()); }
   uint64_t preemptions() const { return preempted; }
+  uint64_t cachedTokens() const { return fromTree; } ///< Prompt tokens taken from the prefix tree.
+  uint32_t cachedBlocks() const { return tree ? tree->size() : 0; }
   const kv::BlockPool &pool() const { return blockPool; }
 
   /// Audits the pool against the sequences' tables.
@@ -71,14 +75,20 @@ private:
   bool schedule(Sequence &sequence, uint32_t most, std::vector<ScheduledRows> &rows);
   bool makeRoom(Sequence &sequence, uint64_t tokens, const std::vector<ScheduledRows> &rows);
   void preempt(Sequence &sequence);
+  void startFromTree(Sequence &sequence);
+  void keepInTree(const Sequence &sequence);
+  uint32_t obtainableBlocks() const { return blockPool.freeBlocks() + (tree ? tree->evictable() : 0); }
 
   const SchedulerLimits limits;
   kv::BlockPool blockPool;
+  std::optional<kv::PrefixTree> tree;
+  std::vector<kv::BlockId> matched;
   std::vector<std::unique_ptr<Sequence>> sequences;
   std::vector<Sequence *> running; ///< By arrival.
   std::vector<Sequence *> waiting; ///< By arrival.
   uint64_t arrivals = 0;
   uint64_t preempted = 0;
+  uint64_t fromTree = 0;
   uint32_t stepTokensLeft = 0, stepLogitsLeft = 0;
 };
 

@@ -141,7 +141,8 @@ TEST(Scheduler, survivesRandomTraffic) {
   std::mt19937 random(11);
   const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
   for (int round = 0; round < 60; ++round) {
-    const schedule::SchedulerLimits l = {1 + below(40), 1 + below(6), 1 + below(6), 256, 16, 6 + below(20)};
+    const schedule::SchedulerLimits l = {1 + below(40), 1 + below(6),  1 + below(6), 256,
+                                         16,            6 + below(20), round % 2 == 1};
     schedule::Scheduler s(l);
     std::vector<schedule::Sequence *> live;
     std::vector<schedule::ScheduledRows> rows;

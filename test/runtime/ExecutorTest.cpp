@@ -130,6 +130,46 @@ TEST(Executor, preemptsWhenBlocksRunOutAndStillAnswersTheSame) {
     EXPECT_EQ(collect.answers[uint64_t(s)], expected(promptOf(14, s), 40));
 }
 
+TEST(Executor, answersTheSameFromThePrefixTree) {
+  const auto engine = tinyEngine();
+  const auto executor = tinyExecutor(*engine, request(32, 3, 12, 2));
+  generate::Generator generator(*executor, engine->plan(), /*prefixTree=*/true);
+  Collect collect;
+  uint64_t number = 0;
+  // Equal beginnings, and more of them than the pool holds: some are evicted on the way.
+  for (int32_t salt = 0; salt < 4; ++salt)
+    for (uint32_t length : {40u, 40u, 52u, 33u, 16u, 90u}) {
+      ASSERT_TRUE(generator.add(ask(promptOf(length, salt), 9)).isOk());
+      while (generator.hasWork()) {
+        ASSERT_TRUE(generator.step(collect));
+        const Status books = generator.state().checkIntegrity();
+        ASSERT_TRUE(books) << books.message();
+      }
+      EXPECT_EQ(collect.answers[number++], expected(promptOf(length, salt), 9)) << length << " " << salt;
+    }
+  // 40 tokens again: 32 come from the tree; then 48 of 52, 32 of 33, none of 16, and 48 or more of 90.
+  EXPECT_GE(generator.state().cachedTokens(), 4u * (32 + 32 + 32 + 0 + 32));
+}
+
+TEST(Executor, sharesABeginningAmongSequencesThatRunTogether) {
+  const auto engine = tinyEngine();
+  const auto executor = tinyExecutor(*engine, request(64, 3, 16, 2));
+  generate::Generator generator(*executor, engine->plan(), /*prefixTree=*/true);
+  Collect collect;
+  ASSERT_TRUE(generator.add(ask(promptOf(40, 1), 30)).isOk());
+  ASSERT_TRUE(generator.step(collect));
+  ASSERT_TRUE(generator.add(ask(promptOf(40, 1), 30)).isOk());
+  ASSERT_TRUE(generator.add(ask(promptOf(37, 1), 30)).isOk());
+  while (generator.hasWork()) {
+    ASSERT_TRUE(generator.step(collect));
+    ASSERT_TRUE(generator.state().checkIntegrity());
+  }
+  EXPECT_EQ(generator.state().cachedTokens(), 64u);
+  EXPECT_EQ(collect.answers[0], expected(promptOf(40, 1), 30));
+  EXPECT_EQ(collect.answers[1], expected(promptOf(40, 1), 30));
+  EXPECT_EQ(collect.answers[2], expected(promptOf(37, 1), 30));
+}
+
 TEST(Executor, stopsAtStopTokensAndAtLimits) {
   const auto engine = tinyEngine();
   const auto executor = tinyExecutor(*engine, request(32, 2, 16, 1));

@@ -48,13 +48,12 @@ private:
   text::DecodeStream stream;
 };
 
-/// One turn: the whole conversation is the prompt.
-Status answer(Session &session, const ChatOptions &o, std::vector<text::ChatMessage> &history,
-              uint64_t turn) {
+/// One turn: the whole conversation is the prompt; the prefix tree has computed most of it before.
+Status answer(const Session &session, generate::Generator &generator, const ChatOptions &o,
+              std::vector<text::ChatMessage> &history, uint64_t turn) {
   auto ids = session.encodeChat(history);
   if (!ids)
     return ids.status();
-  generate::Generator generator(session.executor(), session.plan());
   generate::Request request;
   request.prompt = std::move(*ids);
   request.sampling = o.sampling;
@@ -85,6 +84,8 @@ Status run(const ChatOptions &o) {
   wanted.sequences = 1;
   TENON_RETURN_IF_ERROR(session.prepare(wanted));
 
+  generate::Generator generator(session.executor(), session.plan(), /*prefixTree=*/true);
+
   struct sigaction action {};
   action.sa_handler = [](int) { interrupted = true; };
   sigaction(SIGINT, &action, nullptr);
@@ -114,7 +115,7 @@ Status run(const ChatOptions &o) {
     if (line.empty())
       continue;
     history.push_back({"user", line});
-    if (Status status = answer(session, o, history, turn); !status) {
+    if (Status status = answer(session, generator, o, history, turn); !status) {
       if (status.code() != StatusCode::InvalidArgument)
         return status;
       // Too long, for example: the conversation goes on without this turn.
