@@ -75,6 +75,7 @@ private:
   LogicalResult matchQkv();
   LogicalResult matchHead(Value heads, RopeOp &rope, RmsNormOp &norm, LinearOp &linear);
   LogicalResult matchAttention();
+  LogicalResult matchProducts();
   /// The rows quantised or the whole: `form.quantize` and what it reads.
   Value tail(Value value) { return claimOptional(value, form.quantize); }
 
@@ -237,18 +238,27 @@ LogicalResult Matcher::match() {
   for (Operation &op : region.getBodyBlock().without_terminator())
     if (unclaimed.contains(&op))
       return fail("holds " + op.getName().getStringRef() + ", which has no part in it");
-  // Both operands of a product, and the weights of norms, come from outside.
-  for (LinearOp linear : {form.linear, form.second, form.third})
-    if (linear && (!isInput(linear.getInput()) || !isInput(linear.getWeight())))
-      return fail("a product reads what is no input of the region");
-  if (form.linear && form.second &&
-      hasBlockFormat(form.linear.getWeight().getType()) !=
-          hasBlockFormat(form.second.getWeight().getType()))
-    return fail("mixes float and block formats");
-  if (form.linear && form.third &&
-      hasBlockFormat(form.linear.getWeight().getType()) !=
-          hasBlockFormat(form.third.getWeight().getType()))
-    return fail("mixes float and block formats");
+  return matchProducts();
+}
+
+/// Every product reads an input and a weight from outside, all of them the same kind of rows.
+LogicalResult Matcher::matchProducts() {
+  SmallVector<Operation *> products;
+  for (Operation *product : {form.linear.getOperation(), form.second.getOperation(),
+                             form.third.getOperation(), form.logits.getOperation()})
+    if (product)
+      products.push_back(product);
+  for (Operation *product : products) {
+    if (!llvm::all_of(product->getOperands(), [&](Value value) { return isInput(value); }))
+      return fail("multiplies what is no input of the region");
+    auto blocks = [](Operation *op) {
+      return hasBlockFormat(cast<RankedTensorType>(op->getOperand(1).getType()));
+    };
+    if (blocks(product) != blocks(products.front()))
+      return fail("mixes float and block formats");
+    if (blocks(product) && !isQuantizedRows(product->getOperand(0).getType()))
+      return fail("multiplies a block format with dense rows");
+  }
   return success();
 }
 
