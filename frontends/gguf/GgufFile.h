@@ -39,7 +39,8 @@ struct GgufTensorInfo {
 
 class GgufFile {
 public:
-  /// Maps and checks `path`.
+  /// Maps and checks `path`. Whoever shortens the file while it is mapped stops this process
+  /// (SIGBUS), as with every mapping; writing over it in place changes what is read.
   static llvm::Expected<std::unique_ptr<GgufFile>> open(llvm::StringRef path);
 
   /// Checks `bytes`, which must outlive the result. `name` stands for the file in errors.
