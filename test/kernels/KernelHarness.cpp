@@ -98,19 +98,20 @@ std::vector<float> quantizeRow(const float *x, uint32_t columns, uint8_t *row) {
   auto put = [&](uint64_t offset, auto value) { std::memcpy(row + offset, &value, 4); };
   for (uint32_t g = 0; g < columns / 32; ++g) {
     const float *group = x + g * 32;
-    const float min = *std::min_element(group, group + 32), max = *std::max_element(group, group + 32);
-    const float base = (min + max) * 0.5f, half = max - base;
-    const float scale = half * (1.0f / 127.0f), inverse = half > 0 ? 127.0f / half : 0.0f;
+    float amax = 0;
+    for (uint32_t i = 0; i < 32; ++i)
+      amax = std::max(amax, std::fabs(group[i]));
+    const float scale = amax * (1.0f / 16256.0f), inverse = amax > 0 ? 16256.0f / amax : 0.0f;
     int32_t sums[2] = {0, 0};
     for (uint32_t i = 0; i < 32; ++i) {
-      const float q = std::clamp((group[i] - base) * inverse, -127.0f, 127.0f);
-      const int32_t rounded = static_cast<int32_t>(std::nearbyint(q));
-      row[g * 32 + i] = static_cast<uint8_t>(rounded);
-      sums[i / 16] += rounded;
+      const int32_t q = static_cast<int32_t>(std::nearbyint(group[i] * inverse));
+      const int32_t high = (q + 64 + 128 * 1024) / 128 - 1024; // floor, whatever the sign
+      row[g * 32 + i] = static_cast<uint8_t>(high);
+      row[layout.lowOffset() + g * 32 + i] = static_cast<uint8_t>(q - 128 * high);
+      sums[i / 16] += q;
     }
     put(layout.scaleOffset() + g * 4, scale);
-    put(layout.baseOffset() + g * 4, base);
-    put(layout.sumOffset() + g * 4, std::fma(base, 32.0f, scale * float(sums[0] + sums[1])));
+    put(layout.sumOffset() + g * 4, scale * float(sums[0] + sums[1]));
     put(layout.negSum32Offset() + g * 4, -(sums[0] + sums[1]));
     put(layout.negSum16Offset() + g * 8, -sums[0]);
     put(layout.negSum16Offset() + g * 8 + 4, -sums[1]);
@@ -122,10 +123,9 @@ std::vector<float> dequantizeQuantRow(const uint8_t *row, uint32_t columns) {
   std::vector<float> values(columns);
   const cpu::QuantRowLayout layout(columns);
   for (uint32_t i = 0; i < columns; ++i) {
-    float scale, base;
+    float scale;
     std::memcpy(&scale, row + layout.scaleOffset() + i / 32 * 4, 4);
-    std::memcpy(&base, row + layout.baseOffset() + i / 32 * 4, 4);
-    values[i] = scale * static_cast<int8_t>(row[i]) + base;
+    values[i] = scale * (128 * static_cast<int8_t>(row[i]) + static_cast<int8_t>(row[layout.lowOffset() + i]));
   }
   return values;
 }

@@ -66,7 +66,7 @@ TEST_P(RowKernels, quantizeFollowsTheFormulaToTheBit) {
     quantizeRow(x.f32() + r * 96, 96, expected.data() + r * stride);
   TestKernel(spec, GetParam()).run({x, out}, TestStep({{0, 4}}).view, 3);
   for (uint32_t r = 0; r < 4; ++r)
-    EXPECT_EQ(std::memcmp(out.data() + r * stride, expected.data() + r * stride, 96 + 96 / 32 * 24), 0);
+    EXPECT_EQ(std::memcmp(out.data() + r * stride, expected.data() + r * stride, cpu::QuantRowLayout(96).bytes()), 0);
 }
 
 TEST_P(RowKernels, normAddNormQuantAddsThenNorms) {
@@ -94,7 +94,7 @@ TEST_P(RowKernels, normAddNormQuantAddsThenNorms) {
     for (uint32_t r = 0; r < 3; ++r) {
       auto expected = rmsNorm(sum.data() + r * 160, w2.f32(), 160, 1e-6);
       auto got = dequantizeQuantRow(out.data() + r * stride, 160);
-      EXPECT_LT(relativeError(got.data(), expected), 0.5 / 127);
+      EXPECT_LT(relativeError(got.data(), expected), 0.6 / 16256);
     }
   }
 }

@@ -4,6 +4,8 @@
 #include "dialects/tenon/TenonOps.h"
 #include "dialects/tenon/reference/ReferenceContext.h"
 
+#include "runtime/device/cpu/KernelAbi.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -105,13 +107,14 @@ Values ScaleOp::evaluate(ArrayRef<HostTensor> operands, ReferenceContext &contex
 
 /// Rounds one group as KernelAbi.h states, in the same f32 steps, so that a kernel's q is met exactly.
 static void quantizeGroup(ArrayRef<float> x, MutableArrayRef<float> out) {
+  constexpr float steps = ::tenon::cpu::kQuantSteps;
   float amax = 0;
   for (float value : x)
     amax = std::max(amax, std::fabs(value));
-  const float scale = amax * (1.0f / 16256.0f);
-  const float inverse = amax == 0.0f ? 0.0f : 16256.0f / amax;
+  const float scale = amax * (1.0f / steps);
+  const float inverse = amax == 0.0f ? 0.0f : steps / amax;
   for (auto [in, result] : llvm::zip_equal(x, out))
-    result = static_cast<float>(static_cast<double>(scale) * std::nearbyint(in * inverse));
+    result = scale * std::nearbyint(in * inverse);
 }
 
 Values QuantizeRowsOp::evaluate(ArrayRef<HostTensor> operands, ReferenceContext &context) {

@@ -54,24 +54,28 @@ using KernelFn = void (*)(void *const *buffers, const StepView *step, uint32_t w
 /// Every kernel that partitions by row or item uses this formula.
 
 /// Activation rows quantised for integer products, one per token ("QuantRow"), K columns (K % 32 == 0).
-/// Per group of 32: x is read as scale * q + base, with
-///   base  = (min + max) * 0.5, half = max - base, scale = half * (1/127),
-///   q     = clamp(rne((x - base) * (127 / half)), -127, 127); 0 if half == 0.
-/// The base spends all 254 steps on the group's own range; without it (base = 0) the error is 2.5 times
-/// larger (docs/decisions/0001-activation-numerics.md). Arrays of a row, one element per group:
-///   [K] int8 q | f32 scale | f32 base | f32 sum of the group = scale*sum(q) + 32*base | i32 -sum(q) |
-///   [K/16] i32 -sum(q) per 16
+/// Per group of 32, x is read as scale * q with a 15-bit q in two int8 planes, q = 128 * high + low:
+///   amax = max|x|; scale = amax * (1/16256); q = rne(x * (16256/amax)), 0 if amax == 0;
+///   high = (q + 64) >> 7 in [-127, 127], low = q - 128 * high in [-64, 63].
+/// One plane (8 bits) moves tokens that fp32 is sure of; two cost a second integer product of the same unpacked weights
+/// and cannot be told from fp32 (docs/decisions/0001-activation-numerics.md). Arrays of a row, one element per group:
+///   [K] int8 high | [K] int8 low | f32 scale | f32 scale*sum(q) | i32 -sum(q) | [K/16] i32 -sum(q) per 16
 struct QuantRowLayout {
   uint64_t columns;
   constexpr explicit QuantRowLayout(uint64_t k) : columns(k) {}
-  constexpr uint64_t scaleOffset() const { return columns; }
-  constexpr uint64_t baseOffset() const { return columns + columns / 32 * 4; }
-  constexpr uint64_t sumOffset() const { return columns + columns / 32 * 8; }
-  constexpr uint64_t negSum32Offset() const { return columns + columns / 32 * 12; }
-  constexpr uint64_t negSum16Offset() const { return columns + columns / 32 * 16; }
+  constexpr uint64_t lowOffset() const { return columns; }
+  constexpr uint64_t scaleOffset() const { return columns * 2; }
+  constexpr uint64_t sumOffset() const { return scaleOffset() + columns / 32 * 4; }
+  constexpr uint64_t negSum32Offset() const { return scaleOffset() + columns / 32 * 8; }
+  constexpr uint64_t negSum16Offset() const { return scaleOffset() + columns / 32 * 12; }
+  /// Bytes without padding.
+  constexpr uint64_t bytes() const { return scaleOffset() + columns / 32 * 20; }
   /// Bytes from one row to the next; a multiple of 64.
-  constexpr uint64_t stride() const { return (columns + columns / 32 * 24 + 63) / 64 * 64; }
+  constexpr uint64_t stride() const { return (bytes() + 63) / 64 * 64; }
 };
+/// Largest |q|, and the bits of the low plane.
+inline constexpr int32_t kQuantSteps = 127 * 128;
+inline constexpr int32_t kQuantLowBits = 7;
 
 /// KV pool of one layer, f16: block b, head h at
 ///   K: ((b*kvHeads + h) * headDim + d) * kBlockTokens + slot

@@ -57,6 +57,7 @@ public:
   Value xorI(Value a, Value b);
   Value shl(Value a, Value b);
   Value shrU(Value a, Value b);
+  Value shrS(Value a, Value b);
   Value addC(Value a, int64_t c) { return c ? add(a, constI64(c)) : a; }
   Value mulC(Value a, int64_t c);
   Value toI64(Value v);              ///< Zero-extends an i32.

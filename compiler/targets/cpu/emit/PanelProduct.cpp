@@ -27,59 +27,47 @@ struct Panel {
   Value input, panel;
 };
 
-/// One group of 32 k, with activations scaleA * q + baseA, in this order:
-///   sums[r] += (integer dot * scale) * scaleA;  += (scale * sum of weights) * baseA;  += min * sumA
+/// One group of 32 k, in this order: sums[r] += (integer dot * scale) * scaleA;  += min * sumA.
+/// The dot of a row is 128 * (weights . high plane) + (weights . low plane), exact in 32 bits.
 Values integerGroup(Panel &p, Value group, const SuperScales &super, ValueRange sums) {
   KernelBuilder &k = p.k;
   const FormatInfo info = formatInfo(p.format);
   const QuantRowLayout row(p.columns);
   const int64_t stride = row.stride();
-  const int64_t parts = 32 / info.group; // integer sums per group of 32: one per weight scale
+  const int64_t parts = 32 / info.group; // one integer sum for each weight scale
+  const int64_t stepsPerPart = kStepsPerGroup / parts;
   DotProduct dot(k, p.format);
   GroupQuants quants(k, p.format, p.columns, p.panel, group);
+  GroupScales scales = emitGroupScales(k, p.format, p.columns, p.panel, group, super);
 
   Value groupBytes = k.mulC(group, 32), word = k.mulC(group, 4), pair = k.mulC(group, 8);
-  Values ints;
-  for (int64_t part = 0; part < parts; ++part)
-    for (int64_t r = 0; r < p.rows; ++r) {
-      if (!dot.offsetRemains()) {
-        ints.push_back(k.splatI32(0));
-        continue;
-      }
+  Values out(sums.begin(), sums.end());
+  for (int64_t part = 0; part < parts; ++part) {
+    Values high(p.rows, k.splatI32(0)), low(p.rows, k.splatI32(0));
+    for (int64_t r = 0; r < p.rows && dot.offsetRemains(); ++r) {
       Value negSum = parts == 1
                          ? k.loadSplat(k.i32, p.input, word, r * stride + row.negSum32Offset())
                          : k.loadSplat(k.i32, p.input, pair,
                                        r * stride + row.negSum16Offset() + part * 4);
-      ints.push_back(k.shl(negSum, k.splatI32(llvm::Log2_32(info.offset))));
+      low[r] = k.shl(negSum, k.splatI32(llvm::Log2_32(info.offset)));
     }
-  // Sums of the weights themselves, for the activations' base.
-  Value ones = k.constI32(0x01010101);
-  Values weightSums(parts, k.splatI32(dot.offsetRemains() ? -info.offset * info.group : 0));
-  for (int64_t step = 0; step < kStepsPerGroup; ++step) {
-    Value weights = dot.prepare(quants.step(step));
-    const int64_t part = step * parts / kStepsPerGroup;
-    weightSums[part] = dot.accumulate(weightSums[part], weights, ones);
+    for (int64_t step = part * stepsPerPart; step < (part + 1) * stepsPerPart; ++step) {
+      Value weights = dot.prepare(quants.step(step));
+      for (int64_t r = 0; r < p.rows; ++r) {
+        const int64_t at = r * stride + step * 4;
+        high[r] = dot.accumulate(high[r], weights, k.load(k.i32, p.input, groupBytes, at));
+        low[r] = dot.accumulate(low[r], weights,
+                                k.load(k.i32, p.input, groupBytes, at + row.lowOffset()));
+      }
+    }
     for (int64_t r = 0; r < p.rows; ++r) {
-      Value a = k.load(k.i32, p.input, groupBytes, r * stride + step * 4);
-      Value &acc = ints[part * p.rows + r];
-      acc = dot.accumulate(acc, weights, a);
+      Value scaleA = k.loadSplat(k.f32, p.input, word, r * stride + row.scaleOffset());
+      Value integer = k.add(k.shl(high[r], k.splatI32(kQuantLowBits)), low[r]);
+      out[r] = k.fma(k.mulF(k.toF32(integer), scales.scale[part]), scaleA, out[r]);
     }
   }
-  GroupScales scales = emitGroupScales(k, p.format, p.columns, p.panel, group, super);
-  Value weightSum = k.mulF(k.toF32(weightSums[0]), scales.scale[0]);
-  for (int64_t part = 1; part < parts; ++part)
-    weightSum = k.fma(k.toF32(weightSums[part]), scales.scale[part], weightSum);
-  Values out;
-  for (int64_t r = 0; r < p.rows; ++r) {
-    Value sum = sums[r];
-    Value scaleA = k.loadSplat(k.f32, p.input, word, r * stride + row.scaleOffset());
-    for (int64_t part = 0; part < parts; ++part)
-      sum = k.fma(k.mulF(k.toF32(ints[part * p.rows + r]), scales.scale[part]), scaleA, sum);
-    sum = k.fma(weightSum, k.loadSplat(k.f32, p.input, word, r * stride + row.baseOffset()), sum);
-    if (scales.min)
-      sum = k.fma(scales.min, k.loadSplat(k.f32, p.input, word, r * stride + row.sumOffset()), sum);
-    out.push_back(sum);
-  }
+  for (int64_t r = 0; r < p.rows && scales.min; ++r)
+    out[r] = k.fma(scales.min, k.loadSplat(k.f32, p.input, word, r * stride + row.sumOffset()), out[r]);
   return out;
 }
 

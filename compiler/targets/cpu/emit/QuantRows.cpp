@@ -8,29 +8,25 @@ namespace tenon::cpu {
 
 void emitQuantizeGroup(KernelBuilder &k, Value low, Value high, Value row, Value group,
                        const QuantRowLayout &layout) {
-  Value max = emitMax(k, k.maxF(low, high)), min = emitMin(k, k.minF(low, high));
-  Value base = k.mulF(k.addF(min, max), k.constF32(0.5));
-  Value half = k.subF(max, base);
-  Value scale = k.mulF(half, k.constF32(1.0f / 127.0f));
-  Value wide = k.cmpF("ogt", half, k.constF32(0.0));
-  Value inverses = k.splat(k.select(wide, k.divF(k.constF32(127.0), half), k.constF32(0.0)));
-  Value bases = k.splat(base);
-  auto quantise = [&](Value v) {
-    Value q = k.mulF(k.subF(v, bases), inverses);
-    q = k.minF(k.maxF(q, k.splatF32(-127)), k.splatF32(127));
-    return k.toSigned(k.roundEven(q), k.i32);
+  Value amax = emitMax(k, k.maxF(k.absF(low), k.absF(high)));
+  Value scale = k.mulF(amax, k.constF32(1.0f / kQuantSteps));
+  Value wide = k.cmpF("ogt", amax, k.constF32(0.0));
+  Value inverses = k.splat(k.select(wide, k.divF(k.constF32(kQuantSteps), amax), k.constF32(0.0)));
+  Value bytes = k.mulC(group, 32), word = k.mulC(group, 4), pair = k.mulC(group, 8);
+  auto quantise = [&](Value v, int64_t first) {
+    Value q = k.toSigned(k.roundEven(k.mulF(v, inverses)), k.i32);
+    Value upper = k.shrS(k.add(q, k.splatI32(1 << (kQuantLowBits - 1))), k.splatI32(kQuantLowBits));
+    Value lower = k.sub(q, k.shl(upper, k.splatI32(kQuantLowBits)));
+    k.store(k.truncate(upper, k.i8), row, bytes, first);
+    k.store(k.truncate(lower, k.i8), row, bytes, layout.lowOffset() + first);
+    return q;
   };
-  Value qLow = quantise(low), qHigh = quantise(high);
+  Value qLow = quantise(low, 0), qHigh = quantise(high, 16);
   Value sumLow = emitSumI32(k, qLow), sumHigh = emitSumI32(k, qHigh);
   Value sum = k.add(sumLow, sumHigh);
 
-  Value bytes = k.mulC(group, 32), word = k.mulC(group, 4), pair = k.mulC(group, 8);
-  k.store(k.truncate(qLow, k.i8), row, bytes);
-  k.store(k.truncate(qHigh, k.i8), row, bytes, 16);
   k.store(scale, row, word, layout.scaleOffset());
-  k.store(base, row, word, layout.baseOffset());
-  k.store(k.fma(base, k.constF32(32.0), k.mulF(scale, k.toF32(sum))), row, word,
-          layout.sumOffset());
+  k.store(k.mulF(scale, k.toF32(sum)), row, word, layout.sumOffset());
   Value zero = k.constI32(0);
   k.store(k.sub(zero, sum), row, word, layout.negSum32Offset());
   k.store(k.sub(zero, sumLow), row, pair, layout.negSum16Offset());

@@ -96,9 +96,6 @@ Value emitSum(KernelBuilder &k, Value v) {
 Value emitMax(KernelBuilder &k, Value v) {
   return fold(k, v, [&](Value x, Value y) { return k.maxF(x, y); });
 }
-Value emitMin(KernelBuilder &k, Value v) {
-  return fold(k, v, [&](Value x, Value y) { return k.minF(x, y); });
-}
 Value emitSumI32(KernelBuilder &k, Value v) {
   return fold(k, v, [&](Value x, Value y) { return k.add(x, y); });
 }

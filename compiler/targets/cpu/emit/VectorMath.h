@@ -27,7 +27,6 @@ Value emitSoftcap(KernelBuilder &k, Value x, float cap);
 /// Sum of 16 f32 lanes in a fixed tree (8+8, 4+4, 2+2, 1+1).
 Value emitSum(KernelBuilder &k, Value v);
 Value emitMax(KernelBuilder &k, Value v);
-Value emitMin(KernelBuilder &k, Value v);
 /// Sum of 16 i32 lanes.
 Value emitSumI32(KernelBuilder &k, Value v);
 
