@@ -28,7 +28,8 @@ StatusOr<std::unique_ptr<Engine>> openBytes(const Bytes &bytes, const EngineOpti
   static void *page = nullptr;
   std::free(page);
   page = std::aligned_alloc(kPage, (bytes.size() + kPage) / kPage * kPage);
-  std::memcpy(page, bytes.data(), bytes.size());
+  if (!bytes.empty())
+    std::memcpy(page, bytes.data(), bytes.size());
   return Engine::fromMemory({static_cast<const std::byte *>(page), bytes.size()}, "tiny.tenon", options);
 }
 
