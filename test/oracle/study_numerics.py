@@ -21,7 +21,7 @@ TEXT = Path(__file__).parent / "text"
 
 
 def int8_groups(x, group):
-    """The rounding of runtime/device/cpu/KernelAbi.h: scale = amax/127, nearest even, per row and group."""
+    """int8 with one scale per row and group: scale = amax/127, to nearest even."""
     columns = x.shape[-1]
     x = torch.nn.functional.pad(x, (0, -columns % group))  # The last group may be shorter.
     g = x.reshape(*x.shape[:-1], -1, group)
@@ -38,10 +38,10 @@ def int8_affine(x):
     return (((g - low) / step).round() * step + low).reshape(x.shape)
 
 
-def int8_planes(x):
-    """Two int8 planes per value, 256 * high + low, with one scale per row and group of 32."""
+def int8_planes(x, steps):
+    """Two int8 planes per value with one scale per row and group of 32; `steps` is the largest value's."""
     g = x.reshape(*x.shape[:-1], -1, 32)
-    step = (g.abs().amax(-1, keepdim=True) / 32512).clamp(min=1e-30)
+    step = (g.abs().amax(-1, keepdim=True) / steps).clamp(min=1e-30)
     return ((g / step).round() * step).reshape(x.shape)
 
 
@@ -54,7 +54,8 @@ ROUNDINGS = {
     "int8/16": lambda x: int8_groups(x, 16), "int8/32": lambda x: int8_groups(x, 32),
     "int8/64": lambda x: int8_groups(x, 64),
     "int8/128": lambda x: int8_groups(x, 128),
-    "affine": int8_affine, "planes": int8_planes,
+    "affine": int8_affine,
+    "planes": lambda x: int8_planes(x, 127 * 256), "15 bits": lambda x: int8_planes(x, 127 * 128),
 }
 WIDE_QKV = dict.fromkeys(("q_proj", "k_proj", "v_proj"), "planes")
 # name: (inputs of linears, input of the logits matrix, K and V in the cache, weights[, inputs of single linears])
@@ -73,6 +74,7 @@ VARIANTS = {
     "int8/32, all but gate, up and o in two planes, KV f16":
         ("int8/32", "planes", "f16", "none", WIDE_QKV | {"down_proj": "planes"}),
     "two planes, KV f16": ("planes", "planes", "f16", "none"),
+    "two planes of 15 bits, KV f16": ("15 bits", "15 bits", "f16", "none"),  # runtime/device/cpu/KernelAbi.h
     "bf16 activations, exact weights, KV f16": ("bf16", "bf16", "f16", "none"),
     "bf16 x bf16, KV f16": ("bf16", "bf16", "f16", "bf16"),
     "bf16 x bf16, KV bf16": ("bf16", "bf16", "bf16", "bf16"),
