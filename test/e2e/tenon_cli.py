@@ -43,13 +43,15 @@ def binary(name):
     return BUILD / "bin" / name
 
 
-def run(name, *arguments, check=True, timeout=600, stdin=None):
-    """Runs build/bin/NAME; with `check`, a non-zero exit raises with what was printed."""
+def run(name, *arguments, check=True, timeout=600, text=""):
+    """Runs build/bin/NAME with `text` on standard input; with `check`, a non-zero exit raises with what was printed."""
     command = [str(binary(name)), *map(str, arguments)]
     # The child is measured by wait4 of its own process, not by RUSAGE_CHILDREN, which is a maximum over all.
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(text.encode())
+        given.seek(0)
         begin = time.monotonic()
-        process = subprocess.Popen(command, stdout=out, stderr=err, stdin=stdin or subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=out, stderr=err, stdin=given)
         watchdog = _Watchdog(process, timeout)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - begin

@@ -63,6 +63,16 @@ class CompileSmolLM2Test(unittest.TestCase):
         self.assertFalse(target.exists())
         self.assertTrue(plan)
 
+    def testAPlanAboveTheMemoryLimitIsRefusedWithTheNumbers(self):
+        result = run("tenon-compile", self.checkpoint, "--plan-only", "--memory-limit", "50MB", check=False)
+        self.assertEqual(result.code, 3)
+        self.assertRegex(result.err, r"needs .*[MG]i?B")
+
+    def testStagesCanBeDumped(self):
+        for stage, word in (("import", "tenon.linear"), ("fuse", "tenon.fused"), ("plan", "plan.launch")):
+            text = run("tenon-compile", self.checkpoint, "--plan-only", f"--dump-after={stage}").out
+            self.assertIn(word, text, stage)
+
     def testVerifyStoresACertificate(self):
         target = WORK / "verified.tenon"
         run("tenon-compile", self.checkpoint, "-o", target, "--target", "cpu:native", "--verify")

@@ -131,6 +131,18 @@ class RunningTest(unittest.TestCase):
         self.assertGreater(len(answer["prompt_ids"]), 20)
         self.assertIn("Paris", answer["text"])
 
+    def testChatAnswersEachLineAndKeepsTheConversation(self):
+        engine = compile_engine(model("smollm2"))
+        lines = "My name is Alice. Please remember it.\nWhat is the capital of France?\n/quit\n"
+        said = run("tenon", "chat", engine, "--max-new-tokens", 40, text=lines).out
+        self.assertIn("Alice", said)
+        self.assertIn("Paris", said)
+
+    def testTokenizeAndTextComeBack(self):
+        engine = compile_engine(model("smollm2"))
+        ids = run("tenon", "tokenize", engine, "--text", "Hello world", "--json").json()["ids"]
+        self.assertEqual(ids, [19556, 905])
+
 
 class InstallTest(unittest.TestCase):
     def testAnInstalledRuntimeNeedsNothingButTheSystemLibraries(self):
