@@ -6,6 +6,41 @@
 
 include "mlir/Pass/PassBase.td"
 
+def LowerToPlanPass : Pass<"tenon-lower-to-plan", "::mlir::ModuleOp"> {
+  let summary = "Turn fused regions into launches of a plan";
+  let description = [{
+    Each `tenon.fused` becomes a launch with a kernel of its own (`tenon-dedup-kernels` merges them);
+    each layer function becomes a function of the plan, each call a call with the weights of its layer.
+    Launches of the step itself are gathered into functions between the calls. Values become buffers:
+    an activation that is updated in place stays in one buffer through all layers. Places in memory,
+    limits and KV geometry are left open for the memory stage.
+
+    Before:
+    ```mlir
+    func.func private @layer_0(%x: tensor<?x64xf32>, …, %w: tensor<64xf32>) -> tensor<?x64xf32> {
+      %n = tenon.fused "norm_quant"(%a = %x : …, %b = %w : …) -> tensor<?x64xf32, #tenon.rows<int15, 32>> { … }
+      …
+    }
+    ```
+    After:
+    ```mlir
+    plan.kernel @region2_norm_quant "norm_quant" {eps = 9.99999974E-6 : f32, k = 64 : i64, quant_out} scratch 0
+    plan.function @layer_0 {
+      plan.launch @region2_norm_quant "attn_norm" (buffer @embed, layer_weight 0, buffer @attn_norm) cost <…>
+      …
+    }
+    ```
+    Requires the fuse stage (`--tenon-verify-fused`) and a grid of one chip. Ensures a plan whose
+    launches agree with their kernels.
+  }];
+  let dependentDialects = ["::mlir::plan::PlanDialect"];
+  let options = [
+    Option<"target", "target", "std::string", "\"cpu\"", "What the plan states as its target">,
+    Option<"randomSeed", "random-seed", "uint64_t", "0",
+           "Not 0: the checkpoint's weights are made at load from this seed">
+  ];
+}
+
 class Tenon_LowerPass<string argument> : Pass<argument, "::mlir::plan::EngineOp">;
 
 def DedupKernelsPass : Tenon_LowerPass<"tenon-dedup-kernels"> {

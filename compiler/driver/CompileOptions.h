@@ -1,0 +1,42 @@
+//===- CompileOptions.h - What tenon-compile was asked to do ----*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// Plain data without LLVM headers: the command line is read in a unit that may throw.
+//
+#ifndef TENON_COMPILER_DRIVER_COMPILEOPTIONS_H
+#define TENON_COMPILER_DRIVER_COMPILEOPTIONS_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tenon::compiler {
+
+struct CompileOptions {
+  std::string input;           ///< GGUF file, or config.json with `randomSeed`.
+  std::string output;          ///< Engine to write; empty: nothing is written.
+  std::string target = "cpu";  ///< cpu, cpu:native, cpu:avx512,avx2, …
+  std::string weights = "keep";
+  std::string randomFormat = "q4_0"; ///< Of matrices that are made at load.
+  uint64_t randomSeed = 0;     ///< != 0: weights are made at load.
+  uint64_t maxContext = 0;     ///< 0: the default.
+  uint64_t memoryLimit = 0;    ///< Bytes; 0: none.
+  bool planOnly = false, verify = false, explain = false, json = false, quiet = false;
+  std::vector<std::string> dumpAfter; ///< import, fuse, memory, plan
+};
+
+/// Exit codes of tenon-compile.
+enum ExitCode : int {
+  kSuccess = 0,
+  kFailed = 1,     ///< The input is damaged, unknown or not supported, or the output cannot be written.
+  kUsage = 2,      ///< The command line is wrong.
+  kDoesNotFit = 3, ///< The plan needs more than --memory-limit.
+  kDiffers = 4,    ///< --verify found a kernel that differs from the reference.
+};
+
+/// Compiles; writes results to stdout, progress and errors to stderr.
+int runCompiler(const CompileOptions &options);
+
+} // namespace tenon::compiler
+
+#endif // TENON_COMPILER_DRIVER_COMPILEOPTIONS_H

@@ -1,0 +1,43 @@
+//===- EngineAssembly.h - Plan, kernels and weights to a file ---*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_COMPILER_DRIVER_ENGINEASSEMBLY_H
+#define TENON_COMPILER_DRIVER_ENGINEASSEMBLY_H
+
+#include "compiler/driver/CompileOptions.h"
+#include "compiler/driver/Progress.h"
+#include "compiler/driver/StageTimer.h"
+#include "compiler/driver/Targets.h"
+#include "compiler/driver/verify/RegionCheck.h"
+#include "dialects/plan/PlanDialect.h"
+#include "frontends/Checkpoint.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace tenon::compiler {
+
+/// What an engine is made from. `module` is the fused module that `plan` was lowered from.
+struct AssemblyRequest {
+  const CompileOptions &options;
+  const frontend::Checkpoint &checkpoint;
+  const Target &target;
+  mlir::ModuleOp module;
+  mlir::plan::EngineOp plan;
+};
+
+struct AssemblyResult {
+  uint64_t bytes = 0;              ///< Of the engine.
+  std::vector<RegionCheck> checks; ///< With --verify.
+  std::string differing;           ///< Names the regions that differ; then nothing was written.
+};
+
+/// Emits kernels while weights are packed, verifies if that was asked for, and writes the engine. Adds the
+/// checks to the plan.
+llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, StageTimer &timer,
+                                              Progress &progress);
+
+/// Name of a variant as a JSON string.
+std::string variantText(engine::Variant variant);
+
+} // namespace tenon::compiler
+
+#endif // TENON_COMPILER_DRIVER_ENGINEASSEMBLY_H

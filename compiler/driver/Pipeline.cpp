@@ -1,0 +1,114 @@
+//===- Pipeline.cpp - From a checkpoint to a verified plan ----------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "compiler/driver/Pipeline.h"
+
+#include "frontends/Importer.h"
+#include "passes/fuse/Passes.h"
+#include "passes/lower/LowerToPlan.h"
+#include "passes/lower/Passes.h"
+#include "passes/memory/Passes.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Pass/PassManager.h"
+
+namespace tenon::compiler {
+
+using namespace mlir;
+
+/// Runs passes; on failure the error carries the diagnostics that they emitted.
+static llvm::Error runPasses(Operation *op, llvm::function_ref<void(OpPassManager &)> build) {
+  std::string diagnostics;
+  ScopedDiagnosticHandler handler(op->getContext(), [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+      return failure();
+    diagnostics += (diagnostics.empty() ? "" : "; ") + diagnostic.str();
+    return success();
+  });
+  PassManager manager(op->getContext(), op->getName().getStringRef());
+  build(manager);
+  if (failed(manager.run(op)))
+    return llvm::createStringError(diagnostics.empty() ? "a pass failed" : diagnostics);
+  return llvm::Error::success();
+}
+
+static llvm::Expected<OwningOpRef<plan::EngineOp>> lower(ModuleOp module, const frontend::Checkpoint &checkpoint,
+                                                         llvm::StringRef target) {
+  std::string diagnostics;
+  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
+    diagnostics += (diagnostics.empty() ? "" : "; ") + diagnostic.str();
+    return success();
+  });
+  auto engine = mlir::tenon::lowerToPlan(module, {target.str(), checkpoint.randomSeed()});
+  if (failed(engine))
+    return llvm::createStringError(diagnostics);
+  // What ends a generation is the tokenizer's knowledge.
+  const frontend::TokenizerMetadata &tokenizer = checkpoint.tokenizer();
+  plan::ModelOp model = (*engine)->getModel();
+  if (tokenizer.bos >= 0)
+    model.setBos(tokenizer.bos);
+  SmallVector<int64_t> ends;
+  if (tokenizer.eos >= 0)
+    ends.push_back(tokenizer.eos);
+  for (int32_t id : tokenizer.extraEos)
+    if (!llvm::is_contained(ends, id))
+      ends.push_back(id);
+  model.setEos(ends);
+  return std::move(*engine);
+}
+
+llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint, const CompileOptions &options,
+                                     llvm::StringRef target, StageTimer &timer,
+                                     llvm::function_ref<bool(llvm::StringRef, Operation *)> dump) {
+  Compiled result;
+  result.context = std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED);
+  MLIRContext &context = *result.context;
+  context.loadDialect<plan::PlanDialect>();
+  if (options.explain) {
+    result.decisions = std::make_unique<mlir::tenon::FusionReport>();
+    if (failed(result.decisions->attach(context)))
+      return llvm::createStringError("cannot collect the fuse stage's decisions");
+  }
+
+  const uint64_t longest = checkpoint.config().contextLength;
+  const uint64_t standard = longest ? std::min(longest, kDefaultMaxContext) : kDefaultMaxContext;
+  auto module = frontend::importCheckpoint(context, checkpoint,
+                                           {options.maxContext ? options.maxContext : standard});
+  if (!module)
+    return module.takeError();
+  result.module = std::move(*module);
+  timer.finish("import");
+  if (!dump("import", *result.module))
+    return std::move(result);
+
+  if (llvm::Error error = runPasses(*result.module, mlir::tenon::buildFusePipeline))
+    return std::move(error);
+  timer.finish("fuse");
+  if (!dump("fuse", *result.module))
+    return std::move(result);
+
+  auto engine = lower(*result.module, checkpoint, target);
+  if (!engine)
+    return engine.takeError();
+  result.plan = std::move(*engine);
+  if (llvm::Error error = runPasses(*result.plan, [](OpPassManager &manager) {
+        manager.addPass(mlir::tenon::createDedupKernelsPass());
+        mlir::tenon::buildMemoryPipeline(manager);
+      }))
+    return std::move(error);
+  if (!dump("memory", *result.plan)) {
+    result.plan = nullptr;
+    return std::move(result);
+  }
+  if (llvm::Error error = runPasses(*result.plan, [](OpPassManager &manager) {
+        manager.addPass(mlir::tenon::createPlaceBarriersPass());
+        manager.addPass(mlir::tenon::createVerifyPlanPass());
+      }))
+    return std::move(error);
+  timer.finish("plan");
+  if (!dump("plan", *result.plan))
+    result.plan = nullptr;
+  return std::move(result);
+}
+
+} // namespace tenon::compiler

@@ -1,0 +1,111 @@
+//===- WeightImages.cpp - A region's weights for both sides ---------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "compiler/driver/verify/WeightImages.h"
+
+#include "compiler/pack/Packer.h"
+#include "dialects/tenon/TenonOps.h"
+#include "frontends/Importer.h"
+#include "runtime/engine/RandomWeights.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <cstring>
+
+namespace tenon::compiler {
+
+using namespace mlir;
+using mlir::tenon::HostTensor;
+
+/// The declaration behind a value: through a block argument to what the first call passes.
+static mlir::tenon::WeightOp declarationOf(Value value) {
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    auto function = cast<func::FuncOp>(argument.getOwner()->getParentOp());
+    func::CallOp first;
+    function->getParentOfType<ModuleOp>().walk([&](func::CallOp call) {
+      if (!first && call.getCallee() == function.getSymName())
+        first = call;
+    });
+    return first ? declarationOf(first.getOperand(argument.getArgNumber())) : mlir::tenon::WeightOp();
+  }
+  auto param = value.getDefiningOp<mlir::tenon::ParamOp>();
+  return param ? SymbolTable::lookupNearestSymbolFrom<mlir::tenon::WeightOp>(param, param.getWeightAttr())
+               : mlir::tenon::WeightOp();
+}
+
+static llvm::Error loadVector(WeightImage &image, std::vector<float> values) {
+  image.bytes = AlignedBytes(values.size() * sizeof(float));
+  std::memcpy(image.bytes.data(), values.data(), values.size() * sizeof(float));
+  image.values = HostTensor::floats({static_cast<int64_t>(values.size())}, std::move(values));
+  return llvm::Error::success();
+}
+
+/// A tensor without data: what the runtime would make of a seed.
+static llvm::Error loadMade(WeightImage &image, const frontend::Tensor &tensor, bool matrix) {
+  engine::WeightPlan plan;
+  plan.format = matrix ? tensor.format : WeightFormat::F32;
+  plan.rows = tensor.rows;
+  plan.columns = tensor.columns;
+  plan.packed = matrix;
+  plan.randomSeed = 1;
+  if (!matrix) {
+    std::vector<float> values(tensor.columns);
+    engine::makePlain(plan, reinterpret_cast<std::byte *>(values.data()));
+    return loadVector(image, std::move(values));
+  }
+  image.bytes = AlignedBytes(packedBytes(tensor.format, tensor.rows, tensor.columns));
+  engine::makePanels(plan, 0, panelCount(tensor.rows), reinterpret_cast<std::byte *>(image.bytes.data()));
+  llvm::ArrayRef<uint8_t> panels(image.bytes.data(), image.bytes.size());
+  image.values = HostTensor::stored(
+      {static_cast<int64_t>(tensor.rows), static_cast<int64_t>(tensor.columns)},
+      [panels, format = tensor.format, columns = tensor.columns](int64_t row, llvm::MutableArrayRef<float> out) {
+        for (uint64_t column = 0; column < columns; ++column)
+          out[column] = unpackValue(format, panels, columns, row, column);
+      });
+  return llvm::Error::success();
+}
+
+static llvm::Error loadMatrix(WeightImage &image, const frontend::Tensor &tensor,
+                              const frontend::Checkpoint &checkpoint) {
+  std::vector<uint32_t> order;
+  uint32_t heads = 0;
+  if (frontend::needsRotaryRowOrder(checkpoint, tensor.name, heads))
+    order = rotaryRowOrder(heads, checkpoint.config().headDim, checkpoint.config().rotary);
+  image.bytes = AlignedBytes(packedBytes(tensor.format, tensor.rows, tensor.columns));
+  if (llvm::Error error = packMatrix(tensor, order, 0, tensor.rows, {image.bytes.data(), image.bytes.size()}))
+    return error;
+  image.values = HostTensor::stored(
+      {static_cast<int64_t>(tensor.rows), static_cast<int64_t>(tensor.columns)},
+      [&tensor, order](int64_t row, llvm::MutableArrayRef<float> out) {
+        frontend::dequantizeRow(tensor, order.empty() ? row : order[row], out);
+      });
+  return llvm::Error::success();
+}
+
+llvm::Expected<WeightImage> loadWeightImage(Value value, const frontend::Checkpoint &checkpoint) {
+  mlir::tenon::WeightOp declared = declarationOf(value);
+  if (!declared)
+    return llvm::createStringError("a region reads a weight that no call gives it");
+  WeightImage image;
+  llvm::Error error = llvm::Error::success();
+  const frontend::Tensor *tensor = checkpoint.find(declared.getSymName());
+  if (declared.getValue()) {
+    auto values = cast<DenseElementsAttr>(*declared.getValue()).getValues<float>();
+    error = loadVector(image, {values.begin(), values.end()});
+  } else if (!tensor) {
+    return llvm::createStringError(checkpoint.path() + ": has no tensor '" + declared.getSymName() + "'");
+  } else if (const bool matrix = declared.getTensorType().getRank() == 2; checkpoint.randomSeed()) {
+    error = loadMade(image, *tensor, matrix);
+  } else if (matrix) {
+    error = loadMatrix(image, *tensor, checkpoint);
+  } else {
+    std::vector<float> values(tensor->columns);
+    frontend::dequantizeRow(*tensor, 0, values);
+    error = loadVector(image, std::move(values));
+  }
+  if (error)
+    return std::move(error);
+  return std::move(image);
+}
+
+} // namespace tenon::compiler

@@ -1,0 +1,28 @@
+//===- WeightImages.h - A region's weights for both sides -------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_COMPILER_DRIVER_VERIFY_WEIGHTIMAGES_H
+#define TENON_COMPILER_DRIVER_VERIFY_WEIGHTIMAGES_H
+
+#include "compiler/driver/verify/SampleStep.h"
+#include "dialects/tenon/reference/HostTensor.h"
+#include "frontends/Checkpoint.h"
+
+#include "mlir/IR/Value.h"
+#include "llvm/Support/Error.h"
+
+namespace tenon::compiler {
+
+/// A weight as the kernel and as the reference read it.
+struct WeightImage {
+  AlignedBytes bytes;
+  mlir::tenon::HostTensor values;
+};
+
+/// The weight that `value` is in the first call of its function: the checkpoint's tensor, packed for the
+/// kernel and dequantised row by row for the reference. Weights that are made at load are made here the
+/// same way. The checkpoint must outlive the image.
+llvm::Expected<WeightImage> loadWeightImage(mlir::Value value, const frontend::Checkpoint &checkpoint);
+
+} // namespace tenon::compiler
+
+#endif // TENON_COMPILER_DRIVER_VERIFY_WEIGHTIMAGES_H

@@ -1,0 +1,26 @@
+//===- WeightStream.h - Weights from a checkpoint to an engine --*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_COMPILER_ENGINE_WEIGHTSTREAM_H
+#define TENON_COMPILER_ENGINE_WEIGHTSTREAM_H
+
+#include "compiler/engine/EngineWriter.h"
+#include "dialects/plan/PlanDialect.h"
+#include "frontends/Checkpoint.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+
+namespace tenon::compiler {
+
+/// Told after each tensor how many bytes of how many are written.
+using WeightProgress = llvm::function_ref<void(uint64_t done, uint64_t all)>;
+
+/// Writes the weights section of chip 0: every stored `plan.weight` at its offset, packed from the
+/// checkpoint's tensor of its name, or from the value that its `tenon.weight` in `module` carries. Holds a
+/// few megabytes at a time. Gives the checkpoint's pages back to the system as it goes.
+llvm::Error writeWeights(EngineWriter &writer, mlir::plan::EngineOp plan, mlir::ModuleOp module,
+                         const frontend::Checkpoint &checkpoint, WeightProgress progress);
+
+} // namespace tenon::compiler
+
+#endif // TENON_COMPILER_ENGINE_WEIGHTSTREAM_H

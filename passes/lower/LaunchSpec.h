@@ -1,0 +1,39 @@
+//===- LaunchSpec.h - Kernel spec and pointers of a fused region -*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads the body of a `tenon.fused` region into what the kernel of its kind is made from.
+//
+#ifndef TENON_PASSES_LOWER_LAUNCHSPEC_H
+#define TENON_PASSES_LOWER_LAUNCHSPEC_H
+
+#include "compiler/targets/cpu/KernelSpec.h"
+#include "dialects/plan/CpuKernels.h"
+#include "dialects/tenon/TenonOps.h"
+
+#include <string>
+
+namespace mlir::tenon {
+
+/// One region as a launch, before memory is planned.
+struct LaunchSpec {
+  ::tenon::cpu::KernelSpec spec;
+  /// Values outside the region (operands or results of it) for each slot of `plan::kernelSlots(spec)`;
+  /// null where the slot is a KV pool.
+  SmallVector<Value, 8> pointers;
+  /// The result that is written over an operand, and that operand; null if there is none.
+  Value updated, residual;
+  /// The layer's cache that the region uses; null if none.
+  Value kv;
+  /// What the region is called where the importer named its ops, else its kind.
+  std::string name;
+};
+
+/// `inputRows` is what the rows of the region's input are. Fails with `why` if no kernel computes it.
+FailureOr<LaunchSpec> lowerLaunch(FusedOp region, plan::RowDomain inputRows, std::string &why);
+
+/// The value whose rows the region works on: its first operand that is neither weight nor cache.
+Value rowInput(FusedOp region);
+
+} // namespace mlir::tenon
+
+#endif // TENON_PASSES_LOWER_LAUNCHSPEC_H
