@@ -102,16 +102,16 @@ def Tenon_ScaleOp : Tenon_ValueOp<"scale", [Tenon_CostOpInterface]> {
 }
 
 def Tenon_QuantizeRowsOp : Tenon_ValueOp<"quantize_rows", [Tenon_CostOpInterface]> {
-  let summary = "Round activation rows to int8 per group of 32 columns";
+  let summary = "Round activation rows to 15-bit integers per group of 32 columns";
   let description = [{
-    Per row and group of 32: `base = (min + max) / 2`, `half = max - base`, `scale = half / 127`,
-    `q = round to nearest even ((x - base) * (127 / half))`, 0 where `half` is 0, each step rounded to
-    f32 as `runtime/device/cpu/KernelAbi.h` states. The result's logical elements are
-    `scale * q + base`. Columns are a multiple of 32. Inserted by `QuantizeActivations` in front of
+    Per row and group of 32: `amax = max|x|`, `scale = amax * (1/16256)`,
+    `q = round to nearest even (x * (16256/amax))`, 0 where `amax` is 0, each step rounded to f32 as
+    `runtime/device/cpu/KernelAbi.h` states. The result's logical elements are `scale * q`. Columns
+    are a multiple of 32. Inserted by `QuantizeActivations` in front of
     weights with a block format; a checkpoint does not have it.
 
     ```mlir
-    %xq = tenon.quantize_rows %x : tensor<?x576xf32> -> tensor<?x576xf32, #tenon.rows<int8, 32>>
+    %xq = tenon.quantize_rows %x : tensor<?x576xf32> -> tensor<?x576xf32, #tenon.rows<int15, 32>>
     ```
   }];
   let arguments = (ins Tenon_Tensor:$input);

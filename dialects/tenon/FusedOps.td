@@ -21,15 +21,15 @@ def Tenon_FusedOp : Tenon_ComputeOp<"fused", [
     Before:
     ```mlir
     %n = tenon.rms_norm %x, %w {eps = 1.0e-5 : f32} : (tensor<?x576xf32>, tensor<576xf32>) -> tensor<?x576xf32>
-    %q = tenon.quantize_rows %n : tensor<?x576xf32> -> tensor<?x576xf32, #tenon.rows<int8, 32>>
+    %q = tenon.quantize_rows %n : tensor<?x576xf32> -> tensor<?x576xf32, #tenon.rows<int15, 32>>
     ```
     After:
     ```mlir
     %q = tenon.fused "norm_quant"(%a = %x : tensor<?x576xf32>, %b = %w : tensor<576xf32>)
-        -> tensor<?x576xf32, #tenon.rows<int8, 32>> {
+        -> tensor<?x576xf32, #tenon.rows<int15, 32>> {
       %n = tenon.rms_norm %a, %b {eps = 1.0e-5 : f32} : (tensor<?x576xf32>, tensor<576xf32>) -> tensor<?x576xf32>
-      %r = tenon.quantize_rows %n : tensor<?x576xf32> -> tensor<?x576xf32, #tenon.rows<int8, 32>>
-      tenon.yield %r : tensor<?x576xf32, #tenon.rows<int8, 32>>
+      %r = tenon.quantize_rows %n : tensor<?x576xf32> -> tensor<?x576xf32, #tenon.rows<int15, 32>>
+      tenon.yield %r : tensor<?x576xf32, #tenon.rows<int15, 32>>
     }
     ```
   }];
@@ -56,7 +56,7 @@ def Tenon_YieldOp : Tenon_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"
   let summary = "Results of a fused region";
   let description = [{
     ```mlir
-    tenon.yield %a, %b : tensor<?x576xf32>, tensor<?x576xf32, #tenon.rows<int8, 32>>
+    tenon.yield %a, %b : tensor<?x576xf32>, tensor<?x576xf32, #tenon.rows<int15, 32>>
     ```
   }];
   let arguments = (ins Variadic<AnyType>:$values);

@@ -23,7 +23,7 @@ def Tenon_Dialect : Dialect {
     - **Weights** are symbols (`tenon.weight`), read as values with `tenon.param`. Their logical
       elements are f32; the encoding says how they are stored: `#tenon.blocks<q4_1>`, or none for
       plain f32.
-    - **Quantised rows** are activations with the encoding `#tenon.rows<int8, 32>`, made by
+    - **Quantised rows** are activations with the encoding `#tenon.rows<int15, 32>`, made by
       `tenon.quantize_rows`. Their logical elements are the rounded values.
     - **The KV cache** is a `!tenon.cache` argument of the step; a layer sees its part as a
       `!tenon.kv` handle. Writes give a new handle, so order is visible in the use-def chain.

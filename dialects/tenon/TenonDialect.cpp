@@ -122,7 +122,7 @@ RankedTensorType mlir::tenon::denseType(RankedTensorType type) {
 
 RankedTensorType mlir::tenon::quantizedRowsType(RankedTensorType type) {
   return RankedTensorType::get(type.getShape(), type.getElementType(),
-                               RowsAttr::get(type.getContext(), RowElement::Int8, 32));
+                               RowsAttr::get(type.getContext(), RowElement::Int15, 32));
 }
 
 //===----------------------------------------------------------------------===//

@@ -34,7 +34,7 @@ bool isQuantizedRows(Type type);
 /// The same tensor without an encoding.
 RankedTensorType denseType(RankedTensorType type);
 
-/// `type` with the encoding `#tenon.rows<int8, 32>`.
+/// `type` with the encoding `#tenon.rows<int15, 32>`.
 RankedTensorType quantizedRowsType(RankedTensorType type);
 
 } // namespace mlir::tenon

@@ -82,7 +82,8 @@ LogicalResult FusionReport::attach(MLIRContext &context) {
   if (context.getRemarkEngine())
     return failure();
   remark::RemarkCategories categories;
-  categories.all = kCategory.str();
+  // `all` alone only widens filters that are set, so each kind is named.
+  categories.passed = categories.missed = categories.analysis = kCategory.str();
   return remark::enableOptimizationRemarks(context, std::make_unique<Streamer>(*this),
                                            std::make_unique<remark::RemarkEmittingPolicyAll>(),
                                            categories);

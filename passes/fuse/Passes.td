@@ -63,9 +63,9 @@ def QuantizeActivationsPass : Tenon_FusePass<"tenon-quantize-activations"> {
     ```
     After:
     ```mlir
-    %r = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int8, 32>>
+    %r = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
     %q = tenon.linear %r, %wq
-      : (tensor<?x64xf32, #tenon.rows<int8, 32>>, tensor<64x64xf32, #tenon.blocks<q4_1>>) -> tensor<?x64xf32>
+      : (tensor<?x64xf32, #tenon.rows<int15, 32>>, tensor<64x64xf32, #tenon.blocks<q4_1>>) -> tensor<?x64xf32>
     ```
     Ensures that every block-format product reads quantised rows.
   }];
@@ -119,12 +119,12 @@ def FuseNormQuantizePass : Tenon_FusePass<"tenon-fuse-norm-quantize"> {
     Before:
     ```mlir
     %n = tenon.rms_norm %x, %w {eps = 1.0e-5 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
-    %r = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int8, 32>>
+    %r = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
     ```
     After:
     ```mlir
     %r = tenon.fused "norm_quant"(%a = %x : tensor<?x64xf32>, %b = %w : tensor<64xf32>)
-        -> tensor<?x64xf32, #tenon.rows<int8, 32>> { … }
+        -> tensor<?x64xf32, #tenon.rows<int15, 32>> { … }
     ```
   }];
 }

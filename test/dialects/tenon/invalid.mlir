@@ -16,12 +16,12 @@ tenon.weight @w : tensor<64xf32, #tenon.blocks<q8_0>>
 // -----
 
 // expected-error @+1 {{quantised rows have groups of 32 columns, found 64}}
-func.func private @f(tensor<?x64xf32, #tenon.rows<int8, 64>>)
+func.func private @f(tensor<?x64xf32, #tenon.rows<int15, 64>>)
 
 // -----
 
 // expected-error @+1 {{quantised rows have groups of 32 columns; 48 columns are no multiple of that}}
-func.func private @f(tensor<?x48xf32, #tenon.rows<int8, 32>>)
+func.func private @f(tensor<?x48xf32, #tenon.rows<int15, 32>>)
 
 // -----
 
@@ -126,10 +126,10 @@ func.func @f(%x: tensor<?x64xf32>, %w: tensor<16x32xf32>) {
 
 // -----
 
-func.func @f(%x: tensor<?x64xf32, #tenon.rows<int8, 32>>, %w: tensor<16x64xf32, #tenon.blocks<f16>>) {
+func.func @f(%x: tensor<?x64xf32, #tenon.rows<int15, 32>>, %w: tensor<16x64xf32, #tenon.blocks<f16>>) {
   // expected-error @+2 {{a float weight reads dense rows}}
   // expected-error @+1 {{failed to infer returned types}}
-  %0 = tenon.linear %x, %w : (tensor<?x64xf32, #tenon.rows<int8, 32>>, tensor<16x64xf32, #tenon.blocks<f16>>) -> tensor<?x16xf32>
+  %0 = tenon.linear %x, %w : (tensor<?x64xf32, #tenon.rows<int15, 32>>, tensor<16x64xf32, #tenon.blocks<f16>>) -> tensor<?x16xf32>
   return
 }
 
@@ -240,7 +240,7 @@ func.func @f(%x: tensor<?x64xf32>) {
 // -----
 
 func.func @f(%x: tensor<?x64xf32>) {
-  %0 = tenon.fused "quantize"(%a = %x : tensor<?x64xf32>) -> tensor<?x64xf32, #tenon.rows<int8, 32>> {
+  %0 = tenon.fused "quantize"(%a = %x : tensor<?x64xf32>) -> tensor<?x64xf32, #tenon.rows<int15, 32>> {
     // expected-error @+1 {{yields the results of the fused region}}
     tenon.yield %a : tensor<?x64xf32>
   }

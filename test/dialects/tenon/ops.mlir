@@ -40,10 +40,10 @@ module @ops attributes {tenon.config = {layers = 2 : i64}, tenon.max_context = 6
                    %d: tensor<48x64xf32>, %h: tensor<48x64xf32, #tenon.blocks<bf16>>) {
     // CHECK: tenon.rms_norm %{{.*}}, %{{.*}} {eps = 9.99999974E-6 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
     %0 = tenon.rms_norm %x, %n {eps = 1.0e-5 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
-    // CHECK: tenon.quantize_rows %{{.*}} : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int8, 32>>
-    %1 = tenon.quantize_rows %0 : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int8, 32>>
-    // CHECK: tenon.linear %{{.*}}, %{{.*}} : (tensor<?x64xf32, #tenon.rows<int8, 32>>, tensor<96x64xf32, #tenon.blocks<q4_1>>) -> tensor<?x96xf32>
-    %2 = tenon.linear %1, %w : (tensor<?x64xf32, #tenon.rows<int8, 32>>, tensor<96x64xf32, #q4>) -> tensor<?x96xf32>
+    // CHECK: tenon.quantize_rows %{{.*}} : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
+    %1 = tenon.quantize_rows %0 : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
+    // CHECK: tenon.linear %{{.*}}, %{{.*}} : (tensor<?x64xf32, #tenon.rows<int15, 32>>, tensor<96x64xf32, #tenon.blocks<q4_1>>) -> tensor<?x96xf32>
+    %2 = tenon.linear %1, %w : (tensor<?x64xf32, #tenon.rows<int15, 32>>, tensor<96x64xf32, #q4>) -> tensor<?x96xf32>
     // CHECK: tenon.linear %{{.*}}, %{{.*}} : (tensor<?x64xf32>, tensor<48x64xf32>) -> tensor<?x48xf32>
     %3 = tenon.linear %0, %d : (tensor<?x64xf32>, tensor<48x64xf32>) -> tensor<?x48xf32>
     // CHECK: tenon.linear %{{.*}}, %{{.*}} : (tensor<?x64xf32>, tensor<48x64xf32, #tenon.blocks<bf16>>) -> tensor<?x48xf32>
@@ -83,15 +83,15 @@ module @ops attributes {tenon.config = {layers = 2 : i64}, tenon.max_context = 6
 
   // CHECK-LABEL: func.func @fused
   // CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<?x64xf32>, %[[W:[a-z0-9]+]]: tensor<64xf32>
-  func.func @fused(%x: tensor<?x64xf32>, %w: tensor<64xf32>) -> tensor<?x64xf32, #tenon.rows<int8, 32>> {
-    // CHECK: tenon.fused "norm_quant"(%[[A:.*]] = %[[X]] : tensor<?x64xf32>, %[[B:.*]] = %[[W]] : tensor<64xf32>) -> tensor<?x64xf32, #tenon.rows<int8, 32>> attributes {note = 1 : i32} {
+  func.func @fused(%x: tensor<?x64xf32>, %w: tensor<64xf32>) -> tensor<?x64xf32, #tenon.rows<int15, 32>> {
+    // CHECK: tenon.fused "norm_quant"(%[[A:.*]] = %[[X]] : tensor<?x64xf32>, %[[B:.*]] = %[[W]] : tensor<64xf32>) -> tensor<?x64xf32, #tenon.rows<int15, 32>> attributes {note = 1 : i32} {
     // CHECK-NEXT: tenon.rms_norm %[[A]], %[[B]]
-    // CHECK: tenon.yield %{{.*}} : tensor<?x64xf32, #tenon.rows<int8, 32>>
-    %0 = tenon.fused "norm_quant"(%a = %x : tensor<?x64xf32>, %b = %w : tensor<64xf32>) -> tensor<?x64xf32, #tenon.rows<int8, 32>> attributes {note = 1 : i32} {
+    // CHECK: tenon.yield %{{.*}} : tensor<?x64xf32, #tenon.rows<int15, 32>>
+    %0 = tenon.fused "norm_quant"(%a = %x : tensor<?x64xf32>, %b = %w : tensor<64xf32>) -> tensor<?x64xf32, #tenon.rows<int15, 32>> attributes {note = 1 : i32} {
       %1 = tenon.rms_norm %a, %b {eps = 1.0e-5 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
-      %2 = tenon.quantize_rows %1 : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int8, 32>>
-      tenon.yield %2 : tensor<?x64xf32, #tenon.rows<int8, 32>>
+      %2 = tenon.quantize_rows %1 : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
+      tenon.yield %2 : tensor<?x64xf32, #tenon.rows<int15, 32>>
     }
-    return %0 : tensor<?x64xf32, #tenon.rows<int8, 32>>
+    return %0 : tensor<?x64xf32, #tenon.rows<int15, 32>>
   }
 }

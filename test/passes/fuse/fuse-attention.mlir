@@ -3,16 +3,16 @@
 
 // CHECK-LABEL: func.func @quantised
 // CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<?x4x16xf32>, %[[KV:[a-z0-9]+]]: !tenon.kv<2, 16>
-func.func @quantised(%q: tensor<?x4x16xf32>, %kv: !tenon.kv<2, 16>) -> tensor<?x64xf32, #tenon.rows<int8, 32>> {
-  // CHECK-NEXT: %[[R:.*]] = tenon.fused "attention"(%[[A:.*]] = %[[X]] : {{.*}}, %[[B:.*]] = %[[KV]] : !tenon.kv<2, 16>) -> tensor<?x64xf32, #tenon.rows<int8, 32>> {
+func.func @quantised(%q: tensor<?x4x16xf32>, %kv: !tenon.kv<2, 16>) -> tensor<?x64xf32, #tenon.rows<int15, 32>> {
+  // CHECK-NEXT: %[[R:.*]] = tenon.fused "attention"(%[[A:.*]] = %[[X]] : {{.*}}, %[[B:.*]] = %[[KV]] : !tenon.kv<2, 16>) -> tensor<?x64xf32, #tenon.rows<int15, 32>> {
   // CHECK-NEXT: %[[C:.*]] = tenon.attend %[[A]], %[[B]] {window = 8 : i32}
   // CHECK-NEXT: %[[M:.*]] = tenon.merge_heads %[[C]]
   // CHECK-NEXT: %[[Q:.*]] = tenon.quantize_rows %[[M]]
   // CHECK-NEXT: tenon.yield %[[Q]]
   %a = tenon.attend %q, %kv {window = 8 : i32} : (tensor<?x4x16xf32>, !tenon.kv<2, 16>) -> tensor<?x4x16xf32>
   %m = tenon.merge_heads %a : tensor<?x4x16xf32> -> tensor<?x64xf32>
-  %r = tenon.quantize_rows %m : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int8, 32>>
-  return %r : tensor<?x64xf32, #tenon.rows<int8, 32>>
+  %r = tenon.quantize_rows %m : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
+  return %r : tensor<?x64xf32, #tenon.rows<int15, 32>>
 }
 
 // CHECK-LABEL: func.func @dense

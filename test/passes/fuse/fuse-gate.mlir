@@ -6,8 +6,8 @@
 // WHY: remark: [Passed] FuseGate
 // WHY-SAME: Function=quantised
 // WHY-SAME: linear_gate: 2 linear, gate, quantize_rows
-func.func @quantised(%x: tensor<?x64xf32>, %wg: tensor<96x64xf32>, %wu: tensor<96x64xf32>) -> tensor<?x96xf32, #tenon.rows<int8, 32>> {
-  // CHECK-NEXT: %[[R:.*]] = tenon.fused "linear_gate"(%[[A:.*]] = %[[X]] : {{.*}}, %[[B:.*]] = %[[G]] : {{.*}}, %[[C:.*]] = %[[U]] : {{.*}}) -> tensor<?x96xf32, #tenon.rows<int8, 32>> {
+func.func @quantised(%x: tensor<?x64xf32>, %wg: tensor<96x64xf32>, %wu: tensor<96x64xf32>) -> tensor<?x96xf32, #tenon.rows<int15, 32>> {
+  // CHECK-NEXT: %[[R:.*]] = tenon.fused "linear_gate"(%[[A:.*]] = %[[X]] : {{.*}}, %[[B:.*]] = %[[G]] : {{.*}}, %[[C:.*]] = %[[U]] : {{.*}}) -> tensor<?x96xf32, #tenon.rows<int15, 32>> {
   // CHECK-NEXT: %[[D:.*]] = tenon.linear %[[A]], %[[B]]
   // CHECK-NEXT: %[[E:.*]] = tenon.linear %[[A]], %[[C]]
   // CHECK-NEXT: %[[F:.*]] = tenon.gate silu %[[D]], %[[E]]
@@ -18,21 +18,21 @@ func.func @quantised(%x: tensor<?x64xf32>, %wg: tensor<96x64xf32>, %wu: tensor<9
   %g = tenon.linear %x, %wg : (tensor<?x64xf32>, tensor<96x64xf32>) -> tensor<?x96xf32>
   %u = tenon.linear %x, %wu : (tensor<?x64xf32>, tensor<96x64xf32>) -> tensor<?x96xf32>
   %h = tenon.gate silu %g, %u : tensor<?x96xf32>
-  %q = tenon.quantize_rows %h : tensor<?x96xf32> -> tensor<?x96xf32, #tenon.rows<int8, 32>>
-  return %q : tensor<?x96xf32, #tenon.rows<int8, 32>>
+  %q = tenon.quantize_rows %h : tensor<?x96xf32> -> tensor<?x96xf32, #tenon.rows<int15, 32>>
+  return %q : tensor<?x96xf32, #tenon.rows<int15, 32>>
 }
 
 // The gated rows are read dense too: their quantisation stays outside.
 // CHECK-LABEL: func.func @dense
-func.func @dense(%x: tensor<?x64xf32>, %wg: tensor<96x64xf32>, %wu: tensor<96x64xf32>) -> (tensor<?x96xf32>, tensor<?x96xf32, #tenon.rows<int8, 32>>) {
+func.func @dense(%x: tensor<?x64xf32>, %wg: tensor<96x64xf32>, %wu: tensor<96x64xf32>) -> (tensor<?x96xf32>, tensor<?x96xf32, #tenon.rows<int15, 32>>) {
   // CHECK: %[[R:.*]] = tenon.fused "linear_gate"{{.*}} -> tensor<?x96xf32> {
   // CHECK: }
   // CHECK-NEXT: tenon.quantize_rows %[[R]]
   %g = tenon.linear %x, %wg : (tensor<?x64xf32>, tensor<96x64xf32>) -> tensor<?x96xf32>
   %u = tenon.linear %x, %wu : (tensor<?x64xf32>, tensor<96x64xf32>) -> tensor<?x96xf32>
   %h = tenon.gate gelu_tanh %g, %u : tensor<?x96xf32>
-  %q = tenon.quantize_rows %h : tensor<?x96xf32> -> tensor<?x96xf32, #tenon.rows<int8, 32>>
-  return %h, %q : tensor<?x96xf32>, tensor<?x96xf32, #tenon.rows<int8, 32>>
+  %q = tenon.quantize_rows %h : tensor<?x96xf32> -> tensor<?x96xf32, #tenon.rows<int15, 32>>
+  return %h, %q : tensor<?x96xf32>, tensor<?x96xf32, #tenon.rows<int15, 32>>
 }
 
 // CHECK-LABEL: func.func @different_inputs

@@ -3,18 +3,18 @@
 
 // CHECK-LABEL: func.func @quantised
 // CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<?x64xf32>, %[[W:[a-z0-9]+]]: tensor<64xf32>
-func.func @quantised(%x: tensor<?x64xf32>, %w: tensor<64xf32>) -> tensor<?x64xf32, #tenon.rows<int8, 32>> {
-  // CHECK-NEXT: %[[R:.*]] = tenon.fused "norm_quant"(%[[A:.*]] = %[[X]] : {{.*}}, %[[B:.*]] = %[[W]] : {{.*}}) -> tensor<?x64xf32, #tenon.rows<int8, 32>> {
+func.func @quantised(%x: tensor<?x64xf32>, %w: tensor<64xf32>) -> tensor<?x64xf32, #tenon.rows<int15, 32>> {
+  // CHECK-NEXT: %[[R:.*]] = tenon.fused "norm_quant"(%[[A:.*]] = %[[X]] : {{.*}}, %[[B:.*]] = %[[W]] : {{.*}}) -> tensor<?x64xf32, #tenon.rows<int15, 32>> {
   // CHECK-NEXT: %[[N:.*]] = tenon.rms_norm %[[A]], %[[B]]
   // CHECK-NEXT: %[[Q:.*]] = tenon.quantize_rows %[[N]]
   // CHECK-NEXT: tenon.yield %[[Q]]
   %n = tenon.rms_norm %x, %w {eps = 1.0e-5 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
-  %q = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int8, 32>>
-  return %q : tensor<?x64xf32, #tenon.rows<int8, 32>>
+  %q = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
+  return %q : tensor<?x64xf32, #tenon.rows<int15, 32>>
 }
 
 // CHECK-LABEL: func.func @gathered
-func.func @gathered(%x: tensor<?x64xf32>, %rows: tensor<?xi32>, %w: tensor<64xf32>) -> tensor<?x64xf32, #tenon.rows<int8, 32>> {
+func.func @gathered(%x: tensor<?x64xf32>, %rows: tensor<?xi32>, %w: tensor<64xf32>) -> tensor<?x64xf32, #tenon.rows<int15, 32>> {
   // CHECK-NEXT: tenon.fused "norm_quant"
   // CHECK-NEXT: tenon.select_rows
   // CHECK-NEXT: tenon.rms_norm
@@ -22,8 +22,8 @@ func.func @gathered(%x: tensor<?x64xf32>, %rows: tensor<?xi32>, %w: tensor<64xf3
   // CHECK-NEXT: tenon.yield
   %s = tenon.select_rows %x, %rows : (tensor<?x64xf32>, tensor<?xi32>) -> tensor<?x64xf32>
   %n = tenon.rms_norm %s, %w {eps = 1.0e-5 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
-  %q = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int8, 32>>
-  return %q : tensor<?x64xf32, #tenon.rows<int8, 32>>
+  %q = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
+  return %q : tensor<?x64xf32, #tenon.rows<int15, 32>>
 }
 
 // Read dense and quantised: the norm goes alone, the quantisation stays.
@@ -33,15 +33,15 @@ func.func @gathered(%x: tensor<?x64xf32>, %rows: tensor<?xi32>, %w: tensor<64xf3
 // WHY-SAME: the normed rows are read both dense and quantised
 // WHY: remark: [Analysis] FuseNormQuantize
 // WHY-SAME: norm_quant: rms_norm
-func.func @both(%x: tensor<?x64xf32>, %w: tensor<64xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32, #tenon.rows<int8, 32>>) {
+func.func @both(%x: tensor<?x64xf32>, %w: tensor<64xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32, #tenon.rows<int15, 32>>) {
   // CHECK-NEXT: %[[R:.*]] = tenon.fused "norm_quant"{{.*}} -> tensor<?x64xf32> {
   // CHECK-NEXT: tenon.rms_norm
   // CHECK-NEXT: tenon.yield
   // CHECK-NEXT: }
   // CHECK-NEXT: tenon.quantize_rows %[[R]]
   %n = tenon.rms_norm %x, %w {eps = 1.0e-5 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
-  %q = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int8, 32>>
-  return %n, %q : tensor<?x64xf32>, tensor<?x64xf32, #tenon.rows<int8, 32>>
+  %q = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
+  return %n, %q : tensor<?x64xf32>, tensor<?x64xf32, #tenon.rows<int15, 32>>
 }
 
 // A norm per head is not this pass's.

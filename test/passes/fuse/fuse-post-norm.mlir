@@ -5,8 +5,8 @@
 // CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<?x64xf32>, %[[Y:[a-z0-9]+]]: tensor<?x64xf32>, %[[W:[a-z0-9]+]]: tensor<64xf32>
 // WHY: remark: [Passed] FusePostNorm
 // WHY-SAME: norm_add_norm_quant: 2 rms_norm, add, quantize_rows
-func.func @with_next_norm(%x: tensor<?x64xf32>, %y: tensor<?x64xf32>, %w: tensor<64xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32, #tenon.rows<int8, 32>>) {
-  // CHECK-NEXT: %[[R:.*]]:2 = tenon.fused "norm_add_norm_quant"(%[[A:.*]] = %[[Y]] : {{.*}}, %[[B:.*]] = %[[W]] : {{.*}}, %[[C:.*]] = %[[X]] : {{.*}}) -> (tensor<?x64xf32>, tensor<?x64xf32, #tenon.rows<int8, 32>>) {
+func.func @with_next_norm(%x: tensor<?x64xf32>, %y: tensor<?x64xf32>, %w: tensor<64xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32, #tenon.rows<int15, 32>>) {
+  // CHECK-NEXT: %[[R:.*]]:2 = tenon.fused "norm_add_norm_quant"(%[[A:.*]] = %[[Y]] : {{.*}}, %[[B:.*]] = %[[W]] : {{.*}}, %[[C:.*]] = %[[X]] : {{.*}}) -> (tensor<?x64xf32>, tensor<?x64xf32, #tenon.rows<int15, 32>>) {
   // CHECK-NEXT: %[[P:.*]] = tenon.rms_norm %[[A]], %[[B]]
   // CHECK-NEXT: %[[S:.*]] = tenon.add %[[C]], %[[P]]
   // CHECK-NEXT: %[[N:.*]] = tenon.rms_norm %[[S]], %[[B]]
@@ -17,8 +17,8 @@ func.func @with_next_norm(%x: tensor<?x64xf32>, %y: tensor<?x64xf32>, %w: tensor
   %p = tenon.rms_norm %y, %w {eps = 1.0e-6 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
   %s = tenon.add %x, %p : tensor<?x64xf32>
   %n = tenon.rms_norm %s, %w {eps = 1.0e-6 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
-  %q = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int8, 32>>
-  return %s, %q : tensor<?x64xf32>, tensor<?x64xf32, #tenon.rows<int8, 32>>
+  %q = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
+  return %s, %q : tensor<?x64xf32>, tensor<?x64xf32, #tenon.rows<int15, 32>>
 }
 
 // CHECK-LABEL: func.func @sum_alone

@@ -42,8 +42,8 @@ func.func @mixed(%ids: tensor<?xi32>, %t: tensor<32x64xf32, #q4>, %b: tensor<32x
 
 // Rows that are quantised already stay as they are.
 // CHECK-LABEL: func.func @already
-func.func @already(%x: tensor<?x64xf32, #tenon.rows<int8, 32>>, %a: tensor<32x64xf32, #q4>) -> tensor<?x32xf32> {
+func.func @already(%x: tensor<?x64xf32, #tenon.rows<int15, 32>>, %a: tensor<32x64xf32, #q4>) -> tensor<?x32xf32> {
   // CHECK-NEXT: tenon.linear
-  %0 = tenon.linear %x, %a : (tensor<?x64xf32, #tenon.rows<int8, 32>>, tensor<32x64xf32, #q4>) -> tensor<?x32xf32>
+  %0 = tenon.linear %x, %a : (tensor<?x64xf32, #tenon.rows<int15, 32>>, tensor<32x64xf32, #q4>) -> tensor<?x32xf32>
   return %0 : tensor<?x32xf32>
 }

@@ -19,13 +19,13 @@ func.func @left_over(%x: tensor<?x64xf32>, %y: tensor<?x64xf32>) -> tensor<?x64x
 
 // -----
 
-func.func @unknown_kind(%x: tensor<?x64xf32>) -> tensor<?x64xf32, #tenon.rows<int8, 32>> {
+func.func @unknown_kind(%x: tensor<?x64xf32>) -> tensor<?x64xf32, #tenon.rows<int15, 32>> {
   // expected-error @+1 {{fused region "quantise" is no kind of launch}}
-  %0 = tenon.fused "quantise"(%a = %x : tensor<?x64xf32>) -> tensor<?x64xf32, #tenon.rows<int8, 32>> {
-    %1 = tenon.quantize_rows %a : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int8, 32>>
-    tenon.yield %1 : tensor<?x64xf32, #tenon.rows<int8, 32>>
+  %0 = tenon.fused "quantise"(%a = %x : tensor<?x64xf32>) -> tensor<?x64xf32, #tenon.rows<int15, 32>> {
+    %1 = tenon.quantize_rows %a : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
+    tenon.yield %1 : tensor<?x64xf32, #tenon.rows<int15, 32>>
   }
-  return %0 : tensor<?x64xf32, #tenon.rows<int8, 32>>
+  return %0 : tensor<?x64xf32, #tenon.rows<int15, 32>>
 }
 
 // -----
