@@ -14,6 +14,9 @@ uint64_t residentBytes();
 /// Most bytes that were ever resident (VmHWM), 0 where /proc is not mounted.
 uint64_t peakResidentBytes();
 
+/// Starts counting the peak from now on, where the kernel allows it.
+void resetPeakResident();
+
 } // namespace tenon
 
 #endif // TENON_RUNTIME_BASE_PROCESSMEMORY_H

@@ -104,7 +104,9 @@ double leastDecodeSeconds(const engine::Plan &plan, const BenchOptions &o, uint3
   return seconds;
 }
 
-Status measureRow(Session &session, const BenchOptions &o, const ChipLimits &chip, Row &row) {
+Status measureRow(Session &session, const BenchOptions &o, Row &row) {
+  session.releaseExecutor();
+  resetPeakResident();
   TENON_RETURN_IF_ERROR(session.prepare(sizeFor(o, row.sequences, session.plan())));
   Timer warm;
   generate::StepStats stats;
@@ -125,9 +127,6 @@ Status measureRow(Session &session, const BenchOptions &o, const ChipLimits &chi
     const uint64_t decodeSteps = stats.steps - stats.prefillSteps;
     row.tpotMs = decodeSteps ? double(stats.decodeNanos) * 1e-6 / double(decodeSteps) : 0;
     row.hostUs = double(stats.prefillNanos + stats.decodeNanos - stats.computeNanos) * 1e-3 / double(stats.steps);
-    const double stepSeconds = row.tpotMs * 1e-3;
-    row.limitShare =
-        stepSeconds > 0 ? leastDecodeSeconds(session.plan(), o, row.sequences, chip) / stepSeconds : 0;
   }
   row.plannedBytes = session.executor().memory().total();
   row.peakBytes = peakResidentBytes();
@@ -218,14 +217,18 @@ Status run(const BenchOptions &o) {
   if (!opened)
     return opened.status();
   Session &session = **opened;
-  auto chip = measureChip(session.threads(), 1.2);
-  if (!chip)
-    return chip.status();
   std::vector<Row> rows;
   for (uint32_t sequences : o.sequences) {
     rows.push_back({sequences});
-    TENON_RETURN_IF_ERROR(measureRow(session, o, *chip, rows.back()));
+    TENON_RETURN_IF_ERROR(measureRow(session, o, rows.back()));
   }
+  // After the rows: the probe's buffer must not count as theirs.
+  auto chip = measureChip(session.threads(), 1.2);
+  if (!chip)
+    return chip.status();
+  for (Row &row : rows)
+    if (row.tpotMs > 0)
+      row.limitShare = leastDecodeSeconds(session.plan(), o, row.sequences, *chip) / (row.tpotMs * 1e-3);
   LaunchTotals kinds;
   TENON_RETURN_IF_ERROR(measureLaunches(session, o, kinds));
   printBench(o, session, rows, kinds, *chip);
