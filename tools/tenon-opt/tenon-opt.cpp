@@ -19,6 +19,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Shard/IR/ShardDialect.h"
+#include "mlir/Dialect/Shard/Transforms/Passes.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
@@ -32,6 +33,7 @@ int main(int argc, char **argv) {
   registry.insert<mlir::plan::PlanDialect>();
 #endif
   mlir::registerTransformsPasses();
+  mlir::shard::registerShardPasses();
 #ifdef TENON_HAVE_FUSE_PASSES
   mlir::tenon::registerTenonFusePasses();
   mlir::tenon::registerFusePipeline();
