@@ -129,7 +129,7 @@ TEST_P(RealModel, agreesWithTransformersBeforeAndAfterFusing) {
   buildFusePipeline(stage);
   ASSERT_TRUE(succeeded(stage.run(**module)));
   // Quantised rows and an f16 cache, as engines have them.
-  expectClose(logitsOf(**module, **checkpoint, test, KvPrecision::F16), test, 2e-3);
+  expectClose(logitsOf(**module, **checkpoint, test, KvPrecision::F16), test, 1.5e-2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Gguf, RealModel, testing::Values(0, 1));
