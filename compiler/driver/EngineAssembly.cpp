@@ -4,6 +4,7 @@
 #include "compiler/driver/EngineAssembly.h"
 
 #include "compiler/driver/KernelEmission.h"
+#include "compiler/driver/MemorySummary.h"
 #include "compiler/driver/ModelSections.h"
 #include "compiler/engine/EngineWriter.h"
 #include "compiler/engine/PlanTranslate.h"
@@ -51,7 +52,9 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
   if (!checksum)
     return checksum.takeError();
   if (llvm::Error error = writeWeights(**writer, plan, request.module, request.checkpoint,
-                                       [&](uint64_t done, uint64_t all) { progress.update("packing", done, all); }))
+                                       [&](uint64_t done, uint64_t all) {
+                                         progress.update("packing", double(done) / all, formatBytes(all));
+                                       }))
     return std::move(error);
   timer.finish("weights");
   auto objects = emission.take();

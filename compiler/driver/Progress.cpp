@@ -3,8 +3,6 @@
 
 #include "compiler/driver/Progress.h"
 
-#include "compiler/driver/MemorySummary.h"
-
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -18,14 +16,13 @@ Progress::Progress(bool quiet)
     : quiet(quiet), terminal(::isatty(STDERR_FILENO)),
       next(Clock::now() + (terminal ? kTerminalInterval : kLogInterval)) {}
 
-void Progress::update(llvm::StringRef doing, uint64_t done, uint64_t all) {
+void Progress::update(llvm::StringRef doing, double share, llvm::StringRef all) {
   const Clock::time_point now = Clock::now();
   if (quiet || now < next)
     return;
   next = now + (terminal ? kTerminalInterval : kLogInterval);
   llvm::errs() << (terminal ? "\r\x1b[K" : "") << doing
-               << llvm::format(" %3.0f %% of ", all ? 100.0 * done / all : 100.0) << formatBytes(all)
-               << (terminal ? "" : "\n");
+               << llvm::format(" %3.0f %% of ", 100 * share) << all << (terminal ? "" : "\n");
   shown = terminal;
 }
 

@@ -6,7 +6,6 @@
 #include "llvm/ADT/StringRef.h"
 
 #include <chrono>
-#include <cstdint>
 
 namespace tenon::compiler {
 
@@ -15,7 +14,8 @@ namespace tenon::compiler {
 class Progress {
 public:
   explicit Progress(bool quiet);
-  void update(llvm::StringRef doing, uint64_t done, uint64_t all);
+  /// `all` says in words what the whole is: "92.3 MiB".
+  void update(llvm::StringRef doing, double share, llvm::StringRef all);
   /// Removes the line, so that other output can follow.
   void clear();
 

@@ -32,6 +32,8 @@ public:
     step = module.lookupSymbol<func::FuncOp>("step");
     if (!step || step.isExternal())
       return module.emitError("has no function @step; nothing to lower");
+    if (!cache())
+      return step.emitOpError("takes no !tenon.cache");
     if (failed(checkGrid()) || failed(collectLaunches()))
       return failure();
     FailureOr<BufferAssignment> assigned = BufferAssignment::compute(step, launches);
@@ -55,6 +57,7 @@ public:
     builder.setInsertionPointToStart(&engine.getBody().emplaceBlock());
     addModelAndLimits();
     addChips();
+    addKv();
     addWeights();
     addKernels();
     if (failed(addStep()))
@@ -68,6 +71,7 @@ private:
   LogicalResult collectLaunch(Operation *op);
   void addModelAndLimits();
   void addChips();
+  void addKv();
   void addWeights();
   void addKernels();
   LogicalResult addStep();
@@ -80,11 +84,12 @@ private:
   FlatSymbolRefAttr bufferName(Value value) {
     return symbol(assignment.buffers()[assignment.bufferOf(value)].name);
   }
-  /// Integer of the module's `tenon.config`, 0 if it is not there.
-  uint64_t config(StringRef name) {
-    auto all = module->getAttrOfType<DictionaryAttr>(TenonDialect::kConfigAttrName);
-    auto value = all ? all.getAs<IntegerAttr>(name) : IntegerAttr();
-    return value ? value.getInt() : 0;
+  /// The step's KV cache; `run` has checked that there is one.
+  CacheType cache() {
+    for (Type type : step.getArgumentTypes())
+      if (auto cache = dyn_cast<CacheType>(type))
+        return cache;
+    return {};
   }
   StringAttr configText(StringRef name) {
     auto all = module->getAttrOfType<DictionaryAttr>(TenonDialect::kConfigAttrName);
@@ -166,21 +171,23 @@ void PlanBuilder::addModelAndLimits() {
   }
   const auto most = static_cast<::tenon::WeightFormat>(llvm::max_element(elements) - elements.begin());
   auto number = [&](uint64_t value) { return builder.getI64IntegerAttr(value); };
+  uint64_t vocabulary = cast<RankedTensorType>(step.getResultTypes().front()).getDimSize(1), hidden = 0;
+  for (auto &[region, launch] : launches)
+    if (launch.spec.kind == ::tenon::cpu::KernelKind::Embed)
+      hidden = launch.spec.k;
   plan::ModelOp::create(builder, module.getLoc(), configText("name"), configText("architecture"),
-                        number(config("vocabulary")), number(config("hidden")), number(config("layers")),
-                        number(parameters), IntegerAttr(), builder.getDenseI64ArrayAttr({}),
+                        number(vocabulary), number(hidden), number(cache().getLayers()), number(parameters),
+                        IntegerAttr(), builder.getDenseI64ArrayAttr({}),
                         builder.getStringAttr(StringRef(::tenon::formatInfo(most).name)));
-  uint64_t context = config("context_length");
-  if (auto most = module->getAttrOfType<IntegerAttr>(TenonDialect::kMaxContextAttrName))
-    context = most.getInt();
-  plan::LimitsOp::create(builder, module.getLoc(), number(context), number(0), number(0), number(0), number(0),
-                         number(0));
-  uint64_t layers = 0, heads = 0, dim = 0;
-  for (Type type : step.getArgumentTypes())
-    if (auto cache = dyn_cast<CacheType>(type))
-      layers = cache.getLayers(), heads = cache.getKvHeads(), dim = cache.getHeadDim();
-  plan::KvOp::create(builder, module.getLoc(), number(layers), number(heads), number(dim), number(0), number(0),
-                     number(0));
+  auto context = module->getAttrOfType<IntegerAttr>(TenonDialect::kMaxContextAttrName);
+  plan::LimitsOp::create(builder, module.getLoc(), number(context ? context.getInt() : 0), number(0), number(0),
+                         number(0), number(0), number(0));
+}
+
+void PlanBuilder::addKv() {
+  auto number = [&](uint64_t value) { return builder.getI64IntegerAttr(value); };
+  plan::KvOp::create(builder, module.getLoc(), number(cache().getLayers()), number(cache().getKvHeads()),
+                     number(cache().getHeadDim()), number(0), number(0), number(0));
 }
 
 void PlanBuilder::addChips() {

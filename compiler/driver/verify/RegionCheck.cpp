@@ -140,7 +140,8 @@ llvm::Expected<std::vector<RegionCheck>> checkRegions(ModuleOp module, plan::Eng
       return WalkResult::interrupt();
     }
     checks.push_back(std::move(*check));
-    progress.update("verifying kernels", done.size(), kernels.size());
+    progress.update("verifying", double(done.size()) / kernels.size(),
+                    std::to_string(kernels.size()) + " kernels");
     return WalkResult::advance();
   });
   if (!problem.empty())
