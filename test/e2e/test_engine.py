@@ -134,7 +134,7 @@ class RunningTest(unittest.TestCase):
     def testChatAnswersEachLineAndKeepsTheConversation(self):
         engine = compile_engine(model("smollm2"))
         lines = "My name is Alice. Please remember it.\nWhat is the capital of France?\n/quit\n"
-        said = run("tenon", "chat", engine, "--max-new-tokens", 40, text=lines).out
+        said = run("tenon", "chat", engine, "--max-new-tokens", 150, text=lines).out
         self.assertIn("Alice", said)
         self.assertIn("Paris", said)
 
