@@ -66,8 +66,7 @@ LogicalResult RopeTableOp::inferReturnTypes(MLIRContext *context, std::optional<
   if (frequencies.isDynamicDim(0) || frequencies.getEncoding())
     return emitOptionalError(loc, "frequencies are a dense static vector, found ", frequencies);
   types.push_back(f32Tensor(
-      context,
-      {tensorType(adaptor.getPositions()).getDimSize(0), 2, frequencies.getDimSize(0)}));
+      context, {tensorType(adaptor.getPositions()).getDimSize(0), 2, frequencies.getDimSize(0)}));
   return success();
 }
 

@@ -65,7 +65,7 @@ static uint64_t storedBytes(RankedTensorType type) {
   if (isQuantizedRows(type))
     return ::tenon::cpu::QuantRowLayout(type.getDimSize(1)).stride() *
            (type.hasStaticShape() ? type.getDimSize(0) : 1);
-  if (type.getEncoding() && type.hasStaticShape())
+  if (type.getRank() == 2 && type.hasStaticShape()) // a matrix, in panels whatever its format
     return ::tenon::packedBytes(weightFormat(type), type.getDimSize(0), type.getDimSize(1));
   uint64_t elements = 1;
   for (int64_t size : type.getShape())

@@ -10,14 +10,15 @@
 
 namespace mlir::tenon {
 
-/// Cost of an op as linear forms of a step: T token rows, S logit rows, and C, the sum over token rows of
-/// the positions that the row's sequence has. The same terms as `Cost` of runtime/engine/plan.fbs.
+/// Cost of an op as linear forms of a step: T token rows, S logit rows, and C, the sum over token
+/// rows of the positions that the row's sequence has. The same terms as `Cost` of
+/// runtime/engine/plan.fbs.
 ///   bytes = weightBytes + bytesPerToken*T + bytesPerLogitRow*S + bytesPerContext*C
 ///   macs  = macsPerToken*T + macsPerLogitRow*S + macsPerContext*C
 /// Bytes are those read and written in memory, weights as they are packed. Macs are the
-/// multiply-accumulates of products and attention; what norms, rotations and activations do per element
-/// hides behind their bytes and is not counted. A window makes C smaller than a linear form can say:
-/// whoever evaluates the form caps the positions of a row at the window.
+/// multiply-accumulates of products and attention; what norms, rotations and activations do per
+/// element hides behind their bytes and is not counted. A window makes C smaller than a linear form
+/// can say: whoever evaluates the form caps the positions of a row at the window.
 struct Cost {
   uint64_t weightBytes = 0, bytesPerToken = 0, bytesPerLogitRow = 0, bytesPerContext = 0;
   uint64_t macsPerToken = 0, macsPerLogitRow = 0, macsPerContext = 0;
@@ -31,12 +32,12 @@ struct Cost {
 /// What dimension 0 of a value counts.
 enum class RowDomain { Token, LogitRow };
 
-/// Logit rows from `tenon.select_rows` on, through fused regions; else tokens (so also for arguments
-/// of functions: layers work on tokens).
+/// Logit rows from `tenon.select_rows` on, through fused regions; else tokens (so also for
+/// arguments of functions: layers work on tokens).
 RowDomain rowDomain(Value value);
 
-/// Bytes of a value: those of a weight if all dimensions are static, else those of each row. KV handles
-/// have none.
+/// Bytes of a value: those of a weight if all dimensions are static, else those of each row. KV
+/// handles have none.
 Cost valueCost(Value value);
 
 } // namespace mlir::tenon

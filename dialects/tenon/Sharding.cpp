@@ -1,11 +1,11 @@
 //===- Sharding.cpp - Loops and indexing maps of the tenon ops ------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rules that upstream's sharding propagation reads. A loop that cannot be cut without changing the
-// op (the columns of a norm, the elements of a head that are rotated together) is a `generic` reduction;
-// the columns of a product are a `sum`. Heads of queries and of keys are one loop: cut into n parts,
-// query head h stays with KV head h * kvHeads / heads. Fusing happens after sharding, so a fused region
-// says no more than that its rows are independent.
+// The rules that upstream's sharding propagation reads. A loop that cannot be cut without changing
+// the op (the columns of a norm, the elements of a head that are rotated together) is a `generic`
+// reduction; the columns of a product are a `sum`. Heads of queries and of keys are one loop: cut
+// into n parts, query head h stays with KV head h * kvHeads / heads. Fusing happens after sharding,
+// so a fused region says no more than that its rows are independent.
 //
 
 #include "dialects/tenon/TenonOps.h"

@@ -28,8 +28,8 @@ static ParseResult parseWeightFormat(AsmParser &parser, ::tenon::WeightFormat &f
   std::optional<::tenon::WeightFormat> parsed =
       ::tenon::parseWeightFormat({name.data(), name.size()});
   if (!parsed) {
-    InFlightDiagnostic error =
-        parser.emitError(loc) << "unknown weight format '" << name << "'; known are";
+    InFlightDiagnostic error = parser.emitError(loc)
+                               << "unknown weight format '" << name << "'; known are";
     for (uint32_t i = 0; i < ::tenon::kNumWeightFormats; ++i)
       error << (i ? ", " : " ")
             << StringRef(::tenon::formatInfo(static_cast<::tenon::WeightFormat>(i)).name);

@@ -1,8 +1,8 @@
 //===- Explain.h - What the fuse stage did and why --------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The passes of this stage report through MLIR's optimisation remarks, category "fuse": passed for a
-// fusion, missed for one that was rejected, analysis for an op that stays a launch of its own.
+// The passes of this stage report through MLIR's optimisation remarks, category "fuse": passed for
+// a fusion, missed for one that was rejected, analysis for an op that stays a launch of its own.
 // tenon-opt prints them with --remarks-filter=fuse; tenon-compile --explain collects them here.
 //
 #ifndef TENON_PASSES_FUSE_EXPLAIN_H
@@ -32,7 +32,7 @@ struct FusionDecision {
   Verdict verdict;
   std::string function; ///< Name of the func.func.
   std::string pass;
-  std::string text;     ///< What was fused, or why not.
+  std::string text; ///< What was fused, or why not.
 };
 
 /// Collects the decisions made in a context. Attach before the pipeline runs and read afterwards;

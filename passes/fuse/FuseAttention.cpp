@@ -28,8 +28,14 @@ struct FuseAttentionPass : mlir::tenon::impl::FuseAttentionPassBase<FuseAttentio
         continue;
       }
       SmallVector<Operation *> ops = {attend, merge};
-      if (auto quantize = onlyReader<QuantizeRowsOp>(merge.getResult()))
-        ops.push_back(quantize);
+      // A group of the quantised row must lie within one head: the heads are shared out among workers.
+      const int64_t headDim = cast<RankedTensorType>(attend.getResult().getType()).getDimSize(2);
+      if (auto quantize = onlyReader<QuantizeRowsOp>(merge.getResult())) {
+        if (headDim % 32 == 0)
+          ops.push_back(quantize);
+        else
+          explainRejected(quantize, kPass, "a group of 32 columns would span two heads");
+      }
       std::string why;
       FailureOr<FusedOp> region =
           outline(rewriter, stringifyLaunchKind(LaunchKind::Attention), ops, why);

@@ -14,8 +14,8 @@ void mlir::tenon::buildFusePipeline(OpPassManager &manager) {
   function.addPass(createHoistRowSelectionPass());
   function.addPass(createSplitAttentionPass());
   function.addPass(createQuantizeActivationsPass());
-  // Fusions around products first: they take the quantisation of their results with them. Post norms
-  // before residuals and plain norms, which would take one of their parts.
+  // Fusions around products first: they take the quantisation of their results with them. Post
+  // norms before residuals and plain norms, which would take one of their parts.
   function.addPass(createFuseQkvPass());
   function.addPass(createFuseGatePass());
   function.addPass(createFusePostNormPass());

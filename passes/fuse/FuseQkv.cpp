@@ -72,8 +72,8 @@ struct FuseQkvPass : mlir::tenon::impl::FuseQkvPassBase<FuseQkvPass> {
         !append.getValue().hasOneUse())
       return reject("query, key or value has another reader");
     HeadChain query, key, value;
-    if (failed(query.collect(attend.getQuery(), why)) || failed(key.collect(append.getKey(), why)) ||
-        failed(value.collect(append.getValue(), why)))
+    if (failed(query.collect(attend.getQuery(), why)) ||
+        failed(key.collect(append.getKey(), why)) || failed(value.collect(append.getValue(), why)))
       return failure();
     if (query.linear.getInput() != key.linear.getInput() ||
         query.linear.getInput() != value.linear.getInput())

@@ -40,8 +40,7 @@ struct HoistRowSelectionPass : mlir::tenon::impl::HoistRowSelectionPassBase<Hois
     if (input.getType().getEncoding())
       return false; // select_rows reads dense rows; quantisation comes later in the pipeline.
     rewriter.setInsertionPoint(select);
-    auto selected =
-        SelectRowsOp::create(rewriter, select.getLoc(), input, select.getRows());
+    auto selected = SelectRowsOp::create(rewriter, select.getLoc(), input, select.getRows());
     IRMapping mapping;
     mapping.map(input, selected.getResult());
     Operation *moved = rewriter.clone(*def, mapping);

@@ -10,16 +10,26 @@ using namespace mlir::tenon;
 
 StringRef mlir::tenon::stringifyLaunchKind(LaunchKind kind) {
   switch (kind) {
-  case LaunchKind::RopeTable: return "rope_table";
-  case LaunchKind::Embed: return "embed";
-  case LaunchKind::NormQuant: return "norm_quant";
-  case LaunchKind::NormAdd: return "norm_add";
-  case LaunchKind::NormAddNormQuant: return "norm_add_norm_quant";
-  case LaunchKind::Quantize: return "quantize";
-  case LaunchKind::Linear: return "linear";
-  case LaunchKind::LinearGate: return "linear_gate";
-  case LaunchKind::LinearQkv: return "linear_qkv";
-  case LaunchKind::Attention: return "attention";
+  case LaunchKind::RopeTable:
+    return "rope_table";
+  case LaunchKind::Embed:
+    return "embed";
+  case LaunchKind::NormQuant:
+    return "norm_quant";
+  case LaunchKind::NormAdd:
+    return "norm_add";
+  case LaunchKind::NormAddNormQuant:
+    return "norm_add_norm_quant";
+  case LaunchKind::Quantize:
+    return "quantize";
+  case LaunchKind::Linear:
+    return "linear";
+  case LaunchKind::LinearGate:
+    return "linear_gate";
+  case LaunchKind::LinearQkv:
+    return "linear_qkv";
+  case LaunchKind::Attention:
+    return "attention";
   }
   llvm_unreachable("all kinds are named");
 }
@@ -32,8 +42,8 @@ std::optional<LaunchKind> mlir::tenon::symbolizeLaunchKind(StringRef name) {
 }
 
 namespace {
-/// Takes a body apart from its results backwards. Every op is claimed once; what is left unclaimed at
-/// the end makes the match fail.
+/// Takes a body apart from its results backwards. Every op is claimed once; what is left unclaimed
+/// at the end makes the match fail.
 class Matcher {
 public:
   Matcher(FusedOp region, LaunchForm &form, std::string &why)
@@ -58,7 +68,8 @@ private:
     return Op();
   }
 
-  /// Claims an `Op` that defines `value` if there is one and returns its input, else `value` itself.
+  /// Claims an `Op` that defines `value` if there is one and returns its input, else `value`
+  /// itself.
   template <typename Op> Value claimOptional(Value value, Op &op) {
     op = claim<Op>(value);
     return op ? Value(op->getOperand(0)) : value;

@@ -15,7 +15,15 @@ namespace mlir::tenon {
 
 /// Kinds of launch, named as in compiler/targets/cpu/KernelSpec.h.
 enum class LaunchKind {
-  RopeTable, Embed, NormQuant, NormAdd, NormAddNormQuant, Quantize, Linear, LinearGate, LinearQkv,
+  RopeTable,
+  Embed,
+  NormQuant,
+  NormAdd,
+  NormAddNormQuant,
+  Quantize,
+  Linear,
+  LinearGate,
+  LinearQkv,
   Attention,
 };
 
@@ -23,8 +31,8 @@ enum class LaunchKind {
 StringRef stringifyLaunchKind(LaunchKind kind);
 std::optional<LaunchKind> symbolizeLaunchKind(StringRef name);
 
-/// Ops of a body by role; a role that the body does not fill is null. Values inside the body that are
-/// block arguments stand for operands of the region (`FusedOp::getCaptured`).
+/// Ops of a body by role; a role that the body does not fill is null. Values inside the body that
+/// are block arguments stand for operands of the region (`FusedOp::getCaptured`).
 ///
 ///   rope_table            ropeTable
 ///   embed                 embed
@@ -34,8 +42,8 @@ std::optional<LaunchKind> symbolizeLaunchKind(StringRef name);
 ///   quantize              quantize
 ///   linear                linear [add]  |  logits
 ///   linear_gate           linear (gate) second (up) gate [quantize]
-///   linear_qkv            linear (q) second (k) third (v), [qNorm kNorm] qRope kRope [scale] append
-///   attention             attend merge [quantize]
+///   linear_qkv            linear (q) second (k) third (v), [qNorm kNorm] qRope kRope [scale]
+///   append attention             attend merge [quantize]
 struct LaunchForm {
   LaunchKind kind;
   RopeTableOp ropeTable;
@@ -56,8 +64,8 @@ struct LaunchForm {
   MergeHeadsOp merge;
 };
 
-/// Assigns the ops of `region` to their roles. Fails with `why` if the body is not one that a kernel of
-/// its kind computes.
+/// Assigns the ops of `region` to their roles. Fails with `why` if the body is not one that a
+/// kernel of its kind computes.
 FailureOr<LaunchForm> matchLaunch(FusedOp region, std::string &why);
 
 } // namespace mlir::tenon

@@ -53,15 +53,13 @@ FailureOr<FusedOp> mlir::tenon::outline(RewriterBase &rewriter, StringRef kind,
                                 inputs.getArrayRef());
   Block &body = region.getBodyBlock();
   for (auto [output, result] : llvm::zip_equal(outputs, region.getOutputs()))
-    rewriter.replaceUsesWithIf(output, result, [&](OpOperand &use) {
-      return !inside.contains(use.getOwner());
-    });
+    rewriter.replaceUsesWithIf(output, result,
+                               [&](OpOperand &use) { return !inside.contains(use.getOwner()); });
   for (Operation *op : ops)
     rewriter.moveOpBefore(op, &body, body.end());
   for (auto [input, argument] : llvm::zip_equal(inputs, body.getArguments()))
-    rewriter.replaceUsesWithIf(input, argument, [&](OpOperand &use) {
-      return inside.contains(use.getOwner());
-    });
+    rewriter.replaceUsesWithIf(input, argument,
+                               [&](OpOperand &use) { return inside.contains(use.getOwner()); });
   rewriter.setInsertionPointToEnd(&body);
   YieldOp::create(rewriter, region.getLoc(), outputs);
 

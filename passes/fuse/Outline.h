@@ -12,11 +12,11 @@
 
 namespace mlir::tenon {
 
-/// Moves `ops` (of one block, in any order) into a new `tenon.fused` of `kind`, which stands where the
-/// last of them stood. Its inputs are the outside values they read, in order of first use; its outputs
-/// the values that others read, in order of definition. Ops in between that read an output are moved
-/// behind the region. Fails with `why` and changes nothing if an op outside both reads one of `ops` and
-/// feeds another, for then no order of launches exists.
+/// Moves `ops` (of one block, in any order) into a new `tenon.fused` of `kind`, which stands where
+/// the last of them stood. Its inputs are the outside values they read, in order of first use; its
+/// outputs the values that others read, in order of definition. Ops in between that read an output
+/// are moved behind the region. Fails with `why` and changes nothing if an op outside both reads
+/// one of `ops` and feeds another, for then no order of launches exists.
 FailureOr<FusedOp> outline(RewriterBase &rewriter, StringRef kind, ArrayRef<Operation *> ops,
                            std::string &why);
 

@@ -17,7 +17,8 @@ using namespace mlir;
 using namespace mlir::tenon;
 
 namespace {
-struct QuantizeActivationsPass : mlir::tenon::impl::QuantizeActivationsPassBase<QuantizeActivationsPass> {
+struct QuantizeActivationsPass
+    : mlir::tenon::impl::QuantizeActivationsPassBase<QuantizeActivationsPass> {
   void runOnOperation() override {
     // Inputs of block-format products in order, so that output does not depend on addresses.
     llvm::MapVector<Value, SmallVector<OpOperand *>> readers;

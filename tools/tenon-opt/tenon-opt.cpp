@@ -1,7 +1,8 @@
 //===- tenon-opt.cpp - Run Tenon's passes on IR as text -------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tool of the lit tests: parses, verifies and transforms modules of the tenon and plan dialects.
+// The tool of the lit tests: parses, verifies and transforms modules of the tenon and plan
+// dialects.
 //
 
 #include "dialects/tenon/TenonDialect.h"

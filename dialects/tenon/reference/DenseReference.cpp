@@ -105,7 +105,8 @@ Values ScaleOp::evaluate(ArrayRef<HostTensor> operands, ReferenceContext &contex
   return one(HostTensor::floats(operands[0].shape(), std::move(out)));
 }
 
-/// Rounds one group as KernelAbi.h states, in the same f32 steps, so that a kernel's q is met exactly.
+/// Rounds one group as KernelAbi.h states, in the same f32 steps, so that a kernel's q is met
+/// exactly.
 static void quantizeGroup(ArrayRef<float> x, MutableArrayRef<float> out) {
   constexpr float steps = ::tenon::cpu::kQuantSteps;
   float amax = 0;

@@ -13,12 +13,12 @@
 
 namespace mlir::tenon {
 
-/// How cached elements are kept. `F16` rounds to nearest even, as every engine does; `F32` keeps them, for
-/// comparisons with models that do not.
+/// How cached elements are kept. `F16` rounds to nearest even, as every engine does; `F32` keeps
+/// them, for comparisons with models that do not.
 enum class KvPrecision { F16, F32 };
 
-/// KV cache of the reference evaluation: plain arrays by layer, sequence and position, without blocks.
-/// Not thread safe.
+/// KV cache of the reference evaluation: plain arrays by layer, sequence and position, without
+/// blocks. Not thread safe.
 class HostKvCache {
 public:
   HostKvCache(int64_t layers, int64_t kvHeads, int64_t headDim,
@@ -28,8 +28,8 @@ public:
   int64_t kvHeads() const { return heads; }
   int64_t headDim() const { return dim; }
 
-  /// Writes `key` and `value` [kvHeads, headDim] of one position, over what was there. Positions up to it
-  /// that were never written read as zeros.
+  /// Writes `key` and `value` [kvHeads, headDim] of one position, over what was there. Positions up
+  /// to it that were never written read as zeros.
   void write(int64_t layer, int32_t sequence, int32_t position, llvm::ArrayRef<float> key,
              llvm::ArrayRef<float> value);
 

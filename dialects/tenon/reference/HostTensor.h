@@ -20,9 +20,9 @@ class HostKvCache;
 /// Reads row `row` of a stored matrix as f32; `out` has as many elements as the matrix has columns.
 using RowReader = std::function<void(int64_t row, llvm::MutableArrayRef<float> out)>;
 
-/// What a tenon value is while the reference evaluates: f32 or i32 elements, row-major; a stored matrix
-/// whose rows are dequantised when they are read; or a handle to the KV cache. Cheap to copy; elements
-/// are shared and never change.
+/// What a tenon value is while the reference evaluates: f32 or i32 elements, row-major; a stored
+/// matrix whose rows are dequantised when they are read; or a handle to the KV cache. Cheap to
+/// copy; elements are shared and never change.
 class HostTensor {
 public:
   HostTensor() = default;

@@ -14,13 +14,14 @@
 
 namespace mlir::tenon {
 
-/// What an op cannot see in its operands: where the rows of the step stand, and the bytes of weights.
+/// What an op cannot see in its operands: where the rows of the step stand, and the bytes of
+/// weights.
 struct ReferenceContext {
   /// Position of each token row within its sequence, 0-based, and that sequence's number.
   std::vector<int32_t> positions, sequences; // [tokens]
 
-  /// Makes a reader of the weight `symbol`, whose type is `type`; fails if the weight is not known (and
-  /// has emitted an error). Null where no weights are read by symbol.
+  /// Makes a reader of the weight `symbol`, whose type is `type`; fails if the weight is not known
+  /// (and has emitted an error). Null where no weights are read by symbol.
   std::function<FailureOr<RowReader>(StringRef symbol, RankedTensorType type)> weights;
 
   /// Lookup of symbols without a scan of the module for each use.

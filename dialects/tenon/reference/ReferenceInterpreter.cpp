@@ -87,8 +87,7 @@ Values ReferenceInterpreter::run(StringRef function, ArrayRef<HostTensor> argume
   return runBlock(callee.getFunctionBody().front(), arguments, context);
 }
 
-FailureOr<HostTensor> ReferenceInterpreter::runStep(const ReferenceStep &step,
-                                                    HostKvCache &cache) {
+FailureOr<HostTensor> ReferenceInterpreter::runStep(const ReferenceStep &step, HostKvCache &cache) {
   ReferenceContext context;
   context.positions = step.positions;
   context.sequences = step.sequences;
@@ -96,10 +95,10 @@ FailureOr<HostTensor> ReferenceInterpreter::runStep(const ReferenceStep &step,
   auto vector = [](const std::vector<int32_t> &values) {
     return HostTensor::ints({static_cast<int64_t>(values.size())}, values);
   };
-  Values results = run("step",
-                       {vector(step.ids), vector(step.positions), vector(step.logitRows),
-                        HostTensor::cache(cache)},
-                       context);
+  Values results = run(
+      "step",
+      {vector(step.ids), vector(step.positions), vector(step.logitRows), HostTensor::cache(cache)},
+      context);
   if (failed(results))
     return failure();
   return results->front();

@@ -18,23 +18,25 @@ struct ReferenceStep {
   std::vector<int32_t> logitRows;                 ///< Rows that need logits, ascending.
 };
 
-/// Evaluates the functions of a module op by op: `tenon` ops by their reference evaluation, calls by their
-/// callee. Works before and after the fuse stage. The module must outlive it and not change under it.
+/// Evaluates the functions of a module op by op: `tenon` ops by their reference evaluation, calls
+/// by their callee. Works before and after the fuse stage. The module must outlive it and not
+/// change under it.
 class ReferenceInterpreter {
 public:
   using WeightSource = std::function<FailureOr<RowReader>(StringRef symbol, RankedTensorType type)>;
   /// Told about every op after it was evaluated: its operands and results.
-  using Observer =
-      std::function<void(Operation *op, ArrayRef<HostTensor> operands, ArrayRef<HostTensor> results)>;
+  using Observer = std::function<void(Operation *op, ArrayRef<HostTensor> operands,
+                                      ArrayRef<HostTensor> results)>;
 
   ReferenceInterpreter(ModuleOp module, WeightSource weights);
 
-  /// `--verify` looks at each fused region through this. An observer that writes to the cache changes
-  /// what follows.
+  /// `--verify` looks at each fused region through this. An observer that writes to the cache
+  /// changes what follows.
   void setObserver(Observer observer) { this->observer = std::move(observer); }
 
-  /// Runs @step(ids, positions, rows, cache) and returns the logits [logit rows, vocabulary]. Fails, with an
-  /// error at the op or module, if the module has no such function or an op cannot be evaluated.
+  /// Runs @step(ids, positions, rows, cache) and returns the logits [logit rows, vocabulary].
+  /// Fails, with an error at the op or module, if the module has no such function or an op cannot
+  /// be evaluated.
   FailureOr<HostTensor> runStep(const ReferenceStep &step, HostKvCache &cache);
 
   /// Runs any function of the module; `context.positions` and `sequences` place its rows.

@@ -1,8 +1,8 @@
 //===- FusedEquivalenceTest.cpp - Fusing changes no value -----------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs the model of test/passes/fuse/fuse-pipeline.mlir before and after the stage: bit for bit the same
-// logits, over two sequences, a prompt and a following step.
+// Runs the model of test/passes/fuse/fuse-pipeline.mlir before and after the stage: bit for bit the
+// same logits, over two sequences, a prompt and a following step.
 //
 
 #include "TestModule.h"

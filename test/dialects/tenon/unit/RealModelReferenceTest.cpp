@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs the imported models op by op and compares with transformers in fp32 on the same dequantised
-// weights (real_model_cases.json). Needs the GGUF files in the folder that TENON_MODELS names (default
-// build/models); SKIPPED without.
+// weights (real_model_cases.json). Needs the GGUF files in the folder that TENON_MODELS names
+// (default build/models); SKIPPED without.
 //
 
 #include "TestModule.h"
@@ -30,9 +30,9 @@ namespace {
 /// What transformers says about the first tokens of a text.
 struct RealModelCase {
   std::string model;
-  std::vector<int32_t> ids;  ///< [tokens + 1]
-  std::vector<double> nll;   ///< [tokens] of ids[i + 1] after position i
-  std::vector<int32_t> top;  ///< [tokens] most likely next token
+  std::vector<int32_t> ids; ///< [tokens + 1]
+  std::vector<double> nll;  ///< [tokens] of ids[i + 1] after position i
+  std::vector<int32_t> top; ///< [tokens] most likely next token
 };
 
 RealModelCase readCase(size_t index) {
@@ -70,9 +70,8 @@ FailureOr<RowReader> readerOf(const frontend::Checkpoint &checkpoint, StringRef 
 /// Evaluates the text as two steps, so that the second reads what the first wrote.
 std::vector<float> logitsOf(ModuleOp module, const frontend::Checkpoint &checkpoint,
                             const RealModelCase &test, KvPrecision precision) {
-  ReferenceInterpreter interpreter(module, [&](StringRef symbol, RankedTensorType) {
-    return readerOf(checkpoint, symbol);
-  });
+  ReferenceInterpreter interpreter(
+      module, [&](StringRef symbol, RankedTensorType) { return readerOf(checkpoint, symbol); });
   const frontend::ModelConfig &config = checkpoint.config();
   HostKvCache cache(config.layers, config.kvHeads, config.headDim, precision);
   std::vector<float> logits;

@@ -30,7 +30,8 @@ RowReader test::syntheticWeight(StringRef symbol) {
   return [seed](int64_t row, MutableArrayRef<float> out) {
     for (auto [column, value] : llvm::enumerate(out))
       value = static_cast<float>(
-          static_cast<double>(mix(seed + 0x9e3779b97f4a7c15ull * (row * 65536 + column + 1)) >> 40) /
+          static_cast<double>(mix(seed + 0x9e3779b97f4a7c15ull * (row * 65536 + column + 1)) >>
+                              40) /
               (1 << 23) -
           1.0);
   };

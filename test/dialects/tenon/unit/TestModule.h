@@ -13,7 +13,8 @@
 
 namespace mlir::tenon::test {
 
-/// A context with the dialects, and a module parsed in it. `module` is null if the text does not parse.
+/// A context with the dialects, and a module parsed in it. `module` is null if the text does not
+/// parse.
 struct TestModule {
   explicit TestModule(StringRef text);
 
