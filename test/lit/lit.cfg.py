@@ -18,6 +18,11 @@ config.substitutions.append(("%tenon_source", config.tenon_source))
 # The real models, where set-up has brought them: `REQUIRES: smollm2`.
 models = os.environ.get("TENON_MODELS", os.path.expanduser("~/models"))
 config.substitutions.append(("%models", models))
+try:
+    if "avx2" in open("/proc/cpuinfo").read():
+        config.available_features.add("native-avx2")
+except OSError:
+    pass
 for feature, file in [
     ("smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),
     ("gemma3", "gemma-3-270m-q4_k_m.gguf"),
