@@ -38,9 +38,9 @@ StatusOr<Arena> Arena::map(size_t bytes, Options options, std::string_view purpo
   if (bytes == 0)
     return arena;
   auto refuse = [&](int error) {
-    return Status::resourceExhausted("cannot map " + std::to_string(bytes) + " bytes for " +
-                                     std::string(purpose) + ": " + std::strerror(error) +
-                                     "; try a smaller --kv-memory, --step-tokens or --max-sequences");
+    return Status::resourceExhausted(
+        "cannot map " + std::to_string(bytes) + " bytes for " + std::string(purpose) + ": " +
+        std::strerror(error) + "; try a smaller --kv-memory, --step-tokens or --max-sequences");
   };
   if (bytes > SIZE_MAX / 2)
     return refuse(ENOMEM);

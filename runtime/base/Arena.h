@@ -32,8 +32,8 @@ public:
 
 private:
   std::byte *base = nullptr;
-  size_t length = 0;   ///< Bytes asked for.
-  size_t mapped = 0;   ///< Bytes mapped: `length` rounded up to whole pages.
+  size_t length = 0; ///< Bytes asked for.
+  size_t mapped = 0; ///< Bytes mapped: `length` rounded up to whole pages.
 };
 
 } // namespace tenon

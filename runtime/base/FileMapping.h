@@ -11,9 +11,9 @@
 
 namespace tenon {
 
-/// A whole file mapped read-only and shared, so that processes share its pages. Move-only; unmaps on
-/// destruction. The mapping keeps the size that the file had when opened: whoever truncates a mapped
-/// file in place makes later reads fault, so replace engines by rename.
+/// A whole file mapped read-only and shared, so that processes share its pages. Move-only; unmaps
+/// on destruction. The mapping keeps the size that the file had when opened: whoever truncates a
+/// mapped file in place makes later reads fault, so replace engines by rename.
 class FileMapping {
 public:
   FileMapping() = default;

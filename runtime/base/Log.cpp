@@ -13,10 +13,14 @@ namespace tenon::log {
 
 static spdlog::level::level_enum toSpdlog(Level level) {
   switch (level) {
-  case Level::Debug: return spdlog::level::debug;
-  case Level::Info: return spdlog::level::info;
-  case Level::Warning: return spdlog::level::warn;
-  case Level::Error: return spdlog::level::err;
+  case Level::Debug:
+    return spdlog::level::debug;
+  case Level::Info:
+    return spdlog::level::info;
+  case Level::Warning:
+    return spdlog::level::warn;
+  case Level::Error:
+    return spdlog::level::err;
   }
   return spdlog::level::err;
 }

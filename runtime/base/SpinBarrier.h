@@ -1,9 +1,9 @@
 //===- SpinBarrier.h - Waiting that is quick and still polite ---*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Between launches of a step the wait is a microsecond, so workers spin. Where a processor is shared
-// with somebody else, spinning only delays the worker that is waited for: after a bounded spin a
-// waiter yields a few times and then sleeps in the kernel.
+// Between launches of a step the wait is a microsecond, so workers spin. Where a processor is
+// shared with somebody else, spinning only delays the worker that is waited for: after a bounded
+// spin a waiter yields a few times and then sleeps in the kernel.
 //
 #ifndef TENON_RUNTIME_BASE_SPINBARRIER_H
 #define TENON_RUNTIME_BASE_SPINBARRIER_H

@@ -37,8 +37,8 @@ StatusOr<std::unique_ptr<WorkerGroup>> WorkerGroup::start(Options options) {
     try {
       group->threads.emplace_back([g = group.get(), worker] { g->serve(worker); });
     } catch (const std::system_error &error) {
-      return Status::resourceExhausted("cannot start worker thread " + std::to_string(worker) + ": " +
-                                       error.what() + "; try fewer --threads");
+      return Status::resourceExhausted("cannot start worker thread " + std::to_string(worker) +
+                                       ": " + error.what() + "; try fewer --threads");
     }
   }
   return group;

@@ -31,8 +31,8 @@ public:
 
   uint32_t size() const { return count; }
 
-  /// Calls task(context, worker) on every worker and returns when all have finished. One caller at a
-  /// time, and not from within a task.
+  /// Calls task(context, worker) on every worker and returns when all have finished. One caller at
+  /// a time, and not from within a task.
   void run(void (*task)(void *context, uint32_t worker), void *context);
 
   /// run() for a callable that takes the worker number. Allocates nothing.

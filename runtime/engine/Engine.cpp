@@ -15,7 +15,8 @@ static Status prefixed(const std::string &name, const Status &status) {
   return {status.code(), name + ": " + status.message()};
 }
 
-StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path, const EngineOptions &options) {
+StatusOr<std::unique_ptr<Engine>> Engine::open(const std::string &path,
+                                               const EngineOptions &options) {
   auto file = FileMapping::open(path);
   if (!file)
     return file.status();
@@ -86,7 +87,8 @@ Status Engine::loadKernels(const EngineOptions &options) {
   chosen = *variant;
   const Section *object = sectionTable.find(SectionKind::Kernels, chosen);
   if (!object)
-    return Status::dataLoss("section table: the kernels of the variant belong to another chip than 0");
+    return Status::dataLoss(
+        "section table: the kernels of the variant belong to another chip than 0");
   auto loaded = cpu::KernelLibrary::load(object->bytes, object->name());
   if (!loaded)
     return loaded.status();

@@ -1,9 +1,9 @@
 //===- Engine.h - A loaded engine -------------------------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opening an engine believes nothing: header, section table, checksums, the FlatBuffer's structure and
-// every index of the plan are checked before use. Weights stay where they are, mapped from the file;
-// their checksum is read only when asked for, so that load time does not grow with the model.
+// Opening an engine believes nothing: header, section table, checksums, the FlatBuffer's structure
+// and every index of the plan are checked before use. Weights stay where they are, mapped from the
+// file; their checksum is read only when asked for, so that load time does not grow with the model.
 //
 #ifndef TENON_RUNTIME_ENGINE_ENGINE_H
 #define TENON_RUNTIME_ENGINE_ENGINE_H
@@ -28,16 +28,18 @@ struct EngineOptions {
   bool verifyWeights = false;     ///< Also check the weights' checksums while opening.
   /// Load the kernels and make random weights. Without it the engine can be inspected, not run.
   bool runnable = true;
-  unsigned threads = 1;           ///< For making random weights.
+  unsigned threads = 1; ///< For making random weights.
 };
 
 /// An open engine. Immutable; any number of executors may share one.
 class Engine {
 public:
   /// Every message starts with the path, then the section.
-  static StatusOr<std::unique_ptr<Engine>> open(const std::string &path, const EngineOptions &options);
+  static StatusOr<std::unique_ptr<Engine>> open(const std::string &path,
+                                                const EngineOptions &options);
 
-  /// As open(), for bytes in memory that outlive the engine (64-byte aligned). `name` is for messages.
+  /// As open(), for bytes in memory that outlive the engine (64-byte aligned). `name` is for
+  /// messages.
   static StatusOr<std::unique_ptr<Engine>> fromMemory(std::span<const std::byte> bytes,
                                                       const std::string &name,
                                                       const EngineOptions &options);

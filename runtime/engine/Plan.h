@@ -17,9 +17,9 @@ namespace tenon::engine {
 
 /// The sizes that linear forms are functions of.
 struct StepLimits {
-  uint64_t tokens = 16;     ///< T: most tokens of a step; a multiple of 16.
-  uint64_t logitRows = 16;  ///< S: most rows with logits; a multiple of 16.
-  uint64_t workers = 1;     ///< W: worker threads.
+  uint64_t tokens = 16;    ///< T: most tokens of a step; a multiple of 16.
+  uint64_t logitRows = 16; ///< S: most rows with logits; a multiple of 16.
+  uint64_t workers = 1;    ///< W: worker threads.
 };
 
 /// bytes(T, S, W) = fixed + perToken*T + perLogitRow*S + perWorker*W.
@@ -48,7 +48,16 @@ struct WeightPlan {
 
 /// Kinds of runtime/device/cpu kernels, in the order of compiler/targets/cpu/KernelSpec.h.
 enum class KernelKind : uint8_t {
-  RopeTable, Embed, NormQuant, NormAdd, NormAddNormQuant, Quantize, Linear, LinearGate, LinearQkv, Attention,
+  RopeTable,
+  Embed,
+  NormQuant,
+  NormAdd,
+  NormAddNormQuant,
+  Quantize,
+  Linear,
+  LinearGate,
+  LinearQkv,
+  Attention,
 };
 
 struct KernelPlan {

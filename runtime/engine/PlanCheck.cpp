@@ -25,16 +25,26 @@ template <typename... Args> Status bad(fmt::format_string<Args...> format, Args 
 /// K and V (pools). Letters after '|' come all or not at all.
 std::string_view signature(KernelKind kind) {
   switch (kind) {
-  case KernelKind::RopeTable: return "bv";
-  case KernelKind::Embed: return "bp";
-  case KernelKind::NormQuant: return "bvb";
-  case KernelKind::NormAdd: return "bvb";
-  case KernelKind::NormAddNormQuant: return "bvbvb";
-  case KernelKind::Quantize: return "bb";
-  case KernelKind::Linear: return "bpb";
-  case KernelKind::LinearGate: return "bppb";
-  case KernelKind::LinearQkv: return "bpppbKVb|vv";
-  case KernelKind::Attention: return "bKVb";
+  case KernelKind::RopeTable:
+    return "bv";
+  case KernelKind::Embed:
+    return "bp";
+  case KernelKind::NormQuant:
+    return "bvb";
+  case KernelKind::NormAdd:
+    return "bvb";
+  case KernelKind::NormAddNormQuant:
+    return "bvbvb";
+  case KernelKind::Quantize:
+    return "bb";
+  case KernelKind::Linear:
+    return "bpb";
+  case KernelKind::LinearGate:
+    return "bppb";
+  case KernelKind::LinearQkv:
+    return "bpppbKVb|vv";
+  case KernelKind::Attention:
+    return "bKVb";
   }
   return "";
 }
@@ -70,12 +80,13 @@ private:
   Status checkCalls();
   Status checkCallWeights(size_t call);
 
-  /// The corners of the box of limits that the plan allows: a linear inequality that holds at all of
-  /// them holds everywhere inside.
+  /// The corners of the box of limits that the plan allows: a linear inequality that holds at all
+  /// of them holds everywhere inside.
   std::array<StepLimits, 8> corners() const {
     std::array<StepLimits, 8> box;
     const uint64_t tokens = (plan.limits.maxStepTokens + 15) / 16 * 16;
-    const uint64_t rows = (std::max(plan.limits.maxSequences, plan.limits.maxStepTokens) + 15) / 16 * 16;
+    const uint64_t rows =
+        (std::max(plan.limits.maxSequences, plan.limits.maxStepTokens) + 15) / 16 * 16;
     for (size_t i = 0; i < box.size(); ++i)
       box[i] = {i & 1 ? tokens : 16, i & 2 ? rows : 16, i & 4 ? uint64_t(kMaxWorkers) : 1};
     return box;
@@ -90,10 +101,12 @@ private:
 Status Checker::checkModelAndLimits() {
   const LimitsPlan &l = plan.limits;
   if (plan.model.vocabulary == 0 || plan.model.vocabulary > (1u << 24))
-    return bad("the vocabulary has {} tokens; 1 to {} are possible", plan.model.vocabulary, 1u << 24);
+    return bad("the vocabulary has {} tokens; 1 to {} are possible", plan.model.vocabulary,
+               1u << 24);
   for (int32_t token : plan.model.eos)
     if (token < 0 || uint32_t(token) >= plan.model.vocabulary)
-      return bad("end-of-text token {} lies outside the vocabulary of {}", token, plan.model.vocabulary);
+      return bad("end-of-text token {} lies outside the vocabulary of {}", token,
+                 plan.model.vocabulary);
   if (plan.model.bos >= 0 && uint32_t(plan.model.bos) >= plan.model.vocabulary)
     return bad("begin-of-text token {} lies outside the vocabulary of {}", plan.model.bos,
                plan.model.vocabulary);
@@ -101,7 +114,8 @@ Status Checker::checkModelAndLimits() {
     return smaller >= 1 && smaller <= larger && larger <= bound;
   };
   if (!within(1, l.maxContext, kMaxContext))
-    return bad("limits: a context of {} positions; 1 to {} are possible", l.maxContext, kMaxContext);
+    return bad("limits: a context of {} positions; 1 to {} are possible", l.maxContext,
+               kMaxContext);
   if (!within(l.defaultStepTokens, l.maxStepTokens, kMaxStepTokens))
     return bad("limits: {} step tokens by default and {} at most; 1 to {} are possible",
                l.defaultStepTokens, l.maxStepTokens, kMaxStepTokens);
@@ -114,12 +128,14 @@ Status Checker::checkModelAndLimits() {
 Status Checker::checkKv() {
   const KvPlan &kv = plan.kv;
   if (kv.blockTokens != cpu::kBlockTokens)
-    return bad("kv: blocks of {} tokens; this runtime's kernels use {}", kv.blockTokens, cpu::kBlockTokens);
+    return bad("kv: blocks of {} tokens; this runtime's kernels use {}", kv.blockTokens,
+               cpu::kBlockTokens);
   if (kv.elementBytes != 2)
     return bad("kv: elements of {} bytes; 2 (f16) is what this runtime knows", kv.elementBytes);
   if (kv.layers == 0 || kv.layers > 65536 || kv.kvHeads == 0 || kv.kvHeads > 65536 ||
       kv.headDim == 0 || kv.headDim > 65536)
-    return bad("kv: {} layers x {} heads x {} dimensions is impossible", kv.layers, kv.kvHeads, kv.headDim);
+    return bad("kv: {} layers x {} heads x {} dimensions is impossible", kv.layers, kv.kvHeads,
+               kv.headDim);
   const uint64_t layerBytes = 2 * kv.layerBlockBytes(); // <= 2^38
   if (layerBytes * kv.layers != kv.bytesPerBlock)
     return bad("kv: bytes_per_block is {}, but {} layers of {} bytes (K and V) make {}",
@@ -139,8 +155,8 @@ Status Checker::checkChips() {
       return bad("chip {} calls itself {}", i, chip.id);
     const uint64_t section = i < sections.size() ? sections[i] : 0;
     if (chip.weightsBytes != section)
-      return bad("chip {} has {} bytes of weights, but its weights section has {}", i, chip.weightsBytes,
-                 section);
+      return bad("chip {} has {} bytes of weights, but its weights section has {}", i,
+                 chip.weightsBytes, section);
     if (chip.buffers.size() != plan.chips[0].buffers.size())
       return bad("chip {} has {} buffers and chip 0 has {}; one program needs equal lists", i,
                  chip.buffers.size(), plan.chips[0].buffers.size());
@@ -154,8 +170,9 @@ Status Checker::checkChips() {
       const uint64_t needed = at.logitRows * plan.model.vocabulary * sizeof(float);
       if (chip.buffers[plan.logitsBuffer].size.at(at) < needed)
         return bad("logits buffer '{}' has {} bytes for {} rows of {} logits, which need {}",
-                   chip.buffers[plan.logitsBuffer].name, chip.buffers[plan.logitsBuffer].size.at(at),
-                   at.logitRows, plan.model.vocabulary, needed);
+                   chip.buffers[plan.logitsBuffer].name,
+                   chip.buffers[plan.logitsBuffer].size.at(at), at.logitRows, plan.model.vocabulary,
+                   needed);
     }
   return Status::ok();
 }
@@ -169,15 +186,19 @@ Status Checker::checkBuffers(const ChipPlan &chip) {
   for (size_t i = 0; i < chip.buffers.size(); ++i) {
     const BufferPlan &b = chip.buffers[i];
     if (!small(b.offset) || !small(b.size))
-      return bad("chip {} buffer {} ('{}'): a coefficient above {}", chip.id, i, b.name, kMaxCoefficient);
+      return bad("chip {} buffer {} ('{}'): a coefficient above {}", chip.id, i, b.name,
+                 kMaxCoefficient);
     // T and S are multiples of 16, W is not.
-    if (b.offset.fixed % 64 || b.offset.perToken % 4 || b.offset.perLogitRow % 4 || b.offset.perWorker % 64)
-      return bad("chip {} buffer {} ('{}'): its offset is not always a multiple of 64", chip.id, i, b.name);
+    if (b.offset.fixed % 64 || b.offset.perToken % 4 || b.offset.perLogitRow % 4 ||
+        b.offset.perWorker % 64)
+      return bad("chip {} buffer {} ('{}'): its offset is not always a multiple of 64", chip.id, i,
+                 b.name);
     for (const StepLimits &at : corners())
       if (b.offset.at(at) + b.size.at(at) > chip.arena.at(at))
-        return bad("chip {} buffer {} ('{}'): ends at {} of an arena of {} bytes for T={} S={} W={}",
-                   chip.id, i, b.name, b.offset.at(at) + b.size.at(at), chip.arena.at(at), at.tokens,
-                   at.logitRows, at.workers);
+        return bad(
+            "chip {} buffer {} ('{}'): ends at {} of an arena of {} bytes for T={} S={} W={}",
+            chip.id, i, b.name, b.offset.at(at) + b.size.at(at), chip.arena.at(at), at.tokens,
+            at.logitRows, at.workers);
   }
   return Status::ok();
 }
@@ -189,29 +210,33 @@ Status Checker::checkWeights() {
     const FormatInfo format = formatInfo(w.format);
     if (w.rows == 0 || w.columns == 0 || w.rows > (1u << 28) || w.columns > (1u << 28) ||
         w.rows * w.columns > kMaxCoefficient)
-      return bad("weight {} ('{}'): a shape of {} x {} is impossible", i, w.name, w.rows, w.columns);
+      return bad("weight {} ('{}'): a shape of {} x {} is impossible", i, w.name, w.rows,
+                 w.columns);
     if (!w.packed && w.format != WeightFormat::F32)
       return bad("weight {} ('{}'): plain weights are f32, this one is {}", i, w.name, format.name);
     if (w.packed && w.columns % format.kMultiple)
-      return bad("weight {} ('{}'): {} columns, and {} needs a multiple of {}", i, w.name, w.columns,
-                 format.name, format.kMultiple);
-    const uint64_t bytes = w.packed ? packedBytes(w.format, w.rows, w.columns) : w.rows * w.columns * 4;
+      return bad("weight {} ('{}'): {} columns, and {} needs a multiple of {}", i, w.name,
+                 w.columns, format.name, format.kMultiple);
+    const uint64_t bytes =
+        w.packed ? packedBytes(w.format, w.rows, w.columns) : w.rows * w.columns * 4;
     if (w.size != bytes)
-      return bad("weight {} ('{}'): size {} stated, but {} x {} in {} takes {}", i, w.name, w.size, w.rows,
-                 w.columns, format.name, bytes);
+      return bad("weight {} ('{}'): size {} stated, but {} x {} in {} takes {}", i, w.name, w.size,
+                 w.rows, w.columns, format.name, bytes);
     if (w.offset % 64)
       return bad("weight {} ('{}'): offset {} is not a multiple of 64", i, w.name, w.offset);
     if (w.randomSeed) {
       if (w.offset > kMaxCoefficient)
-        return bad("weight {} ('{}'): made at offset {}, above {}", i, w.name, w.offset, kMaxCoefficient);
+        return bad("weight {} ('{}'): made at offset {}, above {}", i, w.name, w.offset,
+                   kMaxCoefficient);
       made.emplace_back(w.offset, w.offset + w.size);
       continue;
     }
     for (const ChipPlan &chip : plan.chips)
       if (w.offset > chip.weightsBytes || w.size > chip.weightsBytes - w.offset)
-        return bad("weight {} ('{}'): bytes {} to {} lie outside the weights section of chip {}, which "
-                   "has {}",
-                   i, w.name, w.offset, w.offset + w.size, chip.id, chip.weightsBytes);
+        return bad(
+            "weight {} ('{}'): bytes {} to {} lie outside the weights section of chip {}, which "
+            "has {}",
+            i, w.name, w.offset, w.offset + w.size, chip.id, chip.weightsBytes);
   }
   std::sort(made.begin(), made.end());
   for (size_t i = 1; i < made.size(); ++i)
@@ -248,7 +273,8 @@ Status Checker::checkFunction(size_t index) {
       letters += form.substr(fewest + 1);
     if (launch.args.size() != letters.size())
       return bad("function '{}' launch {} ('{}'): {} arguments, and {} takes {}", function.name, l,
-                 launch.name, launch.args.size(), plan.kernels[launch.kernel].kindName, letters.size());
+                 launch.name, launch.args.size(), plan.kernels[launch.kernel].kindName,
+                 letters.size());
     for (size_t a = 0; a < letters.size(); ++a) {
       TENON_RETURN_IF_ERROR(checkArgument(function, l, a, letters[a]));
       if (launch.args[a].kind == ArgKind::LayerWeight)
@@ -278,18 +304,20 @@ Status Checker::checkArgument(const FunctionPlan &function, size_t l, size_t a, 
                : wanted == 'V' ? "the V pool"
                                : "a weight");
   if (arg.kind == ArgKind::Buffer && arg.index >= plan.chips[0].buffers.size())
-    return bad("function '{}' launch {} ('{}'): argument {} is buffer {}, and there are {}", function.name,
-               l, launch.name, a, arg.index, plan.chips[0].buffers.size());
+    return bad("function '{}' launch {} ('{}'): argument {} is buffer {}, and there are {}",
+               function.name, l, launch.name, a, arg.index, plan.chips[0].buffers.size());
   if (arg.kind == ArgKind::LayerWeight && arg.index >= 65536)
-    return bad("function '{}' launch {} ('{}'): argument {} is layer weight {}, which is impossible",
-               function.name, l, launch.name, a, arg.index);
+    return bad(
+        "function '{}' launch {} ('{}'): argument {} is layer weight {}, which is impossible",
+        function.name, l, launch.name, a, arg.index);
   if (arg.kind == ArgKind::Weight) {
     if (arg.index >= plan.weights.size())
       return bad("function '{}' launch {} ('{}'): argument {} is weight {}, and there are {}",
                  function.name, l, launch.name, a, arg.index, plan.weights.size());
     if (plan.weights[arg.index].packed != (wanted == 'p'))
-      return bad("function '{}' launch {} ('{}'): argument {}, weight '{}', is {}packed", function.name, l,
-                 launch.name, a, plan.weights[arg.index].name, wanted == 'p' ? "not " : "");
+      return bad("function '{}' launch {} ('{}'): argument {}, weight '{}', is {}packed",
+                 function.name, l, launch.name, a, plan.weights[arg.index].name,
+                 wanted == 'p' ? "not " : "");
     if (plan.kernels[launch.kernel].kind == KernelKind::Embed &&
         plan.weights[arg.index].rows < plan.model.vocabulary)
       return bad("function '{}' launch {} ('{}'): the embedding '{}' has {} rows for {} tokens",
@@ -335,8 +363,8 @@ Status Checker::checkCallWeights(size_t index) {
         continue;
       const WeightPlan &w = plan.weights[call.weights[launch.args[a].index]];
       if (w.packed != (letters[a] == 'p'))
-        return bad("call {}: weight '{}' is {}packed, and launch '{}' of '{}' wants the contrary", index,
-                   w.name, w.packed ? "" : "not ", launch.name, function.name);
+        return bad("call {}: weight '{}' is {}packed, and launch '{}' of '{}' wants the contrary",
+                   index, w.name, w.packed ? "" : "not ", launch.name, function.name);
       if (kernel.kind == KernelKind::Embed && w.rows < plan.model.vocabulary)
         return bad("call {}: the embedding '{}' has {} rows for {} tokens", index, w.name, w.rows,
                    plan.model.vocabulary);

@@ -11,10 +11,11 @@
 
 namespace tenon::engine {
 
-/// Checks what the executor relies on: every index; the arguments of every launch against its kernel's
-/// kind; every weight inside its section and as large as its format says; every buffer inside the arena
-/// for all limits the plan allows; the KV geometry; the logits. `weightsSectionBytes[i]` is the size of
-/// chip i's weights section (0: none). Messages start with "plan: " and name what is wrong where.
+/// Checks what the executor relies on: every index; the arguments of every launch against its
+/// kernel's kind; every weight inside its section and as large as its format says; every buffer
+/// inside the arena for all limits the plan allows; the KV geometry; the logits.
+/// `weightsSectionBytes[i]` is the size of chip i's weights section (0: none). Messages start with
+/// "plan: " and name what is wrong where.
 Status checkPlan(const Plan &plan, std::span<const uint64_t> weightsSectionBytes);
 
 } // namespace tenon::engine

@@ -14,8 +14,8 @@ namespace tenon::engine {
 namespace {
 
 constexpr std::array<const char *, 10> kKindNames = {
-    "rope_table", "embed", "norm_quant", "norm_add", "norm_add_norm_quant",
-    "quantize", "linear", "linear_gate", "linear_qkv", "attention"};
+    "rope_table", "embed",  "norm_quant",  "norm_add",   "norm_add_norm_quant",
+    "quantize",   "linear", "linear_gate", "linear_qkv", "attention"};
 
 std::optional<KernelKind> parseKind(const std::string &name) {
   for (size_t i = 0; i < kKindNames.size(); ++i)
@@ -27,7 +27,8 @@ std::optional<KernelKind> parseKind(const std::string &name) {
 std::string text(const flatbuffers::String *s) { return s ? s->str() : std::string(); }
 
 LinearForm form(const fb::Extent *e) {
-  return e ? LinearForm{e->fixed(), e->per_token(), e->per_logit_row(), e->per_worker()} : LinearForm{};
+  return e ? LinearForm{e->fixed(), e->per_token(), e->per_logit_row(), e->per_worker()}
+           : LinearForm{};
 }
 
 /// Calls fn(element) for each; a missing vector or element is skipped or refused by the caller.
@@ -43,9 +44,7 @@ template <typename Vector, typename Fn> bool forEach(const Vector *vector, Fn &&
   return true;
 }
 
-Status missing(const char *what) {
-  return Status::dataLoss(std::string("plan: has no ") + what);
-}
+Status missing(const char *what) { return Status::dataLoss(std::string("plan: has no ") + what); }
 
 LaunchPlan readLaunch(const fb::Launch &l) {
   LaunchPlan launch;
@@ -56,8 +55,8 @@ LaunchPlan readLaunch(const fb::Launch &l) {
   launch.barrierBefore = l.barrier_before();
   launch.name = text(l.name());
   if (const fb::Cost *c = l.cost())
-    launch.cost = {c->weight_bytes(), c->bytes_per_token(), c->bytes_per_logit_row(),
-                   c->bytes_per_context(), c->macs_per_token(), c->macs_per_logit_row(),
+    launch.cost = {c->weight_bytes(),      c->bytes_per_token(), c->bytes_per_logit_row(),
+                   c->bytes_per_context(), c->macs_per_token(),  c->macs_per_logit_row(),
                    c->macs_per_context()};
   return launch;
 }
@@ -103,9 +102,9 @@ StatusOr<Plan> readPlan(std::span<const std::byte> section) {
   readModel(*p.model(), plan.model);
   if (!p.limits())
     return missing("limits");
-  plan.limits = {p.limits()->max_context(),       p.limits()->default_step_tokens(),
-                 p.limits()->max_step_tokens(),   p.limits()->default_sequences(),
-                 p.limits()->max_sequences(),     p.limits()->default_kv_bytes()};
+  plan.limits = {p.limits()->max_context(),     p.limits()->default_step_tokens(),
+                 p.limits()->max_step_tokens(), p.limits()->default_sequences(),
+                 p.limits()->max_sequences(),   p.limits()->default_kv_bytes()};
   if (!p.kv())
     return missing("kv");
   plan.kv = {p.kv()->layers(),       p.kv()->kv_heads(),      p.kv()->head_dim(),
@@ -128,12 +127,14 @@ StatusOr<Plan> readPlan(std::span<const std::byte> section) {
       badEnum = Status::dataLoss("plan: weight '" + text(w.name()) + "' has format " +
                                  std::to_string(w.format()) + "; known are 0 to " +
                                  std::to_string(kNumWeightFormats - 1));
-    plan.weights.push_back({text(w.name()),
-                            static_cast<WeightFormat>(std::min<uint32_t>(w.format(), kNumWeightFormats - 1)),
-                            w.rows(), w.columns(), w.offset(), w.size(), w.packed(), w.random_seed()});
+    plan.weights.push_back(
+        {text(w.name()),
+         static_cast<WeightFormat>(std::min<uint32_t>(w.format(), kNumWeightFormats - 1)), w.rows(),
+         w.columns(), w.offset(), w.size(), w.packed(), w.random_seed()});
   });
   whole &= forEach(p.kernels(), [&](const fb::Kernel &k) {
-    KernelPlan kernel{text(k.symbol()), text(k.kind()), text(k.spec()), KernelKind::Linear, k.scratch_bytes()};
+    KernelPlan kernel{text(k.symbol()), text(k.kind()), text(k.spec()), KernelKind::Linear,
+                      k.scratch_bytes()};
     if (const auto kind = parseKind(kernel.kindName))
       kernel.kind = *kind;
     else if (badEnum.isOk())

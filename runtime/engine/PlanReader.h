@@ -12,7 +12,8 @@
 namespace tenon::engine {
 
 /// Verifies the FlatBuffer's structure and copies it out. `section` is 16-byte aligned (pages are).
-/// The result's indices are as the file has them: checkPlan() comes next. Messages start with "plan: ".
+/// The result's indices are as the file has them: checkPlan() comes next. Messages start with
+/// "plan: ".
 StatusOr<Plan> readPlan(std::span<const std::byte> section);
 
 /// The kind's name in plans ("norm_quant"), and back.

@@ -142,7 +142,8 @@ void makeWeights(const Plan &plan, std::byte *region, unsigned threads) {
       pieces.push_back({&w, 0, 0});
       continue;
     }
-    const uint64_t step = std::max<uint64_t>(1, (uint64_t(4) << 20) / PanelLayout(w.format, w.columns).bytes);
+    const uint64_t step =
+        std::max<uint64_t>(1, (uint64_t(4) << 20) / PanelLayout(w.format, w.columns).bytes);
     for (uint64_t p = 0; p < panelCount(w.rows); p += step)
       pieces.push_back({&w, p, std::min(p + step, panelCount(w.rows))});
   }

@@ -16,15 +16,16 @@ namespace tenon::engine {
 /// Standard deviation that made matrices have, whatever their format.
 inline constexpr float kRandomWeightDeviation = 0.02f;
 
-/// Writes panels [firstPanel, endPanel) of a packed weight at `at` (the weight's first byte). Quants
-/// are uniform, scales constant per panel such that values have mean about 0 and the deviation above;
-/// channels that pad N are zero.
+/// Writes panels [firstPanel, endPanel) of a packed weight at `at` (the weight's first byte).
+/// Quants are uniform, scales constant per panel such that values have mean about 0 and the
+/// deviation above; channels that pad N are zero.
 void makePanels(const WeightPlan &weight, uint64_t firstPanel, uint64_t endPanel, std::byte *at);
 
 /// Writes a plain f32 weight. One-row weights (norms) lie around 1, others around 0.
 void makePlain(const WeightPlan &weight, std::byte *at);
 
-/// Writes every made weight of `plan` into `region` (madeWeightBytes() long, zeroed) with `threads`.
+/// Writes every made weight of `plan` into `region` (madeWeightBytes() long, zeroed) with
+/// `threads`.
 void makeWeights(const Plan &plan, std::byte *region, unsigned threads);
 
 } // namespace tenon::engine

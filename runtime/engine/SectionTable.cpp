@@ -22,36 +22,40 @@ template <typename... Args> Status bad(fmt::format_string<Args...> format, Args 
 
 Status checkVersion(const FileHeader &h) {
   if (h.formatMajor != kFormatMajor || h.formatMinor > kFormatMinor)
-    return Status::unsupported(
-        fmt::format("header: the engine has format {}.{} and this build reads {}.0 to {}.{}; use a {} "
-                    "tenon, or compile the engine again",
-                    h.formatMajor, h.formatMinor, kFormatMajor, kFormatMajor, kFormatMinor,
-                    h.formatMajor < kFormatMajor ? "matching older" : "newer"));
+    return Status::unsupported(fmt::format(
+        "header: the engine has format {}.{} and this build reads {}.0 to {}.{}; use a {} "
+        "tenon, or compile the engine again",
+        h.formatMajor, h.formatMinor, kFormatMajor, kFormatMajor, kFormatMinor,
+        h.formatMajor < kFormatMajor ? "matching older" : "newer"));
   return Status::ok();
 }
 
 Status checkHeader(const FileHeader &h, uint64_t fileBytes) {
   if (std::memcmp(h.magic, kMagic, sizeof(kMagic)) != 0)
-    return bad("header: the magic bytes are not an engine's; is this a file that tenon-compile wrote?");
+    return bad(
+        "header: the magic bytes are not an engine's; is this a file that tenon-compile wrote?");
   TENON_RETURN_IF_ERROR(checkVersion(h));
   FileHeader zeroed = h;
   zeroed.headerXxh3 = 0;
   if (checksum64(&zeroed, sizeof(zeroed)) != h.headerXxh3)
     return bad("header: its checksum does not match; the file is damaged");
   if (h.requiredFeatures & ~kKnownFeatures)
-    return Status::unsupported(fmt::format("header: the engine requires features {:#x} that this build "
-                                           "does not know (it knows {:#x}); use a newer tenon",
-                                           h.requiredFeatures & ~kKnownFeatures, kKnownFeatures));
+    return Status::unsupported(
+        fmt::format("header: the engine requires features {:#x} that this build "
+                    "does not know (it knows {:#x}); use a newer tenon",
+                    h.requiredFeatures & ~kKnownFeatures, kKnownFeatures));
   if (h.formatMinor == kFormatMinor && h.schemaHash != schemaHash())
-    return Status::unsupported(fmt::format("header: the engine was written with schema {:016x} and this "
-                                           "build reads {:016x}; compile the engine again",
-                                           h.schemaHash, schemaHash()));
+    return Status::unsupported(
+        fmt::format("header: the engine was written with schema {:016x} and this "
+                    "build reads {:016x}; compile the engine again",
+                    h.schemaHash, schemaHash()));
   if (h.fileSize != fileBytes)
     return bad("header: the file should have {} bytes and has {}; it is {}", h.fileSize, fileBytes,
                fileBytes < h.fileSize ? "truncated" : "longer than it was written");
   if (h.sectionCount == 0 || h.sectionCount > kMaxSections)
     return bad("header: {} sections; 1 to {} are possible", h.sectionCount, kMaxSections);
-  if (h.reserved != 0 || std::any_of(h.zero, h.zero + sizeof(h.zero), [](uint8_t b) { return b != 0; }))
+  if (h.reserved != 0 ||
+      std::any_of(h.zero, h.zero + sizeof(h.zero), [](uint8_t b) { return b != 0; }))
     return bad("header: reserved bytes are not zero");
   return Status::ok();
 }
@@ -70,8 +74,8 @@ Status checkEntry(size_t index, const SectionEntry &e, uint64_t fileBytes) {
   if (e.offset % kPage || e.offset < kPage)
     return bad("{}: offset {} is not a page of the file after the first", where, e.offset);
   if (e.offset > fileBytes || e.size > fileBytes - e.offset)
-    return bad("{}: bytes {} to {}+{} lie outside the file of {}", where, e.offset, e.offset, e.size,
-               fileBytes);
+    return bad("{}: bytes {} to {}+{} lie outside the file of {}", where, e.offset, e.offset,
+               e.size, fileBytes);
   return Status::ok();
 }
 
@@ -79,14 +83,22 @@ Status checkEntry(size_t index, const SectionEntry &e, uint64_t fileBytes) {
 
 const char *sectionKindName(SectionKind kind) {
   switch (kind) {
-  case SectionKind::Plan: return "plan";
-  case SectionKind::Kernels: return "kernels";
-  case SectionKind::Weights: return "weights";
-  case SectionKind::Tokenizer: return "tokenizer";
-  case SectionKind::ChatTemplate: return "chat template";
-  case SectionKind::ModelCard: return "model card";
-  case SectionKind::PlanText: return "plan text";
-  case SectionKind::Certificate: return "certificate";
+  case SectionKind::Plan:
+    return "plan";
+  case SectionKind::Kernels:
+    return "kernels";
+  case SectionKind::Weights:
+    return "weights";
+  case SectionKind::Tokenizer:
+    return "tokenizer";
+  case SectionKind::ChatTemplate:
+    return "chat template";
+  case SectionKind::ModelCard:
+    return "model card";
+  case SectionKind::PlanText:
+    return "plan text";
+  case SectionKind::Certificate:
+    return "certificate";
   }
   return "unknown";
 }
@@ -143,7 +155,8 @@ StatusOr<SectionTable> SectionTable::parse(std::span<const std::byte> file) {
 
 const Section *SectionTable::find(SectionKind kind, Variant variant, uint32_t chip) const {
   for (const Section &s : entries)
-    if (s.entry.kind == uint32_t(kind) && s.entry.variant == uint32_t(variant) && s.entry.chip == chip)
+    if (s.entry.kind == uint32_t(kind) && s.entry.variant == uint32_t(variant) &&
+        s.entry.chip == chip)
       return &s;
   return nullptr;
 }
@@ -151,9 +164,10 @@ const Section *SectionTable::find(SectionKind kind, Variant variant, uint32_t ch
 Status SectionTable::verify(const Section &section) {
   if (checksum128(section.bytes.data(), section.bytes.size()) !=
       Checksum128{section.entry.xxh3Low, section.entry.xxh3High})
-    return bad("{}: the checksum of its {} bytes does not match; the file is damaged, compile or copy it "
-               "again",
-               section.name(), section.bytes.size());
+    return bad(
+        "{}: the checksum of its {} bytes does not match; the file is damaged, compile or copy it "
+        "again",
+        section.name(), section.bytes.size());
   return Status::ok();
 }
 

@@ -28,7 +28,8 @@ struct Section {
 /// and each section's kind, alignment, bounds and disjointness. Section contents are not read.
 class SectionTable {
 public:
-  /// `file` must outlive the table. Errors name the part of the file: "header: …", "section 3 (plan): …".
+  /// `file` must outlive the table. Errors name the part of the file: "header: …", "section 3
+  /// (plan): …".
   static StatusOr<SectionTable> parse(std::span<const std::byte> file);
 
   const FileHeader &header() const { return fileHeader; }

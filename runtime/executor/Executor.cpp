@@ -124,37 +124,40 @@ void Executor::bind() {
       for (const engine::ArgPlan &arg : launch.args)
         pointers.push_back(resolve(arg, call));
       // Entering the step is a barrier already.
-      launches.push_back({engine.kernel(launch.kernel), list, launch.barrierBefore && !launches.empty()});
+      launches.push_back(
+          {engine.kernel(launch.kernel), list, launch.barrierBefore && !launches.empty()});
       launchTimings.push_back({c, l});
     }
   }
-  logitsBase = reinterpret_cast<const float *>(arena.data() + chip.buffers[plan.logitsBuffer].offset.at(at));
+  logitsBase =
+      reinterpret_cast<const float *>(arena.data() + chip.buffers[plan.logitsBuffer].offset.at(at));
 }
 
 Status Executor::fillStep(std::span<const StepRows> rows) {
   if (rows.empty() || rows.size() > limits.sequences)
-    return Status::invalidArgument(fmt::format("a step of {} sequences; 1 to {} are possible", rows.size(),
-                                               limits.sequences));
+    return Status::invalidArgument(
+        fmt::format("a step of {} sequences; 1 to {} are possible", rows.size(), limits.sequences));
   view.numTokens = view.numLogitRows = view.numAttentionTiles = 0;
   view.numSequences = static_cast<uint32_t>(rows.size());
   for (uint32_t s = 0; s < rows.size(); ++s) {
     const StepRows &r = rows[s];
     const uint64_t end = uint64_t(r.firstPosition) + r.tokens.size();
     if (r.tokens.empty() || r.tokens.size() > limits.stepTokens - view.numTokens)
-      return Status::invalidArgument(fmt::format("a step of more than {} tokens, or a sequence without any",
-                                                 limits.stepTokens));
+      return Status::invalidArgument(fmt::format(
+          "a step of more than {} tokens, or a sequence without any", limits.stepTokens));
     if (end > limits.context || end > r.blocks.size() * uint64_t(cpu::kBlockTokens) ||
         r.blocks.size() > limits.blockTableStride)
-      return Status::invalidArgument(fmt::format(
-          "positions to {} with {} blocks: a sequence may have {} positions", end, r.blocks.size(),
-          limits.context));
+      return Status::invalidArgument(
+          fmt::format("positions to {} with {} blocks: a sequence may have {} positions", end,
+                      r.blocks.size(), limits.context));
     if (r.logitRows > r.tokens.size() || r.logitRows > limits.logitRows - view.numLogitRows)
       return Status::invalidArgument(
           fmt::format("a step with logits for more than {} rows", limits.logitRows));
     int32_t *table = blockTables + uint64_t(s) * limits.blockTableStride;
     for (size_t b = 0; b < r.blocks.size(); ++b) {
       if (uint32_t(r.blocks[b]) >= limits.kvBlocks)
-        return Status::invalidArgument(fmt::format("KV block {} of {}", r.blocks[b], limits.kvBlocks));
+        return Status::invalidArgument(
+            fmt::format("KV block {} of {}", r.blocks[b], limits.kvBlocks));
       table[b] = r.blocks[b];
     }
     const uint32_t first = view.numTokens, count = static_cast<uint32_t>(r.tokens.size());

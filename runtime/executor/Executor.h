@@ -1,9 +1,9 @@
 //===- Executor.h - Runs steps of a plan ------------------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Binds a plan to memory once: the arena for the chosen limits, the KV pool, each worker's scratch, and
-// one flat list of (kernel, pointers, barrier). A step then only fills the tables that say which
-// tokens it has, and every worker walks the list. The step path allocates nothing.
+// Binds a plan to memory once: the arena for the chosen limits, the KV pool, each worker's scratch,
+// and one flat list of (kernel, pointers, barrier). A step then only fills the tables that say
+// which tokens it has, and every worker walks the list. The step path allocates nothing.
 //
 #ifndef TENON_RUNTIME_EXECUTOR_EXECUTOR_H
 #define TENON_RUNTIME_EXECUTOR_EXECUTOR_H
@@ -37,22 +37,23 @@ struct LaunchTiming {
 };
 
 struct ExecutorOptions {
-  bool pin = true;        ///< Bind workers to processors where there are enough.
-  bool populate = true;   ///< Take all planned pages now, so that a later step cannot fail for memory.
+  bool pin = true; ///< Bind workers to processors where there are enough.
+  bool populate =
+      true; ///< Take all planned pages now, so that a later step cannot fail for memory.
   /// Measure each launch; costs a barrier per launch.
   bool timeLaunches = false;
 };
 
-/// One chip running one engine. Not thread-safe: one thread calls run(), and that thread is worker 0.
+/// One chip running one engine. Not thread-safe: one thread calls run(), and that thread is worker
+/// 0.
 class Executor {
 public:
   /// `engine` is runnable and outlives the executor.
-  static StatusOr<std::unique_ptr<Executor>> create(const engine::Engine &engine,
-                                                    const Capacity &capacity,
-                                                    const ExecutorOptions &options);
+  static StatusOr<std::unique_ptr<Executor>>
+  create(const engine::Engine &engine, const Capacity &capacity, const ExecutorOptions &options);
 
-  /// Computes one step. InvalidArgument, and nothing computed, if the rows exceed the capacity or name
-  /// a token, position or block that does not exist. Rows of one sequence must be one entry.
+  /// Computes one step. InvalidArgument, and nothing computed, if the rows exceed the capacity or
+  /// name a token, position or block that does not exist. Rows of one sequence must be one entry.
   Status run(std::span<const StepRows> rows);
 
   /// Logits of the last step's rows that asked for them, in order of rows. [vocabulary] f32.

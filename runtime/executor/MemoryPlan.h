@@ -41,7 +41,8 @@ struct MemoryPlan {
   uint64_t total() const { return storedWeights + madeWeights + arena + kv + scratch + stepTables; }
 };
 
-/// Applies the plan's limits. InvalidArgument names the option that asks too much and what is possible.
+/// Applies the plan's limits. InvalidArgument names the option that asks too much and what is
+/// possible.
 StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityRequest &request);
 
 MemoryPlan planMemory(const engine::Plan &plan, const Capacity &capacity);

@@ -20,17 +20,22 @@ struct Generator::Active {
 
 const char *finishReasonName(FinishReason reason) {
   switch (reason) {
-  case FinishReason::None: return "none";
-  case FinishReason::Stop: return "stop";
-  case FinishReason::Length: return "length";
-  case FinishReason::Cancelled: return "cancelled";
+  case FinishReason::None:
+    return "none";
+  case FinishReason::Stop:
+    return "stop";
+  case FinishReason::Length:
+    return "length";
+  case FinishReason::Cancelled:
+    return "cancelled";
   }
   return "unknown";
 }
 
 static schedule::SchedulerLimits limitsOf(const executor::Capacity &c, const engine::Plan &plan,
                                           bool prefixTree) {
-  return {c.stepTokens, c.logitRows, c.sequences, c.context, plan.kv.blockTokens, c.kvBlocks, prefixTree};
+  return {c.stepTokens,        c.logitRows, c.sequences, c.context,
+          plan.kv.blockTokens, c.kvBlocks,  prefixTree};
 }
 
 Generator::Generator(executor::Executor &e, const engine::Plan &plan, bool prefixTree)
@@ -52,7 +57,8 @@ StatusOr<uint64_t> Generator::add(Request request) {
     request.maxNewTokens = 0;
   else if (request.maxNewTokens == 0)
     return Status::invalidArgument("a request must ask for at least one new token");
-  auto sequence = scheduler.add({nextRequest, request.prompt, request.maxNewTokens, request.scoreOnly});
+  auto sequence =
+      scheduler.add({nextRequest, request.prompt, request.maxNewTokens, request.scoreOnly});
   if (!sequence)
     return sequence.status();
   alternatives.reserve(request.sampling.topLogprobs);
@@ -72,7 +78,8 @@ Status Generator::step(Listener &listener) {
   const uint64_t began = nowNanos();
   scheduler.planStep(planned);
   if (planned.empty())
-    return scheduler.hasWork() ? Status::internal("the scheduler has work and plans none") : Status::ok();
+    return scheduler.hasWork() ? Status::internal("the scheduler has work and plans none")
+                               : Status::ok();
   rows.clear();
   uint64_t promptRows = 0;
   for (const schedule::ScheduledRows &p : planned) {

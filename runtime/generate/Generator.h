@@ -1,8 +1,9 @@
 //===- Generator.h - Scheduler, executor and sampler together ---*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The loop that `tenon generate`, `chat`, `bench` and `score` share: plan a step, compute it, draw a token
-// for every row that asked for logits, tell the listener. No I/O and no text: ids in, ids out.
+// The loop that `tenon generate`, `chat`, `bench` and `score` share: plan a step, compute it, draw
+// a token for every row that asked for logits, tell the listener. No I/O and no text: ids in, ids
+// out.
 //
 #ifndef TENON_RUNTIME_GENERATE_GENERATOR_H
 #define TENON_RUNTIME_GENERATE_GENERATOR_H
@@ -52,18 +53,18 @@ public:
 /// Sums over steps. Times are of the whole step: planning, computing, drawing, telling.
 struct StepStats {
   uint64_t steps = 0, prefillSteps = 0;
-  uint64_t promptTokens = 0;  ///< Prompt rows computed.
-  uint64_t decodeTokens = 0;  ///< Tokens drawn in steps without prompt rows.
-  uint64_t prefillNanos = 0;  ///< Steps with prompt rows.
-  uint64_t decodeNanos = 0;   ///< Steps without.
-  uint64_t computeNanos = 0;  ///< Inside the executor; the rest is the host's.
+  uint64_t promptTokens = 0; ///< Prompt rows computed.
+  uint64_t decodeTokens = 0; ///< Tokens drawn in steps without prompt rows.
+  uint64_t prefillNanos = 0; ///< Steps with prompt rows.
+  uint64_t decodeNanos = 0;  ///< Steps without.
+  uint64_t computeNanos = 0; ///< Inside the executor; the rest is the host's.
 };
 
 /// Drives one executor. One thread at a time.
 class Generator {
 public:
-  /// `executor` outlives the generator and serves nobody else meanwhile. `prefixTree`: keep the KV of
-  /// finished beginnings, and start requests from them.
+  /// `executor` outlives the generator and serves nobody else meanwhile. `prefixTree`: keep the KV
+  /// of finished beginnings, and start requests from them.
   Generator(executor::Executor &executor, const engine::Plan &plan, bool prefixTree = false);
   ~Generator();
 

@@ -38,7 +38,8 @@ Status BlockPool::checkIntegrity(uint64_t expectedReferences) const {
   std::vector<bool> isFree(references.size(), false);
   for (BlockId block : freeList) {
     if (block < 0 || static_cast<size_t>(block) >= references.size())
-      return Status::internal("KV pool: free block " + std::to_string(block) + " is none of the pool's");
+      return Status::internal("KV pool: free block " + std::to_string(block) +
+                              " is none of the pool's");
     if (isFree[static_cast<size_t>(block)])
       return Status::internal("KV pool: block " + std::to_string(block) + " is free twice");
     isFree[static_cast<size_t>(block)] = true;
@@ -52,7 +53,8 @@ Status BlockPool::checkIntegrity(uint64_t expectedReferences) const {
                               (isFree[i] ? "" : "not ") + "free");
   }
   if (sum != expectedReferences)
-    return Status::internal("KV pool: " + std::to_string(sum) + " references, and the holders count " +
+    return Status::internal("KV pool: " + std::to_string(sum) +
+                            " references, and the holders count " +
                             std::to_string(expectedReferences));
   return Status::ok();
 }

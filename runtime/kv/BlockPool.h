@@ -25,8 +25,8 @@ public:
   uint32_t size() const { return static_cast<uint32_t>(references.size()); }
   uint32_t freeBlocks() const { return static_cast<uint32_t>(freeList.size()); }
 
-  /// A block with one reference, or nothing if none is free: running out is normal, the caller waits,
-  /// evicts or preempts.
+  /// A block with one reference, or nothing if none is free: running out is normal, the caller
+  /// waits, evicts or preempts.
   std::optional<BlockId> allocate();
 
   /// One more holder of a block in use.

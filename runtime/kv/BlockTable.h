@@ -10,8 +10,8 @@
 
 namespace tenon::kv {
 
-/// Maps positions of one sequence to blocks: position p lies in blocks()[p / blockTokens]. Holds one
-/// reference to each block. Not thread-safe. The pool must outlive it.
+/// Maps positions of one sequence to blocks: position p lies in blocks()[p / blockTokens]. Holds
+/// one reference to each block. Not thread-safe. The pool must outlive it.
 class BlockTable {
 public:
   /// `maxBlocks` is reserved, so that growing up to it allocates nothing.
@@ -33,8 +33,8 @@ public:
   struct Copy {
     BlockId from, to;
   };
-  /// Makes the block of `position` writable: if another sequence holds it too, replaces it by a fresh
-  /// one and sets `copy`. False if it would need a block and none is free.
+  /// Makes the block of `position` writable: if another sequence holds it too, replaces it by a
+  /// fresh one and sets `copy`. False if it would need a block and none is free.
   bool makeWritable(uint64_t position, std::optional<Copy> &copy);
 
   /// Releases everything.

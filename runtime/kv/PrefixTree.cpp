@@ -41,7 +41,8 @@ PrefixTree::~PrefixTree() {
 PrefixTree::Node *PrefixTree::find(Node &parent, std::span<const int32_t> block) const {
   const auto [first, last] = parent.children.equal_range(hashTokens(block));
   for (auto at = first; at != last; ++at)
-    if (std::equal(block.begin(), block.end(), at->second->tokens.begin(), at->second->tokens.end()))
+    if (std::equal(block.begin(), block.end(), at->second->tokens.begin(),
+                   at->second->tokens.end()))
       return at->second.get();
   return nullptr;
 }
@@ -94,7 +95,8 @@ void PrefixTree::insert(std::span<const int32_t> tokens, std::span<const BlockId
       pool.addReference(block);
       ++count;
     } else if (next->block != block) {
-      break; // Computed twice at the same time. What follows hangs on a copy that is not the tree's.
+      break; // Computed twice at the same time. What follows hangs on a copy that is not the
+             // tree's.
     }
     at = next;
     tokens = tokens.subspan(blockTokens);

@@ -1,9 +1,10 @@
 //===- PrefixTree.h - Cached beginnings of sequences ------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// A tree of whole KV blocks: a path from the root is a beginning of tokens whose K and V are cached. Tokens
-// are compared themselves, never only their hashes, so that no request can read another's cache. Kernels
-// are batch invariant, so a request that starts from the tree gives the same bits.
+// A tree of whole KV blocks: a path from the root is a beginning of tokens whose K and V are
+// cached. Tokens are compared themselves, never only their hashes, so that no request can read
+// another's cache. Kernels are batch invariant, so a request that starts from the tree gives the
+// same bits.
 //
 #ifndef TENON_RUNTIME_KV_PREFIXTREE_H
 #define TENON_RUNTIME_KV_PREFIXTREE_H
@@ -17,8 +18,9 @@
 
 namespace tenon::kv {
 
-/// Holds one reference to each of its blocks. Blocks that nobody else holds are evicted on demand, least
-/// recently used first, leaves before what they hang on. Not thread-safe; the pool must outlive it.
+/// Holds one reference to each of its blocks. Blocks that nobody else holds are evicted on demand,
+/// least recently used first, leaves before what they hang on. Not thread-safe; the pool must
+/// outlive it.
 class PrefixTree {
 public:
   PrefixTree(BlockPool &pool, uint32_t blockTokens);
@@ -26,12 +28,12 @@ public:
   PrefixTree(const PrefixTree &) = delete;
   PrefixTree &operator=(const PrefixTree &) = delete;
 
-  /// The longest cached beginning of `tokens` in whole blocks. `blocks` is replaced; the caller adds
-  /// references (BlockTable::appendShared) before anything else happens to the tree.
+  /// The longest cached beginning of `tokens` in whole blocks. `blocks` is replaced; the caller
+  /// adds references (BlockTable::appendShared) before anything else happens to the tree.
   void match(std::span<const int32_t> tokens, std::vector<BlockId> &blocks);
 
-  /// Keeps `blocks`, which hold the first blocks.size() * blockTokens of `tokens`. From where the tree has
-  /// another copy of the same tokens on, nothing is kept: the first copy stays.
+  /// Keeps `blocks`, which hold the first blocks.size() * blockTokens of `tokens`. From where the
+  /// tree has another copy of the same tokens on, nothing is kept: the first copy stays.
   void insert(std::span<const int32_t> tokens, std::span<const BlockId> blocks);
 
   /// Gives up to `wanted` blocks back to the pool and returns how many.
@@ -40,8 +42,8 @@ public:
   /// Blocks that the tree holds: each one reference.
   uint32_t size() const { return count; }
 
-  /// Blocks that evict() could free now: those that only the tree holds. Exact, because whoever holds a
-  /// block of a path holds all blocks before it.
+  /// Blocks that evict() could free now: those that only the tree holds. Exact, because whoever
+  /// holds a block of a path holds all blocks before it.
   uint32_t evictable() const;
 
 private:

@@ -1,9 +1,9 @@
 //===- Philox.h - Counter-based random numbers ------------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
-// The number for (seed, token index) depends on nothing else, so a request draws the same whatever
-// else runs beside it.
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as 1, 2, 3", SC
+// 2011). The number for (seed, token index) depends on nothing else, so a request draws the same
+// whatever else runs beside it.
 //
 #ifndef TENON_RUNTIME_SAMPLE_PHILOX_H
 #define TENON_RUNTIME_SAMPLE_PHILOX_H
@@ -14,7 +14,8 @@
 namespace tenon::sample {
 
 /// The four words of block `counter` of the stream `key`.
-constexpr std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+constexpr std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter,
+                                             std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
     const uint64_t a = uint64_t(0xD2511F53u) * counter[0];
     const uint64_t b = uint64_t(0xCD9E8D57u) * counter[2];

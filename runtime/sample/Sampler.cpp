@@ -57,7 +57,8 @@ Status SamplingParams::validate(uint32_t vocabulary) const {
 }
 
 bool SamplingParams::changesLogits() const {
-  return !logitBias.empty() || repetitionPenalty != 1 || frequencyPenalty != 0 || presencePenalty != 0;
+  return !logitBias.empty() || repetitionPenalty != 1 || frequencyPenalty != 0 ||
+         presencePenalty != 0;
 }
 
 TokenHistory::Entry &TokenHistory::entryOf(int32_t token) {
@@ -72,7 +73,7 @@ void TokenHistory::addPrompt(std::span<const int32_t> tokens) {
   for (int32_t t : tokens)
     entries.push_back({t, 0});
   std::sort(entries.begin(), entries.end(),
-                   [](const Entry &a, const Entry &b) { return a.id < b.id; });
+            [](const Entry &a, const Entry &b) { return a.id < b.id; });
   size_t kept = 0;
   for (const Entry &e : entries) {
     if (kept && entries[kept - 1].id == e.id)
@@ -124,7 +125,8 @@ Sampler::Sampler(uint32_t vocabulary) : bucketMass(std::max(kBuckets, vocabulary
 }
 
 float Sampler::logprob(std::span<const float> logits, int32_t token) {
-  return static_cast<float>(double(logits[static_cast<size_t>(token)]) - softmaxBase(logits).logSum);
+  return static_cast<float>(double(logits[static_cast<size_t>(token)]) -
+                            softmaxBase(logits).logSum);
 }
 
 void Sampler::keepTopK(std::span<const float> logits, uint32_t k) {
@@ -187,7 +189,8 @@ int32_t Sampler::draw(std::span<const float> logits, const SamplingParams &param
     double total = 0;
     for (size_t b = 0; b < blocks; ++b) {
       const size_t at = b * kSumBlock;
-      bucketMass[b] = expSum(logits.subspan(at, std::min(kSumBlock, logits.size() - at)), max, inverse);
+      bucketMass[b] =
+          expSum(logits.subspan(at, std::min(kSumBlock, logits.size() - at)), max, inverse);
       total += bucketMass[b];
     }
     double rest = u * total;
@@ -246,7 +249,8 @@ int32_t Sampler::draw(std::span<const float> logits, const SamplingParams &param
           candidates.push_back({logits[i], static_cast<int32_t>(i)});
       }
     size_t sure = 0;
-    while (sure < candidates.size() && bucketOf((max - candidates[sure].logit) * inverse) < boundary)
+    while (sure < candidates.size() &&
+           bucketOf((max - candidates[sure].logit) * inverse) < boundary)
       ++sure;
     std::sort(candidates.begin() + static_cast<ptrdiff_t>(sure), candidates.end(), better);
     cutTopP(candidates, max, inverse, mass, sure, before);

@@ -12,20 +12,20 @@
 
 namespace tenon::sample {
 
-/// How a request wants its tokens drawn. Applied in this order: logit bias, repetition, frequency and
-/// presence penalties, temperature, top-k, top-p, min-p.
+/// How a request wants its tokens drawn. Applied in this order: logit bias, repetition, frequency
+/// and presence penalties, temperature, top-k, top-p, min-p.
 struct SamplingParams {
-  float temperature = 0;        ///< 0: greedy; ties go to the lowest id.
-  uint32_t topK = 0;            ///< Keep the k most likely; 0: all.
-  float topP = 1;               ///< Keep the most likely until their probabilities reach this.
-  float minP = 0;               ///< Keep what has at least this share of the most likely's probability.
-  float repetitionPenalty = 1;  ///< Divides positive and multiplies negative logits of tokens seen.
-  float frequencyPenalty = 0;   ///< Subtracted once for each time a token was generated.
-  float presencePenalty = 0;    ///< Subtracted if a token was generated at all.
+  float temperature = 0; ///< 0: greedy; ties go to the lowest id.
+  uint32_t topK = 0;     ///< Keep the k most likely; 0: all.
+  float topP = 1;        ///< Keep the most likely until their probabilities reach this.
+  float minP = 0;        ///< Keep what has at least this share of the most likely's probability.
+  float repetitionPenalty = 1; ///< Divides positive and multiplies negative logits of tokens seen.
+  float frequencyPenalty = 0;  ///< Subtracted once for each time a token was generated.
+  float presencePenalty = 0;   ///< Subtracted if a token was generated at all.
   std::vector<std::pair<int32_t, float>> logitBias; ///< Added to the token's logit.
   uint64_t seed = 0;
-  uint32_t topLogprobs = 0;     ///< How many alternatives to report with each token.
-  bool logprobs = false;        ///< Report the chosen token's log-probability.
+  uint32_t topLogprobs = 0; ///< How many alternatives to report with each token.
+  bool logprobs = false;    ///< Report the chosen token's log-probability.
 
   /// InvalidArgument that names the parameter, its value and its range.
   Status validate(uint32_t vocabulary) const;
@@ -62,14 +62,14 @@ struct Sampled {
   float logprob = 0; ///< Of the model's own distribution (before bias, penalties and temperature).
 };
 
-/// Draws tokens. Holds scratch for one vocabulary, so that drawing allocates nothing; one thread at a
-/// time. The result depends on the logits, the parameters, the history and `index` alone.
+/// Draws tokens. Holds scratch for one vocabulary, so that drawing allocates nothing; one thread at
+/// a time. The result depends on the logits, the parameters, the history and `index` alone.
 class Sampler {
 public:
   explicit Sampler(uint32_t vocabulary);
 
-  /// Draws token number `index` of a request. `logits` is [vocabulary] and is not changed. NaN counts
-  /// as never. `alternatives` receives params.topLogprobs entries, best first, if not null.
+  /// Draws token number `index` of a request. `logits` is [vocabulary] and is not changed. NaN
+  /// counts as never. `alternatives` receives params.topLogprobs entries, best first, if not null.
   Sampled sample(std::span<const float> logits, const SamplingParams &params,
                  const TokenHistory &history, uint64_t index,
                  std::vector<TokenLogprob> *alternatives = nullptr);
@@ -88,8 +88,8 @@ private:
     float logit;
     int32_t id;
   };
-  std::vector<float> adjusted;        ///< Logits after bias and penalties.
-  std::vector<Candidate> candidates;  ///< What top-k, top-p and min-p leave.
+  std::vector<float> adjusted;       ///< Logits after bias and penalties.
+  std::vector<Candidate> candidates; ///< What top-k, top-p and min-p leave.
   std::vector<double> bucketMass;
 };
 

@@ -1,8 +1,8 @@
 //===- Softmax.h - Exponential sums over a vocabulary -----------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fixed order of summation, so that the same logits give the same bits everywhere. Written so that the
-// compiler vectorises it for the baseline instruction set.
+// Fixed order of summation, so that the same logits give the same bits everywhere. Written so that
+// the compiler vectorises it for the baseline instruction set.
 //
 #ifndef TENON_RUNTIME_SAMPLE_SOFTMAX_H
 #define TENON_RUNTIME_SAMPLE_SOFTMAX_H

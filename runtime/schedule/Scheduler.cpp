@@ -21,21 +21,23 @@ StatusOr<Sequence *> Scheduler::add(const SequenceRequest &request) {
   if (request.prompt.empty())
     return Status::invalidArgument("the prompt has no tokens");
   if (request.prompt.size() > limits.context)
-    return Status::invalidArgument(fmt::format("the prompt has {} tokens and a sequence may have {} "
-                                               "positions; shorten it or raise --max-context",
-                                               request.prompt.size(), limits.context));
+    return Status::invalidArgument(
+        fmt::format("the prompt has {} tokens and a sequence may have {} "
+                    "positions; shorten it or raise --max-context",
+                    request.prompt.size(), limits.context));
   // The last token drawn is never computed.
   const uint64_t most = std::min<uint64_t>(positions, limits.context);
   const uint64_t blocks = (most + limits.blockTokens - 1) / limits.blockTokens;
   if (blocks > limits.blocks)
-    return Status::invalidArgument(
-        fmt::format("{} prompt and {} new tokens need {} KV blocks and the pool has {}; shorten the "
-                    "request or raise --kv-memory",
-                    request.prompt.size(), request.maxNewTokens, blocks, limits.blocks));
+    return Status::invalidArgument(fmt::format(
+        "{} prompt and {} new tokens need {} KV blocks and the pool has {}; shorten the "
+        "request or raise --kv-memory",
+        request.prompt.size(), request.maxNewTokens, blocks, limits.blocks));
   SequenceRequest bounded = request;
   bounded.maxNewTokens = static_cast<uint32_t>(
       std::min<uint64_t>(request.maxNewTokens, limits.context - request.prompt.size() + 1));
-  sequences.push_back(std::make_unique<Sequence>(bounded, arrivals++, blockPool, limits.blockTokens));
+  sequences.push_back(
+      std::make_unique<Sequence>(bounded, arrivals++, blockPool, limits.blockTokens));
   waiting.push_back(sequences.back().get());
   return sequences.back().get();
 }
@@ -52,7 +54,8 @@ void Scheduler::preempt(Sequence &sequence) {
   waiting.insert(at, &sequence);
 }
 
-bool Scheduler::makeRoom(Sequence &sequence, uint64_t tokens, const std::vector<ScheduledRows> &rows) {
+bool Scheduler::makeRoom(Sequence &sequence, uint64_t tokens,
+                         const std::vector<ScheduledRows> &rows) {
   while (!sequence.table.growTo(tokens)) {
     const uint64_t wanted = (tokens + limits.blockTokens - 1) / limits.blockTokens -
                             sequence.table.blocks().size() - blockPool.freeBlocks();
@@ -62,7 +65,8 @@ bool Scheduler::makeRoom(Sequence &sequence, uint64_t tokens, const std::vector<
     Sequence *victim = nullptr;
     for (Sequence *s : running)
       if (s->arrival > sequence.arrival && (!victim || s->arrival > victim->arrival) &&
-          std::none_of(rows.begin(), rows.end(), [&](const ScheduledRows &r) { return r.sequence == s; }))
+          std::none_of(rows.begin(), rows.end(),
+                       [&](const ScheduledRows &r) { return r.sequence == s; }))
         victim = s;
     if (!victim)
       return false;
@@ -131,14 +135,15 @@ void Scheduler::planStep(std::vector<ScheduledRows> &rows) {
       }
     }
   }
-  for (size_t i = 0; i < running.size() && rows.size() < limits.sequences && stepTokensLeft > 0; ++i)
+  for (size_t i = 0; i < running.size() && rows.size() < limits.sequences && stepTokensLeft > 0;
+       ++i)
     if (running[i]->pending() > 1)
       schedule(*running[i], limits.stepTokens, rows);
   while (!waiting.empty() && running.size() < limits.sequences && rows.size() < limits.sequences &&
          stepTokensLeft > 0) {
     Sequence &s = *waiting.front();
-    // Joining must not push anybody out: only free blocks count, and the whole prompt must fit beside
-    // those that run, lest two half-computed prompts starve each other.
+    // Joining must not push anybody out: only free blocks count, and the whole prompt must fit
+    // beside those that run, lest two half-computed prompts starve each other.
     const uint64_t needed = (s.tokens.size() + limits.blockTokens - 1) / limits.blockTokens;
     startFromTree(s);
     const uint32_t cached = s.computed;
@@ -169,7 +174,8 @@ void Scheduler::stepDone(std::span<const ScheduledRows> rows) {
 bool Scheduler::append(Sequence &sequence, int32_t token, bool last) {
   assert(sequence.pending() == 0 && "the distribution of this token was not computed");
   sequence.tokens.push_back(token);
-  if (last || sequence.generated() >= sequence.maxNewTokens || sequence.tokens.size() > limits.context) {
+  if (last || sequence.generated() >= sequence.maxNewTokens ||
+      sequence.tokens.size() > limits.context) {
     finish(sequence);
     return true;
   }
@@ -189,7 +195,8 @@ void Scheduler::finish(Sequence &sequence) {
 
 void Scheduler::remove(Sequence &sequence) {
   finish(sequence);
-  std::erase_if(sequences, [&](const std::unique_ptr<Sequence> &s) { return s.get() == &sequence; });
+  std::erase_if(sequences,
+                [&](const std::unique_ptr<Sequence> &s) { return s.get() == &sequence; });
 }
 
 Status Scheduler::checkIntegrity() const {

@@ -1,9 +1,9 @@
 //===- Scheduler.h - Which tokens go into the next step ---------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Continuous batching with chunked prefill: a step takes every sequence that only needs its next token,
-// then prompt chunks up to a token budget, first come first served. A pure state machine: no threads,
-// no I/O, no clock; the caller computes the step and appends the tokens it drew.
+// Continuous batching with chunked prefill: a step takes every sequence that only needs its next
+// token, then prompt chunks up to a token budget, first come first served. A pure state machine: no
+// threads, no I/O, no clock; the caller computes the step and appends the tokens it drew.
 //
 #ifndef TENON_RUNTIME_SCHEDULE_SCHEDULER_H
 #define TENON_RUNTIME_SCHEDULE_SCHEDULER_H
@@ -30,7 +30,7 @@ struct SchedulerLimits {
 /// A sequence's part of a step.
 struct ScheduledRows {
   Sequence *sequence = nullptr;
-  uint32_t first = 0;     ///< Index of the first token, and its position.
+  uint32_t first = 0; ///< Index of the first token, and its position.
   uint32_t count = 0;
   uint32_t logitRows = 0; ///< Of the last rows.
   uint32_t logitBase = 0; ///< Row of the step's logits where they begin.
@@ -43,15 +43,15 @@ public:
   /// Queues a request. InvalidArgument if it can never run within the limits, saying which.
   StatusOr<Sequence *> add(const SequenceRequest &request);
 
-  /// Plans the next step into `rows` (cleared first; keeps its capacity). Empty: nothing is left to do.
-  /// May preempt the latest arrivals: they give their blocks back and are computed again later.
+  /// Plans the next step into `rows` (cleared first; keeps its capacity). Empty: nothing is left to
+  /// do. May preempt the latest arrivals: they give their blocks back and are computed again later.
   void planStep(std::vector<ScheduledRows> &rows);
 
   /// Tells that the planned rows were computed.
   void stepDone(std::span<const ScheduledRows> rows);
 
-  /// Adds a drawn token; the sequence must have no pending tokens. Past its limits, or if `last`, the
-  /// sequence finishes and gives its blocks back. Returns whether it finished.
+  /// Adds a drawn token; the sequence must have no pending tokens. Past its limits, or if `last`,
+  /// the sequence finishes and gives its blocks back. Returns whether it finished.
   bool append(Sequence &sequence, int32_t token, bool last);
 
   /// Ends a sequence in whatever state (cancelled, or scored).
@@ -77,7 +77,9 @@ private:
   void preempt(Sequence &sequence);
   void startFromTree(Sequence &sequence);
   void keepInTree(const Sequence &sequence);
-  uint32_t obtainableBlocks() const { return blockPool.freeBlocks() + (tree ? tree->evictable() : 0); }
+  uint32_t obtainableBlocks() const {
+    return blockPool.freeBlocks() + (tree ? tree->evictable() : 0);
+  }
 
   const SchedulerLimits limits;
   kv::BlockPool blockPool;

@@ -14,8 +14,8 @@ namespace tenon::schedule {
 using SequenceId = uint64_t;
 
 enum class SequenceState : uint8_t {
-  Waiting,  ///< Holds no blocks; starts, or starts over, when there is room.
-  Running,  ///< Holds blocks for what is computed.
+  Waiting, ///< Holds no blocks; starts, or starts over, when there is room.
+  Running, ///< Holds blocks for what is computed.
   Finished,
 };
 
@@ -24,18 +24,21 @@ struct SequenceRequest {
   SequenceId id = 0;
   std::span<const int32_t> prompt; ///< Not empty; copied.
   uint32_t maxNewTokens = 0;
-  bool allLogits = false;          ///< Logits for every prompt token, not only the last (scoring).
+  bool allLogits = false; ///< Logits for every prompt token, not only the last (scoring).
 };
 
-/// A sequence as the scheduler keeps it: its tokens, how many of them are in the KV cache, and where.
+/// A sequence as the scheduler keeps it: its tokens, how many of them are in the KV cache, and
+/// where.
 class Sequence {
 public:
-  Sequence(const SequenceRequest &request, uint64_t arrival, kv::BlockPool &pool, uint32_t blockTokens)
-      : id(request.id), arrival(arrival), promptTokens(static_cast<uint32_t>(request.prompt.size())),
+  Sequence(const SequenceRequest &request, uint64_t arrival, kv::BlockPool &pool,
+           uint32_t blockTokens)
+      : id(request.id), arrival(arrival),
+        promptTokens(static_cast<uint32_t>(request.prompt.size())),
         maxNewTokens(request.maxNewTokens), allLogits(request.allLogits),
         table(pool, blockTokens,
-              static_cast<uint32_t>((request.prompt.size() + request.maxNewTokens + blockTokens - 1) /
-                                    blockTokens)) {
+              static_cast<uint32_t>(
+                  (request.prompt.size() + request.maxNewTokens + blockTokens - 1) / blockTokens)) {
     tokens.reserve(request.prompt.size() + request.maxNewTokens);
     tokens.assign(request.prompt.begin(), request.prompt.end());
   }

@@ -1,8 +1,8 @@
 //===- EngineCorpus.cpp - Writes test/corpus/engine -----------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The seeds of tenon_engine_fuzz: sound engines and plans of several kinds. Run it with the folder as its
-// argument after a change of the format.
+// The seeds of tenon_engine_fuzz: sound engines and plans of several kinds. Run it with the folder
+// as its argument after a change of the format.
 //
 #include "test/runtime/TinyEngine.h"
 
@@ -20,7 +20,8 @@ int main(int argc, char **argv) {
   TinyEngine e = TinyEngine::make("");
   writeFile(folder + "stored.tenon", e.write());
   writeFile(folder + "stored.plan", encodePlan(e.plan));
-  e.more.push_back({engine::SectionKind::ModelCard, engine::Variant::None, Bytes(40, std::byte{'{'})});
+  e.more.push_back(
+      {engine::SectionKind::ModelCard, engine::Variant::None, Bytes(40, std::byte{'{'})});
   e.kernels.push_back({engine::Variant::Amx, Bytes(10)});
   writeFile(folder + "sections.tenon", e.write());
 

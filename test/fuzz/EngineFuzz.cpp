@@ -1,9 +1,9 @@
 //===- EngineFuzz.cpp - Engines from hostile hands ------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes that begin like an engine are opened as one, after their checksums were repaired so that what
-// was changed gets past them; kernels are not loaded. Other bytes are taken for a plan section. Whatever
-// is accepted must keep the promises that the executor builds on.
+// Bytes that begin like an engine are opened as one, after their checksums were repaired so that
+// what was changed gets past them; kernels are not loaded. Other bytes are taken for a plan
+// section. Whatever is accepted must keep the promises that the executor builds on.
 //
 #include "runtime/engine/Engine.h"
 #include "runtime/engine/PlanCheck.h"
@@ -43,14 +43,21 @@ void checkPromises(const engine::Plan &plan) {
       promise(launch.kernel < plan.kernels.size());
       for (const engine::ArgPlan &arg : launch.args)
         switch (arg.kind) {
-        case engine::ArgKind::Buffer: promise(arg.index < plan.chips[0].buffers.size()); break;
-        case engine::ArgKind::Weight: promise(arg.index < plan.weights.size()); break;
+        case engine::ArgKind::Buffer:
+          promise(arg.index < plan.chips[0].buffers.size());
+          break;
+        case engine::ArgKind::Weight:
+          promise(arg.index < plan.weights.size());
+          break;
         case engine::ArgKind::LayerWeight:
           promise(arg.index < call.weights.size() && call.weights[arg.index] < plan.weights.size());
           break;
         case engine::ArgKind::KPool:
-        case engine::ArgKind::VPool: promise(call.kvLayer < plan.kv.layers); break;
-        default: promise(false);
+        case engine::ArgKind::VPool:
+          promise(call.kvLayer < plan.kv.layers);
+          break;
+        default:
+          promise(false);
         }
     }
   }

@@ -34,7 +34,8 @@ TEST(FileMapping, readsAWholeFileAndSaysWhatFails) {
   EXPECT_EQ(*readTextFile(path), "tenon");
   EXPECT_EQ(FileMapping::open("/nowhere/at/all").status().code(), StatusCode::NotFound);
   EXPECT_EQ(readTextFile(path, 4).status().code(), StatusCode::InvalidArgument);
-  EXPECT_TRUE(FileMapping::open("/dev/null").status().message().find("not a regular file") != std::string::npos);
+  EXPECT_TRUE(FileMapping::open("/dev/null").status().message().find("not a regular file") !=
+              std::string::npos);
 }
 
 TEST(Arena, isZeroedAlignedAndRefusesTheImpossible) {
@@ -87,7 +88,8 @@ TEST(WorkerGroup, usesNoProcessorTimeWhenIdle) {
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
-  const double spent = double(after.tv_sec - before.tv_sec) + double(after.tv_nsec - before.tv_nsec) * 1e-9;
+  const double spent =
+      double(after.tv_sec - before.tv_sec) + double(after.tv_nsec - before.tv_nsec) * 1e-9;
   EXPECT_LT(spent, 0.01);
 }
 

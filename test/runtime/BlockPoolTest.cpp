@@ -135,14 +135,14 @@ TEST(Scheduler, refusesWhatNeverFitsAndSaysWhatWould) {
   EXPECT_NE(refused.status().message().find("raise --kv-memory"), std::string::npos);
 }
 
-/// Random arrivals, lengths, cancellations and pool sizes: every request ends, the books always balance,
-/// no step is over its budget, and no position is computed twice without a preemption.
+/// Random arrivals, lengths, cancellations and pool sizes: every request ends, the books always
+/// balance, no step is over its budget, and no position is computed twice without a preemption.
 TEST(Scheduler, survivesRandomTraffic) {
   std::mt19937 random(11);
   const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
   for (int round = 0; round < 60; ++round) {
-    const schedule::SchedulerLimits l = {1 + below(40), 1 + below(6),  1 + below(6), 256,
-                                         16,            6 + below(20), round % 2 == 1};
+    const schedule::SchedulerLimits l = {1 + below(40), 1 + below(6),  1 + below(6), 256, 16,
+                                         6 + below(20), round % 2 == 1};
     schedule::Scheduler s(l);
     std::vector<schedule::Sequence *> live;
     std::vector<schedule::ScheduledRows> rows;

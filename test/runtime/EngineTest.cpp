@@ -30,7 +30,8 @@ StatusOr<std::unique_ptr<Engine>> openBytes(const Bytes &bytes, const EngineOpti
   page = std::aligned_alloc(kPage, (bytes.size() + kPage) / kPage * kPage);
   if (!bytes.empty())
     std::memcpy(page, bytes.data(), bytes.size());
-  return Engine::fromMemory({static_cast<const std::byte *>(page), bytes.size()}, "tiny.tenon", options);
+  return Engine::fromMemory({static_cast<const std::byte *>(page), bytes.size()}, "tiny.tenon",
+                            options);
 }
 
 /// The error that opening `bytes` gives; fails the test if there is none.
@@ -49,11 +50,11 @@ template <typename Change> std::string planError(Change &&change) {
   return errorOf(e);
 }
 
-#define EXPECT_SAYS(error, part)                                                                             \
-  do {                                                                                                       \
-    const std::string said = (error);                                                                        \
-    EXPECT_NE(said.find(part), std::string::npos) << "said: " << said;                                       \
-    EXPECT_EQ(said.rfind("tiny.tenon: ", 0), 0u) << "said: " << said;                                        \
+#define EXPECT_SAYS(error, part)                                                                   \
+  do {                                                                                             \
+    const std::string said = (error);                                                              \
+    EXPECT_NE(said.find(part), std::string::npos) << "said: " << said;                             \
+    EXPECT_EQ(said.rfind("tiny.tenon: ", 0), 0u) << "said: " << said;                              \
   } while (false)
 
 TEST(Engine, opensASoundFileAndResolvesItsKernels) {
@@ -84,7 +85,8 @@ TEST(Engine, opensFromAFileAndNamesAMissingOne) {
 TEST(Engine, refusesOtherVersionsAndNamesBoth) {
   TinyEngine e = TinyEngine::make("");
   e.changeHeader = [](FileHeader &h) { h.formatMinor = kFormatMinor + 3; };
-  EXPECT_SAYS(errorOf(e), "the engine has format 1." + std::to_string(kFormatMinor + 3) + " and this build reads 1.0");
+  EXPECT_SAYS(errorOf(e), "the engine has format 1." + std::to_string(kFormatMinor + 3) +
+                              " and this build reads 1.0");
   e.changeHeader = [](FileHeader &h) { h.formatMajor = 7; };
   EXPECT_SAYS(errorOf(e), "the engine has format 7.");
   e.changeHeader = [](FileHeader &h) { h.schemaHash ^= 1; };
@@ -124,8 +126,10 @@ TEST(Engine, refusesSectionTablesThatLie) {
   EXPECT_SAYS(tableError([](Table &t) { t[1].variant = 0; }), "kernels without a variant");
   EXPECT_SAYS(tableError([](Table &t) { t[0].offset += 8; }), "section 0 (plan): offset");
   EXPECT_SAYS(tableError([](Table &t) { t[0].offset = 0; }), "section 0 (plan): offset 0");
-  EXPECT_SAYS(tableError([](Table &t) { t[2].offset = uint64_t(1) << 60; }), "section 2 (weights[chip 0]): bytes");
-  EXPECT_SAYS(tableError([](Table &t) { t[2].size = ~uint64_t(0); }), "section 2 (weights[chip 0]): bytes");
+  EXPECT_SAYS(tableError([](Table &t) { t[2].offset = uint64_t(1) << 60; }),
+              "section 2 (weights[chip 0]): bytes");
+  EXPECT_SAYS(tableError([](Table &t) { t[2].size = ~uint64_t(0); }),
+              "section 2 (weights[chip 0]): bytes");
   EXPECT_SAYS(tableError([](Table &t) { t[1].offset = t[0].offset; }), "overlaps");
   EXPECT_SAYS(tableError([](Table &t) { t[1] = t[0]; }), "there are two of it");
   EXPECT_SAYS(tableError([](Table &t) { t[0].reserved = 1; }), "reserved bytes");
@@ -137,8 +141,8 @@ TEST(Engine, refusesSectionTablesThatLie) {
 
 TEST(Engine, namesTheSectionThatATruncationCutsOff) {
   const Bytes whole = TinyEngine::make("").write();
-  for (size_t size : {size_t(1), size_t(255), size_t(256), size_t(300), size_t(4096), whole.size() - 4096,
-                      whole.size() - 1}) {
+  for (size_t size : {size_t(1), size_t(255), size_t(256), size_t(300), size_t(4096),
+                      whole.size() - 4096, whole.size() - 1}) {
     const Bytes cut(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size));
     EXPECT_SAYS(errorOf(cut), "truncated");
   }
@@ -197,7 +201,8 @@ TEST(PlanCheck, refusesModelsAndLimitsThatCannotBe) {
   EXPECT_SAYS(planError([](Plan &p) { p.model.bos = 99; }), "begin-of-text token 99");
   EXPECT_SAYS(planError([](Plan &p) { p.limits.maxContext = 0; }), "a context of 0 positions");
   EXPECT_SAYS(planError([](Plan &p) { p.limits.maxStepTokens = 1 << 30; }), "step tokens");
-  EXPECT_SAYS(planError([](Plan &p) { p.limits.defaultSequences = 99; }), "99 sequences by default");
+  EXPECT_SAYS(planError([](Plan &p) { p.limits.defaultSequences = 99; }),
+              "99 sequences by default");
 }
 
 TEST(PlanCheck, refusesKvGeometriesThatDoNotAddUp) {
@@ -209,56 +214,91 @@ TEST(PlanCheck, refusesKvGeometriesThatDoNotAddUp) {
 }
 
 TEST(PlanCheck, refusesBuffersOutsideTheArena) {
-  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].buffers[1].size.perToken += 1000; }), "buffer 1 ('q'): ends at");
-  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].buffers[0].offset.perWorker = 64; }), "buffer 0 ('x'): ends at");
-  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].buffers[0].offset.fixed = 32; }), "multiple of 64");
-  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].buffers[0].size.fixed = ~uint64_t(0); }), "a coefficient above");
-  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].arena.perToken = uint64_t(1) << 63; }), "a coefficient above");
+  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].buffers[1].size.perToken += 1000; }),
+              "buffer 1 ('q'): ends at");
+  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].buffers[0].offset.perWorker = 64; }),
+              "buffer 0 ('x'): ends at");
+  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].buffers[0].offset.fixed = 32; }),
+              "multiple of 64");
+  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].buffers[0].size.fixed = ~uint64_t(0); }),
+              "a coefficient above");
+  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].arena.perToken = uint64_t(1) << 63; }),
+              "a coefficient above");
   EXPECT_SAYS(planError([](Plan &p) { p.logitsBuffer = 9; }), "logits_buffer is 9");
   EXPECT_SAYS(planError([](Plan &p) { p.logitsBuffer = 0; }), "logits buffer 'x'");
   EXPECT_SAYS(planError([](Plan &p) { p.grid = {2}; }), "the grid has 2 chips");
   EXPECT_SAYS(planError([](Plan &p) { p.grid = {~0u, ~0u}; }), "the grid has 0 chips");
-  EXPECT_SAYS(planError([](Plan &p) { p.chips.clear(); }), "the grid has 1 chips and the plan describes 0");
+  EXPECT_SAYS(planError([](Plan &p) { p.chips.clear(); }),
+              "the grid has 1 chips and the plan describes 0");
   EXPECT_SAYS(planError([](Plan &p) { p.chips[0].weightsBytes += 1; }), "its weights section has");
 }
 
 TEST(PlanCheck, refusesWeightsThatLie) {
-  EXPECT_SAYS(planError([](Plan &p) { p.weights[0].offset = uint64_t(1) << 62; }), "weight 0 ('embedding'): bytes");
-  EXPECT_SAYS(planError([](Plan &p) { p.weights[0].offset = 64 * 30; }), "lie outside the weights section");
+  EXPECT_SAYS(planError([](Plan &p) { p.weights[0].offset = uint64_t(1) << 62; }),
+              "weight 0 ('embedding'): bytes");
+  EXPECT_SAYS(planError([](Plan &p) { p.weights[0].offset = 64 * 30; }),
+              "lie outside the weights section");
   EXPECT_SAYS(planError([](Plan &p) { p.weights[0].size -= 1; }), "weight 0 ('embedding'): size");
   EXPECT_SAYS(planError([](Plan &p) { p.weights[0].rows = uint64_t(1) << 60; }), "is impossible");
   EXPECT_SAYS(planError([](Plan &p) { p.weights[0].columns = 0; }), "is impossible");
   EXPECT_SAYS(planError([](Plan &p) { p.weights[0].offset = 4; }), "not a multiple of 64");
-  EXPECT_SAYS(planError([](Plan &p) { p.weights[0].format = WeightFormat::Q4_0; }), "4 columns, and q4_0 needs");
-  EXPECT_SAYS(planError([](Plan &p) { p.weights[0].format = static_cast<WeightFormat>(77); }), "has format 77");
-  EXPECT_SAYS(planError([](Plan &p) { p.weights[2].format = WeightFormat::BF16; }), "plain weights are f32");
-  EXPECT_SAYS(planError([](Plan &p) { p.weights[0].randomSeed = p.weights[1].randomSeed = 3; p.weights[1].offset = 64; }),
+  EXPECT_SAYS(planError([](Plan &p) { p.weights[0].format = WeightFormat::Q4_0; }),
+              "4 columns, and q4_0 needs");
+  EXPECT_SAYS(planError([](Plan &p) { p.weights[0].format = static_cast<WeightFormat>(77); }),
+              "has format 77");
+  EXPECT_SAYS(planError([](Plan &p) { p.weights[2].format = WeightFormat::BF16; }),
+              "plain weights are f32");
+  EXPECT_SAYS(planError([](Plan &p) {
+                p.weights[0].randomSeed = p.weights[1].randomSeed = 3;
+                p.weights[1].offset = 64;
+              }),
               "overlap");
 }
 
 TEST(PlanCheck, refusesLaunchesThatReachOutside) {
   EXPECT_SAYS(planError([](Plan &p) { p.kernels[0].kindName = "teleport"; }), "kind 'teleport'");
   EXPECT_SAYS(planError([](Plan &p) { p.kernels[0].symbol = ""; }), "its symbol is empty");
-  EXPECT_SAYS(planError([](Plan &p) { p.kernels[2].scratchBytes = ~uint64_t(0); }), "bytes of scratch");
-  EXPECT_SAYS(planError([](Plan &p) { p.functions[0].launches[0].kernel = 4; }), "kernel 4, and there are 4");
-  EXPECT_SAYS(planError([](Plan &p) { p.functions[0].launches[0].args.pop_back(); }), "1 arguments, and embed takes 2");
-  EXPECT_SAYS(planError([](Plan &p) { p.functions[0].launches[0].args[0].index = 77; }), "is buffer 77");
-  EXPECT_SAYS(planError([](Plan &p) { p.functions[0].launches[0].args[1].index = 77; }), "is weight 77");
-  EXPECT_SAYS(planError([](Plan &p) { p.functions[0].launches[0].args[1] = {ArgKind::Buffer, 0}; }), "wants a weight");
-  EXPECT_SAYS(planError([](Plan &p) { p.functions[1].launches[1].args[1].kind = ArgKind::VPool; }), "wants the K pool");
-  EXPECT_SAYS(planError([](Plan &p) { p.functions[1].launches[1].args[1].kind = static_cast<ArgKind>(200); }), "of kind 200");
-  EXPECT_SAYS(planError([](Plan &p) { p.functions[0].launches[0].args[1].index = 2; }), "weight 'inv_freq', is not packed");
-  EXPECT_SAYS(planError([](Plan &p) { p.functions[1].launches[0].args[1].index = ~0u; }), "which is impossible");
-  EXPECT_SAYS(planError([](Plan &p) { p.model.vocabulary = 33; p.model.eos.clear(); }), "33 logits");
+  EXPECT_SAYS(planError([](Plan &p) { p.kernels[2].scratchBytes = ~uint64_t(0); }),
+              "bytes of scratch");
+  EXPECT_SAYS(planError([](Plan &p) { p.functions[0].launches[0].kernel = 4; }),
+              "kernel 4, and there are 4");
+  EXPECT_SAYS(planError([](Plan &p) { p.functions[0].launches[0].args.pop_back(); }),
+              "1 arguments, and embed takes 2");
+  EXPECT_SAYS(planError([](Plan &p) { p.functions[0].launches[0].args[0].index = 77; }),
+              "is buffer 77");
+  EXPECT_SAYS(planError([](Plan &p) { p.functions[0].launches[0].args[1].index = 77; }),
+              "is weight 77");
+  EXPECT_SAYS(planError([](Plan &p) { p.functions[0].launches[0].args[1] = {ArgKind::Buffer, 0}; }),
+              "wants a weight");
+  EXPECT_SAYS(planError([](Plan &p) { p.functions[1].launches[1].args[1].kind = ArgKind::VPool; }),
+              "wants the K pool");
+  EXPECT_SAYS(planError([](Plan &p) {
+                p.functions[1].launches[1].args[1].kind = static_cast<ArgKind>(200);
+              }),
+              "of kind 200");
+  EXPECT_SAYS(planError([](Plan &p) { p.functions[0].launches[0].args[1].index = 2; }),
+              "weight 'inv_freq', is not packed");
+  EXPECT_SAYS(planError([](Plan &p) { p.functions[1].launches[0].args[1].index = ~0u; }),
+              "which is impossible");
+  EXPECT_SAYS(planError([](Plan &p) {
+                p.model.vocabulary = 33;
+                p.model.eos.clear();
+              }),
+              "33 logits");
 }
 
 TEST(PlanCheck, refusesCallsThatDoNotFit) {
   EXPECT_SAYS(planError([](Plan &p) { p.calls.clear(); }), "a step calls no function");
-  EXPECT_SAYS(planError([](Plan &p) { p.calls[0].function = 3; }), "call 0: function 3, and there are 3");
-  EXPECT_SAYS(planError([](Plan &p) { p.calls[1].weights.pop_back(); }), "call 1: 1 weights, and function 'layer' reads 2");
-  EXPECT_SAYS(planError([](Plan &p) { p.calls[1].weights[0] = 3; }), "call 1: weight 3, and there are 3");
-  EXPECT_SAYS(planError([](Plan &p) { p.calls[1].weights[0] = 2; }), "weight 'inv_freq' is not packed");
-  EXPECT_SAYS(planError([](Plan &p) { p.calls[2].kvLayer = 2; }), "call 2: KV layer 2, and there are 2");
+  EXPECT_SAYS(planError([](Plan &p) { p.calls[0].function = 3; }),
+              "call 0: function 3, and there are 3");
+  EXPECT_SAYS(planError([](Plan &p) { p.calls[1].weights.pop_back(); }),
+              "call 1: 1 weights, and function 'layer' reads 2");
+  EXPECT_SAYS(planError([](Plan &p) { p.calls[1].weights[0] = 3; }),
+              "call 1: weight 3, and there are 3");
+  EXPECT_SAYS(planError([](Plan &p) { p.calls[1].weights[0] = 2; }),
+              "weight 'inv_freq' is not packed");
+  EXPECT_SAYS(planError([](Plan &p) { p.calls[2].kvLayer = 2; }),
+              "call 2: KV layer 2, and there are 2");
 }
 
 TEST(KernelLibrary, refusesObjectsThatAreNone) {

@@ -23,7 +23,8 @@ std::unique_ptr<engine::Engine> tinyEngine() {
   return std::move(*opened);
 }
 
-executor::CapacityRequest request(uint32_t stepTokens, uint32_t sequences, uint64_t blocks, uint32_t workers) {
+executor::CapacityRequest request(uint32_t stepTokens, uint32_t sequences, uint64_t blocks,
+                                  uint32_t workers) {
   executor::CapacityRequest r;
   r.stepTokens = stepTokens;
   r.sequences = sequences;
@@ -32,8 +33,8 @@ executor::CapacityRequest request(uint32_t stepTokens, uint32_t sequences, uint6
   return r;
 }
 
-std::unique_ptr<executor::Executor> tinyExecutor(const engine::Engine &e, const executor::CapacityRequest &r,
-                                                 bool timed = false) {
+std::unique_ptr<executor::Executor>
+tinyExecutor(const engine::Engine &e, const executor::CapacityRequest &r, bool timed = false) {
   auto capacity = executor::chooseCapacity(e.plan(), r);
   EXPECT_TRUE(capacity.isOk()) << capacity.status().message();
   executor::ExecutorOptions options;
@@ -92,7 +93,8 @@ TEST(Executor, computesTheSameInEveryChunkSizeAndWithAnyWorkers) {
       Collect collect;
       while (generator.hasWork())
         ASSERT_TRUE(generator.step(collect));
-      EXPECT_EQ(collect.answers[0], expected(prompt, 20)) << workers << " workers, chunks of " << chunk;
+      EXPECT_EQ(collect.answers[0], expected(prompt, 20))
+          << workers << " workers, chunks of " << chunk;
     }
 }
 
@@ -108,7 +110,8 @@ TEST(Executor, batchesSequencesOfDifferentLengths) {
     ASSERT_TRUE(generator.state().checkIntegrity());
   }
   for (int32_t s = 0; s < 6; ++s)
-    EXPECT_EQ(collect.answers[uint64_t(s)], expected(promptOf(5 + uint32_t(s) * 9, s), 10 + uint32_t(s)));
+    EXPECT_EQ(collect.answers[uint64_t(s)],
+              expected(promptOf(5 + uint32_t(s) * 9, s), 10 + uint32_t(s)));
   EXPECT_EQ(generator.state().pool().freeBlocks(), generator.state().pool().size());
 }
 
@@ -145,9 +148,11 @@ TEST(Executor, answersTheSameFromThePrefixTree) {
         const Status books = generator.state().checkIntegrity();
         ASSERT_TRUE(books) << books.message();
       }
-      EXPECT_EQ(collect.answers[number++], expected(promptOf(length, salt), 9)) << length << " " << salt;
+      EXPECT_EQ(collect.answers[number++], expected(promptOf(length, salt), 9))
+          << length << " " << salt;
     }
-  // 40 tokens again: 32 come from the tree; then 48 of 52, 32 of 33, none of 16, and 48 or more of 90.
+  // 40 tokens again: 32 come from the tree; then 48 of 52, 32 of 33, none of 16, and 48 or more
+  // of 90.
   EXPECT_GE(generator.state().cachedTokens(), 4u * (32 + 32 + 32 + 0 + 32));
 }
 
@@ -186,7 +191,8 @@ TEST(Executor, stopsAtStopTokensAndAtLimits) {
   EXPECT_EQ(collect.reasons[0], generate::FinishReason::Stop);
   EXPECT_EQ(collect.answers[0].size(), 4u);
   EXPECT_EQ(collect.reasons[1], generate::FinishReason::Length);
-  EXPECT_EQ(collect.answers[1], expected(promptOf(120, 1), 9)); // the last one drawn is never computed
+  EXPECT_EQ(collect.answers[1],
+            expected(promptOf(120, 1), 9)); // the last one drawn is never computed
 }
 
 TEST(Executor, scoresEveryPromptPosition) {
@@ -284,7 +290,8 @@ TEST(MemoryPlan, addsUpAndRespectsLimits) {
   const auto says = [&](executor::CapacityRequest asked, const char *part) {
     const auto refused = executor::chooseCapacity(engine->plan(), asked);
     ASSERT_FALSE(refused.isOk());
-    EXPECT_NE(refused.status().message().find(part), std::string::npos) << refused.status().message();
+    EXPECT_NE(refused.status().message().find(part), std::string::npos)
+        << refused.status().message();
   };
   says(request(65, 1, 4, 1), "--step-tokens 65: the engine allows 1 to 64");
   says(request(8, 17, 4, 1), "--max-sequences 17: the engine allows 1 to 16");
@@ -301,7 +308,8 @@ TEST(Generator, refusesRequestsThatCannotRun) {
   const auto says = [&](generate::Request r, const char *part) {
     const auto refused = generator.add(std::move(r));
     ASSERT_FALSE(refused.isOk());
-    EXPECT_NE(refused.status().message().find(part), std::string::npos) << refused.status().message();
+    EXPECT_NE(refused.status().message().find(part), std::string::npos)
+        << refused.status().message();
   };
   says(ask({}, 1), "no tokens");
   says(ask({1, 99}, 1), "prompt token 99");

@@ -1,8 +1,8 @@
 //===- PrefixTreeTest.cpp - Cached beginnings -----------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 
-#include "runtime/kv/BlockTable.h"
 #include "runtime/kv/PrefixTree.h"
+#include "runtime/kv/BlockTable.h"
 
 #include <gtest/gtest.h>
 
@@ -72,7 +72,8 @@ TEST(PrefixTree, evictsLeavesBeforeWhatTheyHangOn) {
   PrefixTree tree(pool, kTokens);
   const auto blocks = keep(pool, tree, {1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3});
   EXPECT_EQ(tree.evict(1), 1u);
-  EXPECT_EQ(matched(tree, {1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3}), (std::vector<BlockId>{blocks[0], blocks[1]}));
+  EXPECT_EQ(matched(tree, {1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3}),
+            (std::vector<BlockId>{blocks[0], blocks[1]}));
   EXPECT_EQ(tree.evict(9), 2u);
   EXPECT_EQ(pool.freeBlocks(), 8u);
 }
@@ -102,7 +103,8 @@ TEST(PrefixTree, agreesWithAPlainModelUnderRandomUse) {
         tokens[t] = int32_t(t % kTokens == 0 ? random() % 3 : 0);
       std::vector<BlockId> found = matched(tree, tokens);
       for (size_t b = 0; b < found.size(); ++b) {
-        const std::vector<int32_t> path(tokens.begin(), tokens.begin() + ptrdiff_t((b + 1) * kTokens));
+        const std::vector<int32_t> path(tokens.begin(),
+                                        tokens.begin() + ptrdiff_t((b + 1) * kTokens));
         ASSERT_TRUE(paths.count(path));
         ASSERT_EQ(paths[path], found[b]) << "another sequence's block";
       }

@@ -19,31 +19,39 @@ namespace {
 float fromHalf(uint16_t h) {
   const int exponent = h >> 10 & 31;
   const float mantissa = float(h & 0x3ff) / 1024.0f;
-  const float value = exponent ? std::ldexp(1 + mantissa, exponent - 15) : std::ldexp(mantissa, -14);
+  const float value =
+      exponent ? std::ldexp(1 + mantissa, exponent - 15) : std::ldexp(mantissa, -14);
   return h & 0x8000 ? -value : value;
 }
 
 /// Reads panels by the description in WeightFormat.h, element by element.
 class PanelReader {
 public:
-  PanelReader(const WeightPlan &w, const std::byte *at) : w(w), info(formatInfo(w.format)), layout(w.format, w.columns), at(at) {}
+  PanelReader(const WeightPlan &w, const std::byte *at)
+      : w(w), info(formatInfo(w.format)), layout(w.format, w.columns), at(at) {}
 
   double value(uint64_t row, uint64_t k) const {
     const std::byte *panel = at + row / 16 * layout.bytes;
     const uint64_t c = row % 16;
     switch (w.format) {
-    case WeightFormat::F32: return load<float>(panel, k * 16 + c);
-    case WeightFormat::F16: return double(fromHalf(load<uint16_t>(panel, k * 16 + c)));
+    case WeightFormat::F32:
+      return load<float>(panel, k * 16 + c);
+    case WeightFormat::F16:
+      return double(fromHalf(load<uint16_t>(panel, k * 16 + c)));
     case WeightFormat::BF16:
-      return double(std::bit_cast<float>(uint32_t(load<uint16_t>(panel, (k / 2 * 16 + c) * 2 + k % 2)) << 16));
-    default: break;
+      return double(std::bit_cast<float>(
+          uint32_t(load<uint16_t>(panel, (k / 2 * 16 + c) * 2 + k % 2)) << 16));
+    default:
+      break;
     }
     const uint64_t group = k / info.group;
     double scale, min = 0;
     if (info.superScales) {
-      const double d = double(fromHalf(load<uint16_t>(panel + layout.superScale, k / 256 * 16 + c)));
-      scale = d * (info.signedScales ? double(load<int8_t>(panel + layout.scales, group * 16 + c))
-                                     : double(load<uint8_t>(panel + layout.scales, group * 16 + c)));
+      const double d =
+          double(fromHalf(load<uint16_t>(panel + layout.superScale, k / 256 * 16 + c)));
+      scale =
+          d * (info.signedScales ? double(load<int8_t>(panel + layout.scales, group * 16 + c))
+                                 : double(load<uint8_t>(panel + layout.scales, group * 16 + c)));
       if (info.hasMin)
         min = -double(fromHalf(load<uint16_t>(panel + layout.superMin, k / 256 * 16 + c))) *
               double(load<uint8_t>(panel + layout.mins, k / 32 * 16 + c));
@@ -70,7 +78,10 @@ private:
     if (info.bits == 5)
       q |= uint32_t(load<uint8_t>(panel + layout.high, (g * 16 + c) * 4 + kk) >> j & 1) << 4;
     if (info.bits == 6)
-      q |= uint32_t(load<uint8_t>(panel + layout.high, ((g * 2 + j / 4) * 16 + c) * 4 + kk) >> (2 * (j % 4)) & 3) << 4;
+      q |= uint32_t(load<uint8_t>(panel + layout.high, ((g * 2 + j / 4) * 16 + c) * 4 + kk) >>
+                        (2 * (j % 4)) &
+                    3)
+           << 4;
     return q;
   }
 
@@ -103,14 +114,18 @@ TEST_P(RandomWeights, haveTheStatedDeviationInEveryFormat) {
 }
 
 INSTANTIATE_TEST_SUITE_P(AllFormats, RandomWeights, testing::Range(0u, kNumWeightFormats),
-                         [](const auto &info) { return std::string(formatInfo(static_cast<WeightFormat>(info.param)).name); });
+                         [](const auto &info) {
+                           return std::string(
+                               formatInfo(static_cast<WeightFormat>(info.param)).name);
+                         });
 
 TEST(RandomWeightsRegion, doesNotDependOnThreads) {
   Plan plan;
   uint64_t offset = 0;
   for (uint32_t f = 0; f < kNumWeightFormats; ++f) {
     const auto format = static_cast<WeightFormat>(f);
-    plan.weights.push_back({"w", format, 3000, 256, offset, packedBytes(format, 3000, 256), true, f + 1});
+    plan.weights.push_back(
+        {"w", format, 3000, 256, offset, packedBytes(format, 3000, 256), true, f + 1});
     offset += plan.weights.back().size;
   }
   plan.weights.push_back({"norm", WeightFormat::F32, 1, 256, offset, 1024, false, 77});

@@ -1,8 +1,8 @@
 //===- SamplerTest.cpp - From logits to the next token --------------------===//
 // SPDX-License-Identifier: Apache-2.0
 
-#include "runtime/sample/Philox.h"
 #include "runtime/sample/Sampler.h"
+#include "runtime/sample/Philox.h"
 #include "runtime/sample/Softmax.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,8 @@ std::vector<float> randomLogits(size_t n, unsigned seed, float deviation = 3) {
 }
 
 /// Shares of `draws` tokens.
-std::map<int32_t, double> frequencies(const std::vector<float> &logits, const SamplingParams &params, int draws) {
+std::map<int32_t, double> frequencies(const std::vector<float> &logits,
+                                      const SamplingParams &params, int draws) {
   Sampler sampler(uint32_t(logits.size()));
   std::map<int32_t, double> counts;
   for (int i = 0; i < draws; ++i)
@@ -50,7 +51,8 @@ std::map<int32_t, double> reference(const std::vector<float> &logits, const Samp
   std::vector<double> weight;
   double total = 0;
   for (int32_t id : order) {
-    weight.push_back(std::exp((double(logits[size_t(id)]) - logits[size_t(order[0])]) / p.temperature));
+    weight.push_back(
+        std::exp((double(logits[size_t(id)]) - logits[size_t(order[0])]) / p.temperature));
     total += weight.back();
   }
   size_t keep = 0;
@@ -78,7 +80,8 @@ TEST(Philox, givesThePublishedNumbers) {
   const std::array<uint32_t, 4> ones = {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd};
   EXPECT_EQ(philox4x32({f, f, f, f}, {f, f}), ones);
   const std::array<uint32_t, 4> pi = {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1};
-  EXPECT_EQ(philox4x32({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}), pi);
+  EXPECT_EQ(philox4x32({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
+            pi);
 }
 
 TEST(Softmax, exponentialIsWithinTwoUlp) {
@@ -141,7 +144,8 @@ TEST(Sampler, drawsWhatTheDefinitionsSay) {
     for (const auto &[id, share] : got)
       EXPECT_TRUE(expected.count(id)) << "case " << c << " drew token " << id;
     for (const auto &[id, share] : expected)
-      EXPECT_NEAR(got.count(id) ? got.at(id) : 0, share, 4 * std::sqrt(share / 40'000) + 2e-4) << "case " << c;
+      EXPECT_NEAR(got.count(id) ? got.at(id) : 0, share, 4 * std::sqrt(share / 40'000) + 2e-4)
+          << "case " << c;
   }
 }
 
@@ -212,7 +216,8 @@ TEST(Sampler, appliesBiasAndPenalties) {
 }
 
 TEST(Sampler, survivesLogitsThatAreNoNumbers) {
-  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  const float inf = std::numeric_limits<float>::infinity(),
+              nan = std::numeric_limits<float>::quiet_NaN();
   SamplingParams params;
   params.temperature = 1;
   for (const std::vector<float> &logits :

@@ -17,7 +17,9 @@ using namespace tenon::engine;
 using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
 
-static fb::Extent extent(const LinearForm &f) { return {f.fixed, f.perToken, f.perLogitRow, f.perWorker}; }
+static fb::Extent extent(const LinearForm &f) {
+  return {f.fixed, f.perToken, f.perLogitRow, f.perWorker};
+}
 
 template <typename Table, typename Source, typename Make>
 static auto tables(FlatBufferBuilder &b, const std::vector<Source> &sources, Make &&make) {
@@ -51,21 +53,22 @@ static Offset<fb::Chip> encodeChip(FlatBufferBuilder &b, const ChipPlan &c) {
 
 Bytes encodePlan(const Plan &p) {
   FlatBufferBuilder b;
-  const auto modelName = b.CreateString(p.model.name), architecture = b.CreateString(p.model.architecture),
+  const auto modelName = b.CreateString(p.model.name),
+             architecture = b.CreateString(p.model.architecture),
              kind = b.CreateString(p.model.weightsKind);
   const auto eos = b.CreateVector(p.model.eos);
-  const auto model =
-      fb::CreateModel(b, modelName, architecture, p.model.vocabulary, p.model.hidden, p.model.layers,
-                      p.model.parameters, p.model.bos, eos, kind);
+  const auto model = fb::CreateModel(b, modelName, architecture, p.model.vocabulary, p.model.hidden,
+                                     p.model.layers, p.model.parameters, p.model.bos, eos, kind);
   const auto limits =
       fb::CreateLimits(b, p.limits.maxContext, p.limits.defaultStepTokens, p.limits.maxStepTokens,
                        p.limits.defaultSequences, p.limits.maxSequences, p.limits.defaultKvBytes);
   const auto kv = fb::CreateKvPlan(b, p.kv.layers, p.kv.kvHeads, p.kv.headDim, p.kv.blockTokens,
                                    p.kv.elementBytes, p.kv.bytesPerBlock);
-  const auto chips = tables<fb::Chip>(b, p.chips, [&](const ChipPlan &c) { return encodeChip(b, c); });
+  const auto chips =
+      tables<fb::Chip>(b, p.chips, [&](const ChipPlan &c) { return encodeChip(b, c); });
   const auto weights = tables<fb::Weight>(b, p.weights, [&](const WeightPlan &w) {
-    return fb::CreateWeight(b, b.CreateString(w.name), static_cast<uint8_t>(w.format), w.rows, w.columns,
-                            w.offset, w.size, w.packed, w.randomSeed);
+    return fb::CreateWeight(b, b.CreateString(w.name), static_cast<uint8_t>(w.format), w.rows,
+                            w.columns, w.offset, w.size, w.packed, w.randomSeed);
   });
   const auto kernels = tables<fb::Kernel>(b, p.kernels, [&](const KernelPlan &k) {
     const auto symbol = b.CreateString(k.symbol), kindName = b.CreateString(k.kindName),
@@ -85,8 +88,8 @@ Bytes encodePlan(const Plan &p) {
   });
   const auto producer = b.CreateString(p.producer), target = b.CreateString(p.target);
   const auto grid = b.CreateVector(p.grid);
-  b.Finish(fb::CreatePlan(b, producer, target, grid, model, limits, chips, kv, weights, kernels, functions,
-                          calls, p.logitsBuffer, checks),
+  b.Finish(fb::CreatePlan(b, producer, target, grid, model, limits, chips, kv, weights, kernels,
+                          functions, calls, p.logitsBuffer, checks),
            fb::PlanIdentifier());
   const auto *at = reinterpret_cast<const std::byte *>(b.GetBufferPointer());
   return Bytes(at, at + b.GetSize());
@@ -124,9 +127,18 @@ TinyEngine TinyEngine::make(const std::string &kernelObject) {
   p.functions = {
       {"begin", {{0, {buffer(0), {ArgKind::Weight, 0}}, true, "embed", {64, 8, 0, 0, 0, 0, 0}}}},
       {"layer",
-       {{1, {buffer(0), layer(0), layer(0), layer(1), buffer(1), k, v, buffer(2)}, true, "qkv", {1024, 8, 0, 0, 64, 0, 0}},
+       {{1,
+         {buffer(0), layer(0), layer(0), layer(1), buffer(1), k, v, buffer(2)},
+         true,
+         "qkv",
+         {1024, 8, 0, 0, 64, 0, 0}},
         {2, {buffer(1), k, v, buffer(2)}, true, "attention", {0, 8, 0, 4, 0, 0, 1}}}},
-      {"end", {{3, {buffer(2), {ArgKind::Weight, 1}, buffer(3)}, true, "logits", {1024, 0, 128, 0, 0, 128, 0}}}}};
+      {"end",
+       {{3,
+         {buffer(2), {ArgKind::Weight, 1}, buffer(3)},
+         true,
+         "logits",
+         {1024, 0, 128, 0, 0, 128, 0}}}}};
   p.calls = {{0, {}, 0}, {1, {0, 1}, 0}, {1, {1, 0}, 1}, {2, {}, 0}};
   p.logitsBuffer = 3;
   p.checks = {{"layer/qkv", 1e-5f, 1e-3f, 64}};

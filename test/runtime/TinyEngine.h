@@ -1,8 +1,9 @@
 //===- TinyEngine.h - Engines made by hand ----------------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// A toy engine for tests of the loader, the executor and what stands on them. Everything about it can be
-// changed before it is written, so that a test can tell any lie. Independent of the compiler's writer.
+// A toy engine for tests of the loader, the executor and what stands on them. Everything about it
+// can be changed before it is written, so that a test can tell any lie. Independent of the
+// compiler's writer.
 //
 #ifndef TENON_TEST_RUNTIME_TINYENGINE_H
 #define TENON_TEST_RUNTIME_TINYENGINE_H
@@ -45,15 +46,15 @@ struct TinyEngine {
   std::function<void(engine::FileHeader &)> changeHeader;
   std::function<void(std::vector<engine::SectionEntry> &)> changeTable;
 
-  /// A sound engine. `kernelObject` is the path of the toy kernels' shared object ("" for none loaded:
-  /// the section then holds a few bytes that are no ELF object).
+  /// A sound engine. `kernelObject` is the path of the toy kernels' shared object ("" for none
+  /// loaded: the section then holds a few bytes that are no ELF object).
   static TinyEngine make(const std::string &kernelObject);
 
   Bytes write() const;
 };
 
-/// Recomputes every checksum, the file size and the schema hash, so that what was changed gets past them.
-/// Leaves alone what is too broken to have any.
+/// Recomputes every checksum, the file size and the schema hash, so that what was changed gets past
+/// them. Leaves alone what is too broken to have any.
 void repairChecksums(Bytes &file);
 
 Bytes readFile(const std::string &path);

@@ -66,18 +66,20 @@ std::vector<int32_t> randomPrompt(uint32_t tokens, uint32_t vocabulary, uint64_t
   return prompt;
 }
 
-executor::CapacityRequest sizeFor(const BenchOptions &o, uint32_t sequences, const engine::Plan &plan) {
+executor::CapacityRequest sizeFor(const BenchOptions &o, uint32_t sequences,
+                                  const engine::Plan &plan) {
   executor::CapacityRequest wanted;
   const uint64_t positions = uint64_t(o.promptTokens) + o.newTokens;
   wanted.sequences = sequences;
   wanted.context = static_cast<uint32_t>(std::min<uint64_t>(positions, plan.limits.maxContext));
-  wanted.kvBytes = (positions + plan.kv.blockTokens - 1) / plan.kv.blockTokens * sequences * plan.kv.bytesPerBlock;
+  wanted.kvBytes = (positions + plan.kv.blockTokens - 1) / plan.kv.blockTokens * sequences *
+                   plan.kv.bytesPerBlock;
   wanted.stepTokens = std::max(sequences, plan.limits.defaultStepTokens);
   return wanted;
 }
 
-Status runOnce(Session &session, const BenchOptions &o, uint32_t sequences, uint32_t newTokens, Timer &timer,
-               generate::StepStats &stats) {
+Status runOnce(Session &session, const BenchOptions &o, uint32_t sequences, uint32_t newTokens,
+               Timer &timer, generate::StepStats &stats) {
   generate::Generator generator(session.executor(), session.plan());
   for (uint32_t s = 0; s < sequences; ++s) {
     generate::Request request;
@@ -92,7 +94,8 @@ Status runOnce(Session &session, const BenchOptions &o, uint32_t sequences, uint
   return Status::ok();
 }
 
-/// Seconds below which the row's decode steps cannot be, from the plan's costs and the chip's limits.
+/// Seconds below which the row's decode steps cannot be, from the plan's costs and the chip's
+/// limits.
 double leastDecodeSeconds(const engine::Plan &plan, const BenchOptions &o, uint32_t sequences,
                           const ChipLimits &chip) {
   double seconds = 0;
@@ -114,8 +117,10 @@ Status measureRow(Session &session, const BenchOptions &o, Row &row) {
   for (uint32_t r = 0; r < o.repeat; ++r) {
     Timer timer;
     TENON_RETURN_IF_ERROR(runOnce(session, o, row.sequences, o.newTokens, timer, stats));
-    const double prefill = stats.prefillNanos ? double(stats.promptTokens) * 1e9 / double(stats.prefillNanos) : 0;
-    const double decode = stats.decodeNanos ? double(stats.decodeTokens) * 1e9 / double(stats.decodeNanos) : 0;
+    const double prefill =
+        stats.prefillNanos ? double(stats.promptTokens) * 1e9 / double(stats.prefillNanos) : 0;
+    const double decode =
+        stats.decodeNanos ? double(stats.decodeTokens) * 1e9 / double(stats.decodeNanos) : 0;
     if (r > 0 && decode < row.decodeRate)
       continue;
     row.prefillRate = prefill;
@@ -126,7 +131,8 @@ Status measureRow(Session &session, const BenchOptions &o, Row &row) {
     row.ttftMs = sum / row.sequences;
     const uint64_t decodeSteps = stats.steps - stats.prefillSteps;
     row.tpotMs = decodeSteps ? double(stats.decodeNanos) * 1e-6 / double(decodeSteps) : 0;
-    row.hostUs = double(stats.prefillNanos + stats.decodeNanos - stats.computeNanos) * 1e-3 / double(stats.steps);
+    row.hostUs = double(stats.prefillNanos + stats.decodeNanos - stats.computeNanos) * 1e-3 /
+                 double(stats.steps);
   }
   row.plannedBytes = session.executor().memory().total();
   row.peakBytes = peakResidentBytes();
@@ -136,7 +142,8 @@ Status measureRow(Session &session, const BenchOptions &o, Row &row) {
 /// One decode step's launches by kind, with a barrier after each.
 Status measureLaunches(Session &session, const BenchOptions &o, LaunchTotals &kinds) {
   const uint32_t sequences = o.sequences.front();
-  TENON_RETURN_IF_ERROR(session.prepare(sizeFor(o, sequences, session.plan()), /*timeLaunches=*/true));
+  TENON_RETURN_IF_ERROR(
+      session.prepare(sizeFor(o, sequences, session.plan()), /*timeLaunches=*/true));
   generate::Generator generator(session.executor(), session.plan());
   Timer timer;
   for (uint32_t s = 0; s < sequences; ++s) {
@@ -157,7 +164,8 @@ Status measureLaunches(Session &session, const BenchOptions &o, LaunchTotals &ki
   }
   const engine::Plan &plan = session.plan();
   for (const executor::LaunchTiming &t : session.executor().timings()) {
-    const engine::LaunchPlan &launch = plan.functions[plan.calls[t.call].function].launches[t.launch];
+    const engine::LaunchPlan &launch =
+        plan.functions[plan.calls[t.call].function].launches[t.launch];
     KindTotals &k = kinds[{plan.kernels[launch.kernel].kindName, launch.name}];
     const double perStep = 1 / double(std::max<uint64_t>(steps, 1));
     k.micros += double(t.nanos) * 1e-3 * perStep;
@@ -171,17 +179,18 @@ void printBench(const BenchOptions &o, const Session &session, const std::vector
                 const LaunchTotals &kinds, const ChipLimits &chip) {
   const std::string_view variant = cpu::variantName(session.engine().variant());
   if (!o.json) {
-    fmt::print("{} threads, {}, {:.1f} GB/s\n", session.threads(), fmt::string_view(variant.data(), variant.size()),
-               chip.dramBytesPerSecond * 1e-9);
+    fmt::print("{} threads, {}, {:.1f} GB/s\n", session.threads(),
+               fmt::string_view(variant.data(), variant.size()), chip.dramBytesPerSecond * 1e-9);
     for (const Row &r : rows)
-      fmt::print("{:>3} sequences: prefill {:>9.1f} tokens/s, decode {:>8.1f} tokens/s, TTFT {:.1f} ms, TPOT "
+      fmt::print("{:>3} sequences: prefill {:>9.1f} tokens/s, decode {:>8.1f} tokens/s, TTFT "
+                 "{:.1f} ms, TPOT "
                  "{:.2f} ms, host {:.1f} us/step, {} planned, {} peak, {:.0f} % of the limit\n",
                  r.sequences, r.prefillRate, r.decodeRate, r.ttftMs, r.tpotMs, r.hostUs,
                  formatBytes(r.plannedBytes), formatBytes(r.peakBytes), 100 * r.limitShare);
     fmt::print("\nlaunches of a decode step with {} sequences, by kind\n", o.sequences.front());
     for (const auto &[what, k] : kinds)
-      fmt::print("  {:<20}{:<20}{:>10.1f} us {:>12.0f} B {:>12.0f} MAC  {:>3.0f} % of the limit\n", what.first,
-                 what.second, k.micros, k.bytes, k.macs,
+      fmt::print("  {:<20}{:<20}{:>10.1f} us {:>12.0f} B {:>12.0f} MAC  {:>3.0f} % of the limit\n",
+                 what.first, what.second, k.micros, k.bytes, k.macs,
                  k.micros > 0 ? 100e6 * chip.leastSeconds(k.bytes, k.macs) / k.micros : 0);
     return;
   }
@@ -199,15 +208,18 @@ void printBench(const BenchOptions &o, const Session &session, const std::vector
                         {"planned_bytes", r.plannedBytes},
                         {"limit_share", r.limitShare}});
   for (const auto &[what, k] : kinds)
-    launches.push_back({{"kind", what.first},
-                        {"name", what.second},
-                        {"time_us", k.micros},
-                        {"bytes", k.bytes},
-                        {"macs", k.macs},
-                        {"limit_share", k.micros > 0 ? 1e6 * chip.leastSeconds(k.bytes, k.macs) / k.micros : 0}});
+    launches.push_back(
+        {{"kind", what.first},
+         {"name", what.second},
+         {"time_us", k.micros},
+         {"bytes", k.bytes},
+         {"macs", k.macs},
+         {"limit_share", k.micros > 0 ? 1e6 * chip.leastSeconds(k.bytes, k.macs) / k.micros : 0}});
   boost::json::object machine = machineJson(chip);
   machine["variant"] = boost::json::string(variant.data(), variant.size());
-  printJson({{"machine", std::move(machine)}, {"rows", std::move(rowsJson)}, {"launches", std::move(launches)}});
+  printJson({{"machine", std::move(machine)},
+             {"rows", std::move(rowsJson)},
+             {"launches", std::move(launches)}});
 }
 
 Status run(const BenchOptions &o) {
@@ -228,7 +240,8 @@ Status run(const BenchOptions &o) {
     return chip.status();
   for (Row &row : rows)
     if (row.tpotMs > 0)
-      row.limitShare = leastDecodeSeconds(session.plan(), o, row.sequences, *chip) / (row.tpotMs * 1e-3);
+      row.limitShare =
+          leastDecodeSeconds(session.plan(), o, row.sequences, *chip) / (row.tpotMs * 1e-3);
   LaunchTotals kinds;
   TENON_RETURN_IF_ERROR(measureLaunches(session, o, kinds));
   printBench(o, session, rows, kinds, *chip);
@@ -261,23 +274,31 @@ Status runChip(uint32_t threads, bool json) {
 
 void addBench(CLI::App &app, Action &action) {
   auto o = std::make_shared<BenchOptions>();
-  CLI::App *command = app.add_subcommand("bench", "Measure speed and memory, and compare with the machine's limit");
+  CLI::App *command =
+      app.add_subcommand("bench", "Measure speed and memory, and compare with the machine's limit");
   addRunOptions(*command, o->run);
   command->get_option("engine")->required(false);
   command->add_option("--sequences", o->sequences, "Sequences at once, such as 1,16: one row each")
       ->delimiter(',')
       ->check(CLI::Range(1u, 65536u));
-  command->add_option("--prompt-tokens", o->promptTokens, "Tokens of each prompt")->check(CLI::Range(1u, 1u << 24));
-  command->add_option("--new-tokens", o->newTokens, "Tokens to generate for each")->check(CLI::Range(1u, 1u << 24));
-  command->add_option("--repeat", o->repeat, "Measure each row this often and report the fastest decode")
+  command->add_option("--prompt-tokens", o->promptTokens, "Tokens of each prompt")
+      ->check(CLI::Range(1u, 1u << 24));
+  command->add_option("--new-tokens", o->newTokens, "Tokens to generate for each")
+      ->check(CLI::Range(1u, 1u << 24));
+  command
+      ->add_option("--repeat", o->repeat,
+                   "Measure each row this often and report the fastest decode")
       ->check(CLI::Range(1u, 1000u));
   command->add_flag("--json", o->json, "One JSON object on standard output");
-  command->footer("\nExamples:\n  tenon bench m.tenon --sequences 1,16 --prompt-tokens 512 --new-tokens 128\n"
-                  "  tenon bench chip          # what this machine can do");
-  CLI::App *chip = command->add_subcommand("chip", "Measure this machine: bandwidth and multiply-accumulates");
+  command->footer(
+      "\nExamples:\n  tenon bench m.tenon --sequences 1,16 --prompt-tokens 512 --new-tokens 128\n"
+      "  tenon bench chip          # what this machine can do");
+  CLI::App *chip =
+      command->add_subcommand("chip", "Measure this machine: bandwidth and multiply-accumulates");
   auto threads = std::make_shared<uint32_t>(0);
   auto json = std::make_shared<bool>(false);
-  chip->add_option("--threads", *threads, "Worker threads (default: one for each core)")->check(CLI::Range(1u, 1024u));
+  chip->add_option("--threads", *threads, "Worker threads (default: one for each core)")
+      ->check(CLI::Range(1u, 1024u));
   chip->add_flag("--json", *json, "One JSON object on standard output");
   command->callback([o, chip, threads, json, &action] {
     if (chip->parsed())

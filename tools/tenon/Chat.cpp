@@ -86,7 +86,7 @@ Status run(const ChatOptions &o) {
 
   generate::Generator generator(session.executor(), session.plan(), /*prefixTree=*/true);
 
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = [](int) { interrupted = true; };
   sigaction(SIGINT, &action, nullptr);
 
@@ -131,7 +131,8 @@ void addChat(CLI::App &app, Action &action) {
   auto options = std::make_shared<ChatOptions>();
   CLI::App *command = app.add_subcommand("chat", "Talk with a model; it keeps the conversation");
   addRunOptions(*command, options->run);
-  command->add_option("--system", options->system, "What the model is told before the conversation");
+  command->add_option("--system", options->system,
+                      "What the model is told before the conversation");
   command->add_option("--max-new-tokens", options->maxNewTokens, "Tokens of an answer at most")
       ->check(CLI::Range(1u, 1u << 24));
   addSamplingOptions(*command, options->sampling);

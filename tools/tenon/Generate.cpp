@@ -86,7 +86,8 @@ Figures measure(double loadMs, const std::vector<Answer> &answers, const generat
   for (const Answer &a : answers) {
     f.ttftMs += a.firstMs / double(answers.size());
     if (a.ids.size() > 1) {
-      f.tpotMs += (a.lastMs - a.firstMs) / double(a.ids.size() - (a.finish != generate::FinishReason::Stop));
+      f.tpotMs += (a.lastMs - a.firstMs) /
+                  double(a.ids.size() - (a.finish != generate::FinishReason::Stop));
       ++several;
     }
   }
@@ -105,8 +106,8 @@ boost::json::array toJson(std::span<const sample::TokenLogprob> list) {
   return array;
 }
 
-void printResults(const GenerateOptions &o, const std::vector<Answer> &answers, const Session &session,
-                  const Figures &f) {
+void printResults(const GenerateOptions &o, const std::vector<Answer> &answers,
+                  const Session &session, const Figures &f) {
   boost::json::array results;
   for (size_t i = 0; i < answers.size(); ++i) {
     const Answer &a = answers[i];
@@ -150,8 +151,8 @@ executor::CapacityRequest sizeFor(const std::vector<Answer> &answers, uint32_t m
     longest = std::max(longest, tokens);
     blocks += (tokens + plan.kv.blockTokens - 1) / plan.kv.blockTokens;
   }
-  wanted.sequences = static_cast<uint32_t>(
-      std::min<uint64_t>(answers.size(), plan.limits.maxSequences));
+  wanted.sequences =
+      static_cast<uint32_t>(std::min<uint64_t>(answers.size(), plan.limits.maxSequences));
   wanted.context = static_cast<uint32_t>(std::max<uint64_t>(longest, 1));
   wanted.stepTokens = static_cast<uint32_t>(std::min<uint64_t>(
       plan.limits.defaultStepTokens, std::max<uint64_t>({promptTokens, *wanted.sequences, 1})));
@@ -201,8 +202,7 @@ Status run(const GenerateOptions &o) {
   while (generator.hasWork())
     TENON_RETURN_IF_ERROR(generator.step(collector));
 
-  const Figures f =
-      measure(loadMs, answers, generator.stats(), s.executor().memory().total());
+  const Figures f = measure(loadMs, answers, generator.stats(), s.executor().memory().total());
   if (o.json) {
     printResults(o, answers, s, f);
     return Status::ok();
@@ -211,11 +211,12 @@ Status run(const GenerateOptions &o) {
     for (size_t i = 0; i < answers.size(); ++i)
       fmt::print("--- {}\n{}\n", o.prompts[i], s.tokenizer().decode(answers[i].ids, true));
   if (!o.quiet)
-    fmt::print(stderr,
-               "loaded in {:.1f} ms; first token after {:.1f} ms, then {:.2f} ms each; prefill {:.1f} "
-               "and decode {:.1f} tokens/s; memory {} planned, {} measured\n",
-               f.loadMs, f.ttftMs, f.tpotMs, f.prefillRate, f.decodeRate, formatBytes(f.planned),
-               formatBytes(f.measured));
+    fmt::print(
+        stderr,
+        "loaded in {:.1f} ms; first token after {:.1f} ms, then {:.2f} ms each; prefill {:.1f} "
+        "and decode {:.1f} tokens/s; memory {} planned, {} measured\n",
+        f.loadMs, f.ttftMs, f.tpotMs, f.prefillRate, f.decodeRate, formatBytes(f.planned),
+        formatBytes(f.measured));
   return Status::ok();
 }
 
@@ -229,21 +230,25 @@ void addGenerate(CLI::App &app, Action &action) {
       ->required()
       ->allow_extra_args(false)
       ->take_all();
-  command->add_flag("--raw", options->raw,
-                    "Take the prompt as it is (special tokens as the tokenizer's settings say), without "
-                    "the chat template");
+  command->add_flag(
+      "--raw", options->raw,
+      "Take the prompt as it is (special tokens as the tokenizer's settings say), without "
+      "the chat template");
   command->add_option("--max-new-tokens", options->maxNewTokens, "Tokens of an answer at most")
       ->check(CLI::Range(1u, 1u << 24));
   command->add_flag("--ignore-eos", options->ignoreEos, "Do not stop at the end-of-text token");
-  command->add_option("--logprobs", options->logprobs,
-                      "With --json: log-probabilities of each token and of its N best alternatives");
+  command->add_option(
+      "--logprobs", options->logprobs,
+      "With --json: log-probabilities of each token and of its N best alternatives");
   addSamplingOptions(*command, options->sampling);
   command->add_flag("--json", options->json, "One JSON object on standard output");
   command->add_flag("--quiet", options->quiet, "Only the answer, no figures");
-  command->footer("\nExamples:\n"
-                  "  tenon generate m.tenon --prompt \"Why is the sky blue?\" --max-new-tokens 200\n"
-                  "  tenon generate m.tenon --raw --prompt \"def fib(n):\" --temperature 0.8 --top-p 0.95 --seed 7\n"
-                  "  tenon generate m.tenon --prompt A --prompt B --json    # both in one batch");
+  command->footer(
+      "\nExamples:\n"
+      "  tenon generate m.tenon --prompt \"Why is the sky blue?\" --max-new-tokens 200\n"
+      "  tenon generate m.tenon --raw --prompt \"def fib(n):\" --temperature 0.8 --top-p 0.95 "
+      "--seed 7\n"
+      "  tenon generate m.tenon --prompt A --prompt B --json    # both in one batch");
   command->callback([options, &action] { action = [options] { return run(*options); }; });
 }
 

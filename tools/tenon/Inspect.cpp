@@ -58,7 +58,10 @@ std::vector<CostRow> costRows(const engine::Plan &plan) {
 }
 
 boost::json::object formJson(const engine::LinearForm &f) {
-  return {{"fixed", f.fixed}, {"per_token", f.perToken}, {"per_logit_row", f.perLogitRow}, {"per_worker", f.perWorker}};
+  return {{"fixed", f.fixed},
+          {"per_token", f.perToken},
+          {"per_logit_row", f.perLogitRow},
+          {"per_worker", f.perWorker}};
 }
 
 boost::json::object costJson(const engine::CostForm &c) {
@@ -92,8 +95,12 @@ boost::json::object modelJson(const engine::Plan &plan) {
 }
 
 boost::json::object memoryJson(const executor::MemoryPlan &m) {
-  return {{"stored_weights", m.storedWeights}, {"made_weights", m.madeWeights}, {"arena", m.arena},
-          {"kv", m.kv},                        {"scratch", m.scratch},          {"step_tables", m.stepTables},
+  return {{"stored_weights", m.storedWeights},
+          {"made_weights", m.madeWeights},
+          {"arena", m.arena},
+          {"kv", m.kv},
+          {"scratch", m.scratch},
+          {"step_tables", m.stepTables},
           {"total", m.total()}};
 }
 
@@ -102,22 +109,38 @@ void printJsonReport(const engine::Engine &engine, const executor::Capacity &cap
   const engine::Plan &plan = engine.plan();
   boost::json::array sections, buffers, launches, weights, checks;
   for (const engine::Section &s : engine.sections().sections())
-    sections.push_back({{"name", s.name()}, {"offset", s.entry.offset}, {"size", s.entry.size},
-                        {"xxh3", fmt::format("{:016x}{:016x}", s.entry.xxh3High, s.entry.xxh3Low)}});
+    sections.push_back(
+        {{"name", s.name()},
+         {"offset", s.entry.offset},
+         {"size", s.entry.size},
+         {"xxh3", fmt::format("{:016x}{:016x}", s.entry.xxh3High, s.entry.xxh3Low)}});
   for (const engine::BufferPlan &b : plan.chips[0].buffers)
-    buffers.push_back({{"name", b.name}, {"offset", formJson(b.offset)}, {"size", formJson(b.size)},
+    buffers.push_back({{"name", b.name},
+                       {"offset", formJson(b.offset)},
+                       {"size", formJson(b.size)},
                        {"offset_bytes", b.offset.at(capacity.limits())},
                        {"size_bytes", b.size.at(capacity.limits())}});
   for (const CostRow &r : costRows(plan))
-    launches.push_back({{"function", r.function->name}, {"name", r.launch->name}, {"kind", r.kernel->kindName},
-                        {"kernel", r.kernel->symbol}, {"times", r.times},
-                        {"barrier_before", r.launch->barrierBefore}, {"cost", costJson(r.launch->cost)}});
+    launches.push_back({{"function", r.function->name},
+                        {"name", r.launch->name},
+                        {"kind", r.kernel->kindName},
+                        {"kernel", r.kernel->symbol},
+                        {"times", r.times},
+                        {"barrier_before", r.launch->barrierBefore},
+                        {"cost", costJson(r.launch->cost)}});
   for (const engine::WeightPlan &w : plan.weights)
-    weights.push_back({{"name", w.name}, {"format", std::string(formatInfo(w.format).name)}, {"rows", w.rows},
-                       {"columns", w.columns}, {"offset", w.offset}, {"size", w.size}, {"packed", w.packed},
+    weights.push_back({{"name", w.name},
+                       {"format", std::string(formatInfo(w.format).name)},
+                       {"rows", w.rows},
+                       {"columns", w.columns},
+                       {"offset", w.offset},
+                       {"size", w.size},
+                       {"packed", w.packed},
                        {"made", w.randomSeed != 0}});
   for (const engine::CheckPlan &c : plan.checks)
-    checks.push_back({{"region", c.region}, {"samples", c.samples}, {"max_abs_error", c.maxAbsError},
+    checks.push_back({{"region", c.region},
+                      {"samples", c.samples},
+                      {"max_abs_error", c.maxAbsError},
                       {"max_rel_error", c.maxRelError}});
   const engine::FileHeader &h = engine.sections().header();
   printJson({{"file", engine.name()},
@@ -127,20 +150,26 @@ void printJsonReport(const engine::Engine &engine, const executor::Capacity &cap
              {"target", plan.target},
              {"model", modelJson(plan)},
              {"sections", std::move(sections)},
-             {"chips", boost::json::array{{{"id", 0}, {"memory", memoryJson(memory)},
+             {"chips", boost::json::array{{{"id", 0},
+                                           {"memory", memoryJson(memory)},
                                            {"arena", formJson(plan.chips[0].arena)},
                                            {"buffers", std::move(buffers)}}}},
-             {"kv", {{"layers", plan.kv.layers}, {"heads", plan.kv.kvHeads}, {"head_dim", plan.kv.headDim},
-                     {"block_tokens", plan.kv.blockTokens}, {"bytes_per_block", plan.kv.bytesPerBlock},
-                     {"blocks", capacity.kvBlocks}}},
+             {"kv",
+              {{"layers", plan.kv.layers},
+               {"heads", plan.kv.kvHeads},
+               {"head_dim", plan.kv.headDim},
+               {"block_tokens", plan.kv.blockTokens},
+               {"bytes_per_block", plan.kv.bytesPerBlock},
+               {"blocks", capacity.kvBlocks}}},
              {"weights", std::move(weights)},
              {"launches", std::move(launches)},
              {"checks", std::move(checks)}});
 }
 
 void printMemory(const executor::Capacity &c, const executor::MemoryPlan &m) {
-  fmt::print("\nmemory of chip 0 for steps of {} tokens, {} sequences of {} positions, {} workers\n",
-             c.stepTokens, c.sequences, c.context, c.workers);
+  fmt::print(
+      "\nmemory of chip 0 for steps of {} tokens, {} sequences of {} positions, {} workers\n",
+      c.stepTokens, c.sequences, c.context, c.workers);
   const auto line = [](const char *name, uint64_t bytes) {
     fmt::print("  {:<24}{:>14}\n", name, formatBytes(bytes));
   };
@@ -157,24 +186,26 @@ void printReport(const engine::Engine &engine, const executor::Capacity &capacit
                  const executor::MemoryPlan &memory) {
   const engine::Plan &plan = engine.plan();
   const engine::ModelPlan &m = plan.model;
-  fmt::print("{}: {} ({}), {} layers, hidden {}, vocabulary {}, {:.1f} M parameters, {}\n", engine.name(),
-             m.name, m.architecture, m.layers, m.hidden, m.vocabulary, double(m.parameters) * 1e-6,
-             m.weightsKind);
+  fmt::print("{}: {} ({}), {} layers, hidden {}, vocabulary {}, {:.1f} M parameters, {}\n",
+             engine.name(), m.name, m.architecture, m.layers, m.hidden, m.vocabulary,
+             double(m.parameters) * 1e-6, m.weightsKind);
   fmt::print("format {}.{}, by {}, for {}\n\nsections\n", engine.sections().header().formatMajor,
              engine.sections().header().formatMinor, plan.producer, plan.target);
   for (const engine::Section &s : engine.sections().sections())
-    fmt::print("  {:<20} at {:>12}  {:>12} bytes  {:016x}{:016x}\n", s.name(), s.entry.offset, s.entry.size,
-               s.entry.xxh3High, s.entry.xxh3Low);
+    fmt::print("  {:<20} at {:>12}  {:>12} bytes  {:016x}{:016x}\n", s.name(), s.entry.offset,
+               s.entry.size, s.entry.xxh3High, s.entry.xxh3Low);
   printMemory(capacity, memory);
   fmt::print("\nactivation arena: {} bytes (T step tokens, S rows with logits, W workers)\n",
              formText(plan.chips[0].arena));
   for (const engine::BufferPlan &b : plan.chips[0].buffers)
     fmt::print("  {:<20} at {:<28} size {}\n", b.name, formText(b.offset), formText(b.size));
-  fmt::print("\nlaunches of a step (times; weights once, then per token and per position attended)\n");
+  fmt::print(
+      "\nlaunches of a step (times; weights once, then per token and per position attended)\n");
   for (const CostRow &r : costRows(plan)) {
     const engine::CostForm &c = r.launch->cost;
-    fmt::print("  {:>3} x {:<28} {:<20}{} {:>11} B", r.times, r.function->name + "/" + r.launch->name,
-               r.kernel->kindName, r.launch->barrierBefore ? "|" : " ", c.weightBytes);
+    fmt::print("  {:>3} x {:<28} {:<20}{} {:>11} B", r.times,
+               r.function->name + "/" + r.launch->name, r.kernel->kindName,
+               r.launch->barrierBefore ? "|" : " ", c.weightBytes);
     if (c.bytesPerToken || c.macsPerToken)
       fmt::print(" + {} B, {} MAC per token", c.bytesPerToken, c.macsPerToken);
     if (c.bytesPerLogitRow || c.macsPerLogitRow)
@@ -184,8 +215,8 @@ void printReport(const engine::Engine &engine, const executor::Capacity &capacit
     fmt::print("\n");
   }
   for (const engine::CheckPlan &c : plan.checks)
-    fmt::print("verified: {}: {} samples, max error {:.3g} absolute, {:.3g} relative\n", c.region, c.samples,
-               c.maxAbsError, c.maxRelError);
+    fmt::print("verified: {}: {} samples, max error {:.3g} absolute, {:.3g} relative\n", c.region,
+               c.samples, c.maxAbsError, c.maxRelError);
 }
 
 Status run(const InspectOptions &o) {
@@ -221,18 +252,22 @@ Status run(const InspectOptions &o) {
 
 void addInspect(CLI::App &app, Action &action) {
   auto options = std::make_shared<InspectOptions>();
-  CLI::App *command = app.add_subcommand("inspect", "Show sections, memory map and costs of an engine");
+  CLI::App *command =
+      app.add_subcommand("inspect", "Show sections, memory map and costs of an engine");
   command->add_option("engine", options->engine, "Engine file")->required();
   command->add_option("--step-tokens", options->stepTokens, "Memory for steps of this many tokens");
   command->add_option("--max-sequences", options->sequences, "Memory for this many sequences");
-  command->add_option("--max-context", options->context, "Memory for sequences of this many positions");
+  command->add_option("--max-context", options->context,
+                      "Memory for sequences of this many positions");
   command->add_option("--kv-memory", options->kvMemory, "Memory of the KV cache, such as 512MiB")
       ->transform(CLI::AsSizeValue(false));
-  command->add_option("--threads", options->threads, "Worker threads")->check(CLI::Range(1u, 1024u));
+  command->add_option("--threads", options->threads, "Worker threads")
+      ->check(CLI::Range(1u, 1024u));
   command->add_flag("--plan", options->plan, "Print the plan as text, nothing else");
   command->add_flag("--json", options->json, "One JSON object on standard output");
-  command->footer("\nExamples:\n  tenon inspect m.tenon\n  tenon inspect m.tenon --plan > m.plan.mlir\n"
-                  "  tenon inspect m.tenon --max-sequences 64 --kv-memory 4GiB   # would it fit?");
+  command->footer(
+      "\nExamples:\n  tenon inspect m.tenon\n  tenon inspect m.tenon --plan > m.plan.mlir\n"
+      "  tenon inspect m.tenon --max-sequences 64 --kv-memory 4GiB   # would it fit?");
   command->callback([options, &action] { action = [options] { return run(*options); }; });
 }
 

@@ -28,15 +28,23 @@ Exit codes: 0 done; 1 a promise of our own was broken; 2 wrong use or input; 3 a
 
 int tool::exitCode(StatusCode code) {
   switch (code) {
-  case StatusCode::Ok: return 0;
-  case StatusCode::InvalidArgument: return 2;
-  case StatusCode::NotFound: return 3;
-  case StatusCode::DataLoss: return 4;
-  case StatusCode::Unsupported: return 5;
+  case StatusCode::Ok:
+    return 0;
+  case StatusCode::InvalidArgument:
+    return 2;
+  case StatusCode::NotFound:
+    return 3;
+  case StatusCode::DataLoss:
+    return 4;
+  case StatusCode::Unsupported:
+    return 5;
   case StatusCode::ResourceExhausted:
-  case StatusCode::DeadlineExceeded: return 6;
-  case StatusCode::Cancelled: return 130;
-  case StatusCode::Internal: return 1;
+  case StatusCode::DeadlineExceeded:
+    return 6;
+  case StatusCode::Cancelled:
+    return 130;
+  case StatusCode::Internal:
+    return 1;
   }
   return 1;
 }

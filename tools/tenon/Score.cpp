@@ -60,7 +60,8 @@ private:
   std::FILE *dump;
 };
 
-void printResult(const ScoreOptions &o, std::span<const int32_t> ids, const Scorer &scorer, double mean) {
+void printResult(const ScoreOptions &o, std::span<const int32_t> ids, const Scorer &scorer,
+                 double mean) {
   boost::json::array top;
   for (const auto &list : scorer.alternatives) {
     boost::json::array entry;
@@ -95,7 +96,8 @@ Status run(const ScoreOptions &o) {
   const size_t most = o.maxTokens ? std::min(o.maxTokens, context) : context;
   if (ids->size() > most) {
     if (!o.maxTokens)
-      fmt::print(stderr, "tenon: the text has {} tokens; the first {} are scored\n", ids->size(), most);
+      fmt::print(stderr, "tenon: the text has {} tokens; the first {} are scored\n", ids->size(),
+                 most);
     ids->resize(most);
   }
   if (ids->size() < 2)
@@ -137,8 +139,8 @@ Status run(const ScoreOptions &o) {
     printResult(o, *ids, scorer, mean);
     return Status::ok();
   }
-  fmt::print("{} tokens, mean negative log-likelihood {:.6f}, perplexity {:.4f}\n", ids->size(), mean,
-             std::exp(mean));
+  fmt::print("{} tokens, mean negative log-likelihood {:.6f}, perplexity {:.4f}\n", ids->size(),
+             mean, std::exp(mean));
   fmt::print(stderr, "{:.1f} tokens/s\n", double(ids->size()) / seconds);
   return Status::ok();
 }
@@ -147,19 +149,24 @@ Status run(const ScoreOptions &o) {
 
 void addScore(CLI::App &app, Action &action) {
   auto options = std::make_shared<ScoreOptions>();
-  CLI::App *command = app.add_subcommand("score", "Log-probabilities and perplexity of a text file");
+  CLI::App *command =
+      app.add_subcommand("score", "Log-probabilities and perplexity of a text file");
   addRunOptions(*command, options->run);
-  command->add_option("--text", options->text, "A file with the text; - is standard input")->required();
+  command->add_option("--text", options->text, "A file with the text; - is standard input")
+      ->required();
   command->add_option("--max-tokens", options->maxTokens, "Score the first N tokens only");
-  command->add_option("--top", options->top, "With --json: the K most likely tokens of each position");
+  command->add_option("--top", options->top,
+                      "With --json: the K most likely tokens of each position");
   command->add_option("--dump-logits", options->dumpLogits,
                       "Write the logits of every position as raw f32 [tokens, vocabulary]");
   command->add_flag("--no-special", options->noSpecial, "Add no begin-of-text token");
-  command->add_flag("--json", options->json,
-                    "One JSON object; its logits_xxh3 is equal exactly if all logits are equal bits");
-  command->footer("\nExamples:\n"
-                  "  tenon score m.tenon --text book.txt --max-tokens 2048\n"
-                  "  tenon score m.tenon --text book.txt --step-tokens 7 --json   # same bits, other chunks");
+  command->add_flag(
+      "--json", options->json,
+      "One JSON object; its logits_xxh3 is equal exactly if all logits are equal bits");
+  command->footer(
+      "\nExamples:\n"
+      "  tenon score m.tenon --text book.txt --max-tokens 2048\n"
+      "  tenon score m.tenon --text book.txt --step-tokens 7 --json   # same bits, other chunks");
   command->callback([options, &action] { action = [options] { return run(*options); }; });
 }
 

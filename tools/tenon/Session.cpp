@@ -25,7 +25,8 @@ void addRunOptions(CLI::App &command, RunOptions &o) {
   command.add_option("--max-sequences", o.maxSequences, "Sequences computed together at most");
   command.add_option("--step-tokens", o.stepTokens, "Tokens of a step at most (the prompt chunk)");
   command.add_option("--max-context", o.maxContext, "Positions a sequence may have");
-  command.add_flag("--verify-weights", o.verifyWeights, "Check the weights' checksum while loading");
+  command.add_flag("--verify-weights", o.verifyWeights,
+                   "Check the weights' checksum while loading");
   command.add_flag("--no-pin", o.noPin, "Do not bind workers to processors");
 }
 
@@ -33,9 +34,11 @@ void addSamplingOptions(CLI::App &command, sample::SamplingParams &s) {
   command.add_option("--temperature", s.temperature, "0: always the most likely token (default)");
   command.add_option("--top-k", s.topK, "Keep the K most likely tokens; 0: all");
   command.add_option("--top-p", s.topP, "Keep the most likely tokens up to this probability");
-  command.add_option("--min-p", s.minP, "Keep tokens with this share of the best one's probability");
+  command.add_option("--min-p", s.minP,
+                     "Keep tokens with this share of the best one's probability");
   command.add_option("--repetition-penalty", s.repetitionPenalty, "Above 1: fewer repetitions");
-  command.add_option("--frequency-penalty", s.frequencyPenalty, "Subtracted for each time generated");
+  command.add_option("--frequency-penalty", s.frequencyPenalty,
+                     "Subtracted for each time generated");
   command.add_option("--presence-penalty", s.presencePenalty, "Subtracted once if generated");
   command.add_option("--seed", s.seed, "Seed of the random draws");
 }
@@ -50,7 +53,8 @@ StatusOr<std::unique_ptr<Session>> Session::open(const RunOptions &o) {
   if (!o.variant.empty()) {
     engineOptions.variant = cpu::parseVariant(o.variant);
     if (!engineOptions.variant)
-      return Status::invalidArgument("--variant " + o.variant + ": known are avx2, avx512, amx and neon");
+      return Status::invalidArgument("--variant " + o.variant +
+                                     ": known are avx2, avx512, amx and neon");
   }
   auto opened = engine::Engine::open(o.engine, engineOptions);
   if (!opened)
@@ -60,12 +64,15 @@ StatusOr<std::unique_ptr<Session>> Session::open(const RunOptions &o) {
   const auto bytes = session->opened->section(engine::SectionKind::Tokenizer);
   if (bytes.empty())
     return session;
-  auto words = text::Tokenizer::load({reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()});
+  auto words =
+      text::Tokenizer::load({reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()});
   if (!words)
     return Status(words.status().code(), o.engine + ": tokenizer: " + words.status().message());
-  if (words->vocabularySize() < 0 || uint32_t(words->vocabularySize()) > session->plan().model.vocabulary)
-    return Status::dataLoss(fmt::format("{}: tokenizer: it has {} tokens and the model {}", o.engine,
-                                        words->vocabularySize(), session->plan().model.vocabulary));
+  if (words->vocabularySize() < 0 ||
+      uint32_t(words->vocabularySize()) > session->plan().model.vocabulary)
+    return Status::dataLoss(fmt::format("{}: tokenizer: it has {} tokens and the model {}",
+                                        o.engine, words->vocabularySize(),
+                                        session->plan().model.vocabulary));
   session->words = std::move(*words);
   return session;
 }
@@ -95,7 +102,8 @@ StatusOr<std::vector<int32_t>> Session::encodePrompt(const std::string &prompt, 
   return words->encode(prompt, /*addSpecial=*/true, /*parseSpecial=*/true);
 }
 
-StatusOr<std::vector<int32_t>> Session::encodeChat(std::span<const text::ChatMessage> messages) const {
+StatusOr<std::vector<int32_t>>
+Session::encodeChat(std::span<const text::ChatMessage> messages) const {
   if (!words)
     return Status::unsupported(options.engine + ": the engine has no tokenizer");
   if (!chatTemplate) {
@@ -117,7 +125,8 @@ StatusOr<std::vector<int32_t>> Session::encodeChat(std::span<const text::ChatMes
   };
   piece("bos_token", words->bos());
   piece("eos_token", words->eos());
-  auto rendered = text::applyChatTemplate(*chatTemplate, messages, /*addGenerationPrompt=*/true, &extra);
+  auto rendered =
+      text::applyChatTemplate(*chatTemplate, messages, /*addGenerationPrompt=*/true, &extra);
   if (!rendered)
     return Status(rendered.status().code(), options.engine + ": " + rendered.status().message());
   return words->encode(*rendered, /*addSpecial=*/false, /*parseSpecial=*/true);

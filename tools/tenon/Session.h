@@ -61,7 +61,8 @@ public:
   /// The ids of a conversation, ready for the assistant's next turn.
   StatusOr<std::vector<int32_t>> encodeChat(std::span<const text::ChatMessage> messages) const;
 
-  /// Makes the executor. Where neither options nor `wanted` say, the plan's defaults hold; options win.
+  /// Makes the executor. Where neither options nor `wanted` say, the plan's defaults hold; options
+  /// win.
   Status prepare(executor::CapacityRequest wanted, bool timeLaunches = false);
   executor::Executor &executor() { return *runner; }
   void releaseExecutor() { runner.reset(); }

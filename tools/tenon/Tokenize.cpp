@@ -27,9 +27,11 @@ Status run(const TokenizeOptions &o, bool hasText) {
   const auto bytes = (*engine)->section(engine::SectionKind::Tokenizer);
   if (bytes.empty())
     return Status::unsupported(o.engine + ": the engine has no tokenizer");
-  auto tokenizer = text::Tokenizer::load({reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()});
+  auto tokenizer =
+      text::Tokenizer::load({reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()});
   if (!tokenizer)
-    return Status(tokenizer.status().code(), o.engine + ": tokenizer: " + tokenizer.status().message());
+    return Status(tokenizer.status().code(),
+                  o.engine + ": tokenizer: " + tokenizer.status().message());
   std::string text = o.text;
   if (!hasText) {
     auto content = readTextFile(o.file);

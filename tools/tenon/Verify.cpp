@@ -11,8 +11,8 @@
 
 namespace tenon::tool {
 
-/// Everything that loading checks, and what it leaves out: the weights' checksums, and the sections that
-/// only some commands read.
+/// Everything that loading checks, and what it leaves out: the weights' checksums, and the sections
+/// that only some commands read.
 static Status run(const std::string &path) {
   Stopwatch watch;
   auto opened = Session::inspect(path);
@@ -29,20 +29,22 @@ static Status run(const std::string &path) {
   }
   const auto bytes = engine.section(engine::SectionKind::Tokenizer);
   if (!bytes.empty()) {
-    auto words = text::Tokenizer::load({reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()});
+    auto words =
+        text::Tokenizer::load({reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()});
     if (!words)
       return {words.status().code(), path + ": tokenizer: " + words.status().message()};
     fmt::print("tokenizer: {} tokens\n", words->vocabularySize());
   }
-  if (const std::string_view source = engine.text(engine::SectionKind::ChatTemplate); !source.empty()) {
+  if (const std::string_view source = engine.text(engine::SectionKind::ChatTemplate);
+      !source.empty()) {
     auto parsed = text::Template::parse(source);
     if (!parsed)
       return {parsed.status().code(), path + ": " + parsed.status().message()};
     fmt::print("chat template: parses\n");
   }
   for (const engine::CheckPlan &c : engine.plan().checks)
-    fmt::print("certificate: {}: {} samples, max error {:.3g} absolute, {:.3g} relative\n", c.region,
-               c.samples, c.maxAbsError, c.maxRelError);
+    fmt::print("certificate: {}: {} samples, max error {:.3g} absolute, {:.3g} relative\n",
+               c.region, c.samples, c.maxAbsError, c.maxRelError);
   if (engine.plan().checks.empty())
     fmt::print("certificate: none (tenon-compile --verify makes one)\n");
   return Status::ok();

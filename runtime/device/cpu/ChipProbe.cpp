@@ -114,7 +114,8 @@ double bestRate(WorkerGroup &group, uint32_t computing, double seconds, void (*r
 
 } // namespace
 
-StatusOr<double> probeReadBandwidth(WorkerGroup &group, uint32_t readers, uint64_t bytes, double seconds) {
+StatusOr<double> probeReadBandwidth(WorkerGroup &group, uint32_t readers, uint64_t bytes,
+                                    double seconds) {
   auto buffer = Arena::map(bytes, {.hugePages = true, .populate = false}, "the bandwidth probe");
   if (!buffer)
     return buffer.status();

@@ -13,13 +13,14 @@
 
 namespace tenon::cpu {
 
-/// Bytes per second that the first `readers` workers of `group` together read from a buffer of `bytes`
-/// (shared out among them), the best of several passes within about `seconds`. ResourceExhausted if the
-/// buffer cannot be had.
-StatusOr<double> probeReadBandwidth(WorkerGroup &group, uint32_t readers, uint64_t bytes, double seconds);
+/// Bytes per second that the first `readers` workers of `group` together read from a buffer of
+/// `bytes` (shared out among them), the best of several passes within about `seconds`.
+/// ResourceExhausted if the buffer cannot be had.
+StatusOr<double> probeReadBandwidth(WorkerGroup &group, uint32_t readers, uint64_t bytes,
+                                    double seconds);
 
-/// Multiply-accumulates per second of the first `computing` workers of `group` from registers: f32 in the
-/// widest vectors, and int8 into int32 (VNNI; 0 where there is none).
+/// Multiply-accumulates per second of the first `computing` workers of `group` from registers: f32
+/// in the widest vectors, and int8 into int32 (VNNI; 0 where there is none).
 double probeF32Macs(WorkerGroup &group, uint32_t computing, double seconds);
 double probeInt8Macs(WorkerGroup &group, uint32_t computing, double seconds);
 

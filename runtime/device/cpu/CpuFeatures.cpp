@@ -51,7 +51,8 @@ static CpuFeatures detect() {
   const bool cd = b7 & (1u << 28);
   const bool vnni = c7 & (1u << 11);
   found.avx512 = found.avx2 && zmmState && f && cd && dq && bw && vl && vnni;
-  found.amx = found.avx512 && tileState && (d7 & (1u << 24)) && (d7 & (1u << 25)) && (d7 & (1u << 22));
+  found.amx =
+      found.avx512 && tileState && (d7 & (1u << 24)) && (d7 & (1u << 25)) && (d7 & (1u << 22));
   if (lastSubleaf >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d))
     found.avx512Bf16 = found.avx512 && (a & (1u << 5));
   return found;
@@ -103,11 +104,16 @@ std::string cpuName() {
 
 std::string_view variantName(Variant variant) {
   switch (variant) {
-  case Variant::None: return "none";
-  case Variant::Avx2: return "avx2";
-  case Variant::Avx512: return "avx512";
-  case Variant::Amx: return "amx";
-  case Variant::Neon: return "neon";
+  case Variant::None:
+    return "none";
+  case Variant::Avx2:
+    return "avx2";
+  case Variant::Avx512:
+    return "avx512";
+  case Variant::Amx:
+    return "amx";
+  case Variant::Neon:
+    return "neon";
   }
   return "unknown";
 }
@@ -121,14 +127,18 @@ std::optional<Variant> parseVariant(std::string_view name) {
 
 std::string missingFor(Variant variant, const CpuFeatures &features) {
   switch (variant) {
-  case Variant::None: return "a target";
-  case Variant::Avx2: return features.avx2 ? "" : "AVX2 with FMA, F16C and BMI2";
-  case Variant::Avx512: return features.avx512 ? "" : "AVX-512 F, CD, BW, DQ, VL and VNNI";
+  case Variant::None:
+    return "a target";
+  case Variant::Avx2:
+    return features.avx2 ? "" : "AVX2 with FMA, F16C and BMI2";
+  case Variant::Avx512:
+    return features.avx512 ? "" : "AVX-512 F, CD, BW, DQ, VL and VNNI";
   case Variant::Amx:
     if (!features.amx || !features.avx512Bf16)
       return "AMX tiles with int8 and bf16, and AVX-512 BF16";
     return enableAmx() ? "" : "the kernel's permission to use AMX tile data";
-  case Variant::Neon: return features.neon ? "" : "AArch64 with dot product and half precision";
+  case Variant::Neon:
+    return features.neon ? "" : "AArch64 with dot product and half precision";
   }
   return "a known variant";
 }

@@ -18,11 +18,11 @@ namespace tenon::cpu {
 
 /// Instruction sets that both the processor and the operating system provide.
 struct CpuFeatures {
-  bool avx2 = false;       ///< AVX2, FMA, F16C and BMI2.
-  bool avx512 = false;     ///< F, CD, BW, DQ, VL (x86-64-v4) and VNNI.
+  bool avx2 = false;   ///< AVX2, FMA, F16C and BMI2.
+  bool avx512 = false; ///< F, CD, BW, DQ, VL (x86-64-v4) and VNNI.
   bool avx512Bf16 = false;
-  bool amx = false;        ///< Tiles with int8 and bf16 (needs enableAmx() before use).
-  bool neon = false;       ///< AArch64 with dot product and half precision.
+  bool amx = false;  ///< Tiles with int8 and bf16 (needs enableAmx() before use).
+  bool neon = false; ///< AArch64 with dot product and half precision.
 };
 
 /// Detected once per process.
@@ -43,7 +43,8 @@ StatusOr<engine::Variant> chooseVariant(std::span<const engine::Variant> offered
                                         std::optional<engine::Variant> forced,
                                         const CpuFeatures &features);
 
-/// Asks the kernel for the tile registers' state, once per process (threads started later inherit it).
+/// Asks the kernel for the tile registers' state, once per process (threads started later inherit
+/// it).
 bool enableAmx();
 
 } // namespace tenon::cpu

@@ -54,7 +54,8 @@ static Status checkElf(std::span<const std::byte> object, const std::string &nam
     return Status::unsupported(name + ": the object is for ELF machine " +
                                std::to_string(header.e_machine) + ", this process is " +
                                std::to_string(machine));
-  if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0 || header.e_phoff > object.size() ||
+  if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0 ||
+      header.e_phoff > object.size() ||
       uint64_t(header.e_phnum) * sizeof(Elf64_Phdr) > object.size() - header.e_phoff)
     return refuse("its program headers lie outside the section");
   for (unsigned i = 0; i < header.e_phnum; ++i) {

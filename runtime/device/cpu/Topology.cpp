@@ -42,7 +42,8 @@ static uint32_t quotaProcessors() {
 
 static std::vector<Cache> readCaches(int processor) {
   std::vector<Cache> caches;
-  const std::string base = "/sys/devices/system/cpu/cpu" + std::to_string(processor) + "/cache/index";
+  const std::string base =
+      "/sys/devices/system/cpu/cpu" + std::to_string(processor) + "/cache/index";
   for (int index = 0; index < 8; ++index) {
     const std::string folder = base + std::to_string(index) + "/";
     const std::string type = firstLine(folder + "type");
@@ -56,7 +57,8 @@ static std::vector<Cache> readCaches(int processor) {
     else if (unit && *unit == 'M')
       bytes <<= 20;
     if (type != "Instruction")
-      caches.push_back({static_cast<uint32_t>(std::atoi(firstLine(folder + "level").c_str())), type, bytes});
+      caches.push_back(
+          {static_cast<uint32_t>(std::atoi(firstLine(folder + "level").c_str())), type, bytes});
   }
   return caches;
 }

@@ -23,7 +23,7 @@ struct Cache {
 struct Topology {
   /// Processors this process may use, one per core first, then the cores' other threads.
   std::vector<int> processors;
-  uint32_t cores = 0;     ///< Distinct cores among them.
+  uint32_t cores = 0; ///< Distinct cores among them.
   /// Worker threads worth starting: cores, or fewer where a control group limits processor time.
   uint32_t usefulWorkers = 1;
   std::vector<Cache> caches; ///< Data caches of the first processor, inner to outer.
