@@ -62,17 +62,16 @@ llvm::Error checkMemoryLimit(EngineOp engine, uint64_t workers, uint64_t limit) 
       << formatBytes(memory.activations) << ", KV cache " << formatBytes(memory.kv) << ", workspace "
       << formatBytes(memory.workspace) << ") and " << formatBytes(limit) << " are given; ";
 
-  // One sequence of the context is what a plan must hold at least.
+  // The default KV memory is one sequence of the context and room for others (PlanLimits); the room stays.
   KvOp kv = engine.getKv();
+  const uint64_t longest = engine.getLimits().getMaxContext();
   const uint64_t others = memory.total() - memory.kv;
   const uint64_t blocks = limit > others ? (limit - others) / kv.getBytesPerBlock() : 0;
-  const uint64_t context = std::min<uint64_t>(blocks * kv.getBlockTokens(), engine.getLimits().getMaxContext());
-  // What PlanLimits adds for further sequences.
-  const uint64_t room = memory.kv / kv.getBytesPerBlock() * kv.getBlockTokens() -
-                        std::min<uint64_t>(llvm::alignTo(engine.getLimits().getMaxContext(), kv.getBlockTokens()),
-                                           memory.kv / kv.getBytesPerBlock() * kv.getBlockTokens());
-  if (context > room + kv.getBlockTokens())
-    out << "try --max-context " << (context - room) / kv.getBlockTokens() * kv.getBlockTokens();
+  const uint64_t contextBlocks = llvm::divideCeil(longest, kv.getBlockTokens());
+  const uint64_t planned = memory.kv / kv.getBytesPerBlock();
+  const uint64_t room = planned - std::min(planned, contextBlocks);
+  if (blocks > room)
+    out << "try --max-context " << std::min(longest, (blocks - room) * kv.getBlockTokens());
   else
     out << "a shorter context does not help; compile a smaller model, or one with smaller weights";
   return llvm::createStringError(message);

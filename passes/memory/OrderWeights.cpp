@@ -57,13 +57,16 @@ struct OrderWeightsPass : mlir::tenon::impl::OrderWeightsPassBase<OrderWeightsPa
       last = weight;
     }
     // What is left is not read. A call may still hand it over; then it stays, at the end.
-    for (WeightOp weight : llvm::make_early_inc_range(engine.getOps<WeightOp>())) {
+    for (WeightOp weight : llvm::to_vector(engine.getOps<WeightOp>())) {
       if (!weights.contains(weight.getSymNameAttr()))
         continue;
-      if (SymbolTable::symbolKnownUseEmpty(weight, &engine.getBody()))
+      if (SymbolTable::symbolKnownUseEmpty(weight, &engine.getBody())) {
         weight->erase();
-      else
-        place(weight);
+        continue;
+      }
+      place(weight);
+      weight->moveAfter(last);
+      last = weight;
     }
     for (ChipOp chip : engine.getOps<ChipOp>())
       chip.setWeightsBytes(llvm::alignTo(storedEnd, kAlignment));

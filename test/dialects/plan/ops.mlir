@@ -13,24 +13,24 @@ plan.engine producer "tenon 0.1.0" target "cpu" grid [1] logits @logits {
   plan.model "tiny \22quoted\22" architecture "llama" vocabulary 512 hidden 64 layers 2 parameters 106000 bos 1 eos [2, 5] weights "q4_0"
   // CHECK-NEXT: plan.limits context 256 step_tokens 64 to 256 sequences 16 to 32 kv_bytes 131072
   plan.limits context 256 step_tokens 64 to 256 sequences 16 to 32 kv_bytes 131072
-  // CHECK-NEXT: plan.chip 0 kind "cpu" arena <960 T + 2176 S> weights 61248 {
-  plan.chip 0 kind "cpu" arena <960 T + 2176 S> weights 61248 {
+  // CHECK-NEXT: plan.chip 0 kind "cpu" arena <1024 T + 2240 S> weights 61248 {
+  plan.chip 0 kind "cpu" arena <1024 T + 2240 S> weights 61248 {
     // CHECK-NEXT: plan.buffer @x at <0> size <256 T>
     plan.buffer @x at <0> size <256 T>
-    // CHECK-NEXT: plan.buffer @n at <256 T> size <128 T>
-    plan.buffer @n at <256 T> size <128 T>
-    // CHECK-NEXT: plan.buffer @rope at <384 T> size <128 T>
-    plan.buffer @rope at <384 T> size <128 T>
-    // CHECK-NEXT: plan.buffer @q at <512 T> size <256 T>
-    plan.buffer @q at <512 T> size <256 T>
-    // CHECK-NEXT: plan.buffer @a at <768 T> size <128 T>
-    plan.buffer @a at <768 T> size <128 T>
-    // CHECK-NEXT: plan.buffer @h at <512 T> size <256 T>
-    plan.buffer @h at <512 T> size <256 T>
-    // CHECK-NEXT: plan.buffer @s at <960 T> size <128 S>
-    plan.buffer @s at <960 T> size <128 S>
-    // CHECK-NEXT: plan.buffer @logits at <960 T + 128 S> size <2048 S>
-    plan.buffer @logits at <960 T + 128 S> size <2048 S>
+    // CHECK-NEXT: plan.buffer @n at <256 T> size <192 T>
+    plan.buffer @n at <256 T> size <192 T>
+    // CHECK-NEXT: plan.buffer @rope at <448 T> size <128 T>
+    plan.buffer @rope at <448 T> size <128 T>
+    // CHECK-NEXT: plan.buffer @q at <576 T> size <256 T>
+    plan.buffer @q at <576 T> size <256 T>
+    // CHECK-NEXT: plan.buffer @a at <832 T> size <192 T>
+    plan.buffer @a at <832 T> size <192 T>
+    // CHECK-NEXT: plan.buffer @h at <576 T> size <384 T>
+    plan.buffer @h at <576 T> size <384 T>
+    // CHECK-NEXT: plan.buffer @s at <1024 T> size <192 S>
+    plan.buffer @s at <1024 T> size <192 S>
+    // CHECK-NEXT: plan.buffer @logits at <1024 T + 192 S> size <2048 S>
+    plan.buffer @logits at <1024 T + 192 S> size <2048 S>
   // CHECK-NEXT: }
   }
   // CHECK-NEXT: plan.kv layers 2 heads 1 dim 32 block_tokens 16 element_bytes 2 bytes_per_block 4096
