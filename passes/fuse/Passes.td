@@ -133,7 +133,8 @@ def FuseAttentionPass : Tenon_FusePass<"tenon-fuse-attention"> {
   let summary = "Fuse attention with the merge of its heads and its quantisation";
   let description = [{
     `tenon.attend` and the `tenon.merge_heads` that reads it become an `attention` region; if all
-    that reads the merged heads is one `tenon.quantize_rows`, that too. Requires `SplitAttention`.
+    that reads the merged heads is one `tenon.quantize_rows`, that too, unless its groups would
+    span two heads. Requires `SplitAttention`.
   }];
 }
 
