@@ -7,8 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import unittest
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +25,13 @@ MODEL_FILES = {"smollm2": "SmolLM2-135M-Instruct.Q4_1.gguf", "gemma3": "gemma-3-
 
 @dataclass
 class Result:
-    """A finished command, with what the kernel counted for it."""
+    """A finished command."""
 
     code: int
     out: str
     err: str
-    seconds: float
-    peak_bytes: int
+    seconds: float = 0.0  # These two only by measure().
+    peak_bytes: int = 0
 
     def json(self):
         return json.loads(self.out)
@@ -45,35 +43,38 @@ def binary(name):
 
 def run(name, *arguments, check=True, timeout=600, text=""):
     """Runs build/bin/NAME with `text` on standard input; with `check`, a non-zero exit raises with what was printed."""
-    command = [str(binary(name)), *map(str, arguments)]
-    # The child is measured by wait4 of its own process, not by RUSAGE_CHILDREN, which is a maximum over all.
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        given.write(text.encode())
-        given.seek(0)
-        begin = time.monotonic()
-        process = subprocess.Popen(command, stdout=out, stderr=err, stdin=given)
-        watchdog = _Watchdog(process, timeout)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - begin
-        watchdog.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        result = Result(process.returncode, out.read().decode("utf-8", "replace"),
-                        err.read().decode("utf-8", "replace"), seconds, usage.ru_maxrss * 1024)
-    if check and result.code != 0:
-        raise AssertionError(f"{' '.join(command)}\nended with {result.code}\n{result.out[-2000:]}\n{result.err[-4000:]}")
+    return _execute([str(binary(name)), *map(str, arguments)], check, timeout, text)
+
+
+# Its own small process: a child's peak starts at what its parent has when it is made, and the tests have much.
+_MEASURE = """
+import json, resource, subprocess, sys, time
+begin = time.monotonic()
+code = subprocess.run(sys.argv[2:]).returncode
+seconds = time.monotonic() - begin
+json.dump([seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss], open(sys.argv[1], "w"))
+sys.exit(code if code >= 0 else 255)
+"""
+
+
+def measure(name, *arguments, timeout=600):
+    """run(), with the command's wall-clock time and largest resident set."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("r", dir=WORK) as figures:
+        result = _execute([sys.executable, "-S", "-c", _MEASURE, figures.name, str(binary(name)), *map(str, arguments)],
+                          True, timeout, "")
+        result.seconds, kilobytes = json.load(figures)
+    result.peak_bytes = kilobytes * 1024
     return result
 
 
-class _Watchdog:
-    def __init__(self, process, seconds):
-        self.timer = threading.Timer(seconds, process.kill)
-        self.timer.daemon = True
-        self.timer.start()
-
-    def cancel(self):
-        self.timer.cancel()
+def _execute(command, check, timeout, text):
+    finished = subprocess.run(command, input=text.encode(), capture_output=True, timeout=timeout)
+    result = Result(finished.returncode, finished.stdout.decode("utf-8", "replace"),
+                    finished.stderr.decode("utf-8", "replace"))
+    if check and result.code != 0:
+        raise AssertionError(f"{' '.join(command)}\nended with {result.code}\n{result.out[-2000:]}\n{result.err[-4000:]}")
+    return result
 
 
 def model(name):

@@ -38,12 +38,12 @@ class Reference:
 def bucket_kl(reference_ids, reference_lp, reference_rest, ours):
     """KL(reference || ours) over the reference's listed tokens and one bucket. `ours`: id -> logprob."""
     listed = np.array([i in ours for i in reference_ids])
-    p = np.exp(reference_lp[listed])
-    q_lp = np.array([ours[i] for i in reference_ids[listed]])
-    p_rest = np.exp(reference_rest) + np.exp(reference_lp[~listed]).sum()
-    q_rest = max(1.0 - np.exp(q_lp).sum(), 1e-12)
-    kl = (p * (reference_lp[listed] - q_lp)).sum()
-    return kl + (p_rest * np.log(p_rest / q_rest) if p_rest > 1e-12 else 0.0)
+    p = np.exp(reference_lp)
+    p = np.append(p[listed], np.exp(reference_rest) + p[~listed].sum())
+    p /= p.sum()  # Stored in steps, they add up to one only nearly.
+    q = np.exp([ours[i] for i in reference_ids[listed]])
+    q = np.append(q, max(1.0 - q.sum(), 1e-12))
+    return (p * np.log(p / q)).sum()
 
 
 class RealModel:

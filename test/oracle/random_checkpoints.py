@@ -28,8 +28,9 @@ LLAMA = {"arch": "llama", "layers": 2, "hidden": 96, "feed_forward": 224, "heads
          "vocabulary": 320, "context": 256, "tied": True, "rope": {}, "format": Q.BF16, "seed": 1}
 K_SIZES = {"hidden": 256, "feed_forward": 512, "heads": 4, "kv_heads": 2, "head_dim": 64}
 CHECKPOINTS = {
-    "llama-head80-tied": LLAMA | {"head_dim": 80, "feed_forward": 100},
-    "llama-head80-untied": LLAMA | {"heads": 3, "head_dim": 80, "hidden": 120, "tied": False, "seed": 2},
+    "llama-head80-tied": LLAMA | {"head_dim": 80, "feed_forward": 160},
+    "llama-head80-untied": LLAMA | {"heads": 3, "head_dim": 80, "hidden": 144, "tied": False, "vocabulary": 301, "seed": 2},
+    "llama-head80-q4_0": LLAMA | {"head_dim": 80, "format": Q.Q4_0, "seed": 16},
     "llama-rope-llama3": LLAMA | {"rope": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
                                            "high_freq_factor": 4.0, "original_max_position_embeddings": 32}, "seed": 3},
     "llama-rope-linear": LLAMA | {"rope": {"rope_type": "linear", "factor": 4.0}, "seed": 4},
