@@ -50,6 +50,7 @@ struct TokenizerMetadata {
 struct ModelConfig {
   std::string architecture; ///< Recipe name: "llama", "gemma3", …
   std::string name;
+  std::string licence; ///< As the checkpoint states it; empty if it does not.
   uint32_t layers = 0, hidden = 0, feedForward = 0, heads = 0, kvHeads = 0, headDim = 0;
   uint32_t rotary = 0; ///< Rotated elements of a head.
   uint32_t vocabulary = 0, contextLength = 0;

@@ -79,6 +79,8 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
               {"source", std::move(source)},
               {"producer", producer},
               {"flags", std::move(flags)}};
+  if (!config.licence.empty())
+    card["licence"] = config.licence;
   std::string text;
   llvm::raw_string_ostream(text) << llvm::formatv("{0:2}", llvm::json::Value(std::move(card))) << "\n";
   return text;

@@ -93,6 +93,8 @@ llvm::Error writeWeights(EngineWriter &writer, mlir::plan::EngineOp plan, mlir::
       all += weight.getSize();
     }
   llvm::sort(stored, [](WeightOp a, WeightOp b) { return a.getOffset() < b.getOffset(); });
+  if (stored.empty())
+    return llvm::Error::success(); // An empty section is left out.
   if (llvm::Error error = writer.beginSection(engine::SectionKind::Weights))
     return error;
   Stream stream(writer, checkpoint);

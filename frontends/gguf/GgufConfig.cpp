@@ -221,6 +221,12 @@ Expected<ModelConfig> readGgufConfig(const GgufFile &gguf, const Recipe &recipe)
       return name.takeError();
     config.name = name->str();
   }
+  if (gguf.find("general.license")) {
+    Expected<StringRef> licence = gguf.getString("general.license");
+    if (!licence)
+      return licence.takeError();
+    config.licence = licence->str();
+  }
   const Tensor *embedding = gguf.findTensor("token_embd.weight");
   if (!embedding)
     return fileError(gguf.path(),
