@@ -14,7 +14,7 @@ namespace cl = llvm::cl;
 
 static cl::opt<std::string> kind("kind", cl::desc("linear | linear_gate | linear_qkv | attention | norm_quant"), cl::init("linear"));
 static cl::opt<std::string> format("format", cl::desc("Weight format, as in q4_1"), cl::init("q4_1"));
-static cl::opt<std::string> variant("variant", cl::desc("avx2 | avx512 | amx | neon"), cl::init("avx512"));
+static cl::opt<std::string> variant("variant", cl::desc("avx2 | avx512 | neon"), cl::init("avx512"));
 static cl::opt<std::string> stage("stage", cl::desc("mlir | llvm | assembly"), cl::init("assembly"));
 static cl::opt<unsigned> columns("k", cl::desc("Input columns"), cl::init(576));
 static cl::opt<unsigned> channels("n", cl::desc("Output channels"), cl::init(576));
@@ -48,7 +48,7 @@ int main(int argc, char **argv) {
   spec.quantIn = quant && weights;
   spec.quantOut = quant && spec.kind != cpu::KernelKind::Linear && spec.kind != cpu::KernelKind::LinearQkv;
   spec.activation = cpu::Activation::Silu;
-  auto target = variant == "avx2" ? engine::Variant::Avx2 : variant == "amx" ? engine::Variant::Amx : variant == "neon" ? engine::Variant::Neon : engine::Variant::Avx512;
+  auto target = variant == "avx2" ? engine::Variant::Avx2 : variant == "neon" ? engine::Variant::Neon : engine::Variant::Avx512;
   auto what = stage == "mlir" ? cpu::KernelStage::Mlir : stage == "llvm" ? cpu::KernelStage::Llvm : cpu::KernelStage::Assembly;
   auto text = cpu::dumpKernels({spec}, {std::string("kernel")}, target, what);
   if (!text) {

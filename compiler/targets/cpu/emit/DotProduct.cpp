@@ -11,7 +11,7 @@ DotProduct::DotProduct(KernelBuilder &k, WeightFormat format)
     : k(k), eightBit(formatInfo(format).bits == 8) {
   // Eight stored bits need unsigned weights in the instruction; AVX2's saturates with them and NEON's
   // is signed, so there the sign bit is flipped back and no offset remains.
-  const bool unsignedDot = k.variant() == Variant::Avx512 || k.variant() == Variant::Amx;
+  const bool unsignedDot = k.variant() == Variant::Avx512;
   remaining = formatInfo(format).offset != 0 && (unsignedDot || !eightBit);
 }
 
@@ -26,7 +26,6 @@ Value DotProduct::accumulate(Value acc, Value prepared, Value activation) {
   Value activations = k.bitcast(k.splat(activation), k.vec(k.i8, 64));
   switch (k.variant()) {
   case Variant::Avx512:
-  case Variant::Amx:
     return k.intrinsic("llvm.x86.avx512.vpdpbusd.512", acc.getType(), {acc, prepared, activations});
   case Variant::Neon:
     return neon(acc, prepared, activations);
