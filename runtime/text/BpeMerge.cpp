@@ -25,9 +25,9 @@ BpeMerger::Merge BpeMerger::mergeOf(const Symbol &left, const Symbol &right) con
   // A control token is never made of ordinary text.
   if (id < 0 || tables.isControl(id))
     return {{}, -1};
-  // Of splits of equally ranked pieces, the longer left part goes first, as when merges are recovered
-  // from a vocabulary by length. Lengths in bytes order as lengths in characters do: for one piece a
-  // longer left part is longer in both.
+  // Of splits of equally ranked pieces, the longer left part goes first, as when merges are
+  // recovered from a vocabulary by length. Lengths in bytes order as lengths in characters do: for
+  // one piece a longer left part is longer in both.
   return {{tables.ranks[id], uint64_t(~uint32_t(left.end - left.begin)) << 32 | uint32_t(id)}, id};
 }
 

@@ -1,9 +1,9 @@
 //===- BpeMerge.h - Merging the symbols of a word ---------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Byte-pair encoding of one word: of all adjacent pairs that merge, the one of the best priority (then
-// the leftmost) is merged, until none is left (Sennrich et al. 2016, section 3.2). A heap of candidate
-// pairs makes it O(n log n).
+// Byte-pair encoding of one word: of all adjacent pairs that merge, the one of the best priority
+// (then the leftmost) is merged, until none is left (Sennrich et al. 2016, section 3.2). A heap of
+// candidate pairs makes it O(n log n).
 //
 #ifndef TENON_RUNTIME_TEXT_BPEMERGE_H
 #define TENON_RUNTIME_TEXT_BPEMERGE_H
@@ -24,8 +24,8 @@ public:
   /// Byte-level BPE: symbols are bytes, merges are a stored list of pairs.
   void encodeBytes(std::string_view word, std::vector<int32_t> &ids);
 
-  /// SentencePiece BPE: symbols are code points (bytes where a code point is no piece), a pair merges
-  /// when its joined text is a piece. `word` is valid UTF-8, spaces already U+2581.
+  /// SentencePiece BPE: symbols are code points (bytes where a code point is no piece), a pair
+  /// merges when its joined text is a piece. `word` is valid UTF-8, spaces already U+2581.
   void encodePieces(std::string_view word, std::vector<int32_t> &ids);
 
 private:

@@ -1,8 +1,8 @@
 //===- ByteAlphabet.h - How byte-level BPE spells bytes ---------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// GPT-2's vocabulary spells every byte as a printable character: printable Latin-1 bytes as themselves,
-// the other 68 as U+0100 onwards (Radford et al. 2019, encoder.py: bytes_to_unicode).
+// GPT-2's vocabulary spells every byte as a printable character: printable Latin-1 bytes as
+// themselves, the other 68 as U+0100 onwards (Radford et al. 2019, encoder.py: bytes_to_unicode).
 //
 #ifndef TENON_RUNTIME_TEXT_BYTEALPHABET_H
 #define TENON_RUNTIME_TEXT_BYTEALPHABET_H
@@ -13,7 +13,8 @@
 namespace tenon::text {
 
 constexpr bool isSpelledAsItself(uint32_t byte) {
-  return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
+  return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) ||
+         (byte >= 0xae && byte <= 0xff);
 }
 
 /// The character that spells each byte.

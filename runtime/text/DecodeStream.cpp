@@ -33,7 +33,8 @@ std::string_view DecodeStream::push(int32_t id) {
     const Utf8Sequence bad = readUtf8(rest);
     if (bad.incomplete && (byteLevel || isByte))
       break;
-    // Byte-level text has one U+FFFD for a maximal invalid part, byte tokens have one for each byte.
+    // Byte-level text has one U+FFFD for a maximal invalid part, byte tokens have one for each
+    // byte.
     for (size_t i = 0; i < (byteLevel ? 1 : bad.length); ++i)
       appendUtf8(ready, kReplacement);
     rest.remove_prefix(bad.length);

@@ -16,10 +16,14 @@ struct NamedPreTokenizer {
 
 // "default" and an absent name are GPT-2's, as Hugging Face reads a file that names none.
 constexpr NamedPreTokenizer kByName[] = {
-    {"", fb::text::PreTokenizer_Gpt2},           {"default", fb::text::PreTokenizer_Gpt2},
-    {"gpt-2", fb::text::PreTokenizer_Gpt2},      {"smollm", fb::text::PreTokenizer_SmolLm},
-    {"llama-bpe", fb::text::PreTokenizer_Llama3}, {"llama3", fb::text::PreTokenizer_Llama3},
-    {"llama-v3", fb::text::PreTokenizer_Llama3}, {"qwen2", fb::text::PreTokenizer_Qwen2},
+    {"", fb::text::PreTokenizer_Gpt2},
+    {"default", fb::text::PreTokenizer_Gpt2},
+    {"gpt-2", fb::text::PreTokenizer_Gpt2},
+    {"smollm", fb::text::PreTokenizer_SmolLm},
+    {"llama-bpe", fb::text::PreTokenizer_Llama3},
+    {"llama3", fb::text::PreTokenizer_Llama3},
+    {"llama-v3", fb::text::PreTokenizer_Llama3},
+    {"qwen2", fb::text::PreTokenizer_Qwen2},
     {"deepseek-r1-qwen", fb::text::PreTokenizer_Qwen2},
 };
 
@@ -97,7 +101,8 @@ size_t spaceRunEnd(std::string_view text, size_t begin, EndsSegment endsSegment)
 }
 
 /// 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-/// SmolLM2 first sets every numeric character apart; the rest of the text are segments to this pattern.
+/// SmolLM2 first sets every numeric character apart; the rest of the text are segments to this
+/// pattern.
 size_t gpt2WordEnd(std::string_view text, size_t begin, bool digitsApart) {
   const Char first = charAt(text, begin);
   const auto apart = [&](const Char &c) { return digitsApart && c.isNumeric(); };

@@ -30,9 +30,11 @@ template <typename T, typename Body> static StatusOr<T> guarded(Body body) {
 StatusOr<Template> Template::parse(std::string_view source) {
   if (source.size() > kMaxSourceBytes)
     return Status::invalidArgument("chat template: it has " + std::to_string(source.size()) +
-                                   " bytes, at most " + std::to_string(kMaxSourceBytes) + " are read");
+                                   " bytes, at most " + std::to_string(kMaxSourceBytes) +
+                                   " are read");
   if (const size_t valid = validPrefix(source); valid != source.size())
-    return Status::invalidArgument("chat template: byte " + std::to_string(valid) + " is not UTF-8");
+    return Status::invalidArgument("chat template: byte " + std::to_string(valid) +
+                                   " is not UTF-8");
   return guarded<Template>([&] {
     jinja::Budget budget{TemplateLimits()};
     auto program = std::make_shared<TemplateProgram>();
@@ -54,7 +56,8 @@ StatusOr<std::string> Template::render(const boost::json::object &context,
   });
 }
 
-StatusOr<std::string> applyChatTemplate(const Template &chatTemplate, std::span<const ChatMessage> messages,
+StatusOr<std::string> applyChatTemplate(const Template &chatTemplate,
+                                        std::span<const ChatMessage> messages,
                                         bool addGenerationPrompt, const boost::json::object *extra,
                                         const TemplateLimits &limits) {
   boost::json::object context;

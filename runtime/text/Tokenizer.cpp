@@ -47,9 +47,10 @@ public:
 private:
   const fb::text::TrieNode *child(const fb::text::TrieNode &node, uint8_t label) const {
     const auto children = tables.addedTokens.subspan(node.first_child(), node.child_count());
-    const auto found = std::lower_bound(
-        children.begin(), children.end(), label,
-        [](const fb::text::TrieNode &candidate, uint8_t wanted) { return candidate.label() < wanted; });
+    const auto found = std::lower_bound(children.begin(), children.end(), label,
+                                        [](const fb::text::TrieNode &candidate, uint8_t wanted) {
+                                          return candidate.label() < wanted;
+                                        });
     return found != children.end() && found->label() == label ? &*found : nullptr;
   }
 
@@ -61,7 +62,8 @@ private:
 /// Encodes the text between added tokens.
 class FragmentEncoder {
 public:
-  FragmentEncoder(const TokenizerTables &t, std::vector<int32_t> &out) : tables(t), ids(out), merger(t) {}
+  FragmentEncoder(const TokenizerTables &t, std::vector<int32_t> &out)
+      : tables(t), ids(out), merger(t) {}
 
   void encode(std::string_view fragment) {
     if (fragment.empty())
@@ -101,8 +103,8 @@ private:
       else
         buffer += c;
 
-    // Cut before a space where no piece reaches over the cut: no merge does then, and the ids are those
-    // of the whole.
+    // Cut before a space where no piece reaches over the cut: no merge does then, and the ids are
+    // those of the whole.
     const std::string_view text = buffer;
     size_t begin = 0;
     for (size_t at = text.find(kSpaceMark); at != text.npos;) {
@@ -128,8 +130,8 @@ private:
   std::string buffer;
 };
 
-std::vector<int32_t> encodeValid(const TokenizerTables &tables, std::string_view text, bool addSpecial,
-                                 bool parseSpecial) {
+std::vector<int32_t> encodeValid(const TokenizerTables &tables, std::string_view text,
+                                 bool addSpecial, bool parseSpecial) {
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 3 + 2);
   if (addSpecial && tables.addBos)

@@ -34,12 +34,12 @@ public:
   /// names the field; one from a newer schema is Unsupported.
   static StatusOr<Tokenizer> load(std::span<const uint8_t> section);
 
-  /// Ids of `text`. Invalid UTF-8 counts as U+FFFD, one for each maximal invalid part (as the Unicode
-  /// standard recommends and Python's errors="replace" does).
-  /// `addSpecial`: add BOS/EOS as the tokenizer's own settings say.
-  /// `parseSpecial`: control tokens spelled out in the text become their ids. Without it their spelling
-  /// is ordinary text (for untrusted input); user-defined tokens are recognised either way.
-  /// Takes O(n log n) time for any text. Fails only when the text is longer than kMaxTextBytes.
+  /// Ids of `text`. Invalid UTF-8 counts as U+FFFD, one for each maximal invalid part (as the
+  /// Unicode standard recommends and Python's errors="replace" does). `addSpecial`: add BOS/EOS as
+  /// the tokenizer's own settings say. `parseSpecial`: control tokens spelled out in the text
+  /// become their ids. Without it their spelling is ordinary text (for untrusted input);
+  /// user-defined tokens are recognised either way. Takes O(n log n) time for any text. Fails only
+  /// when the text is longer than kMaxTextBytes.
   StatusOr<std::vector<int32_t>> encode(std::string_view text, bool addSpecial,
                                         bool parseSpecial = true) const;
 
@@ -72,10 +72,10 @@ private:
   std::shared_ptr<const TokenizerTables> tables;
 };
 
-/// Decodes ids one at a time for streaming. Every piece returned is complete UTF-8; a sequence that is
-/// still incomplete is held back until the next id or finish(). Joined, the pieces equal decode() of
-/// all ids, but for SentencePiece byte tokens that form no valid UTF-8: decode() judges their whole
-/// run at once, as Hugging Face does, a stream each code point by itself.
+/// Decodes ids one at a time for streaming. Every piece returned is complete UTF-8; a sequence that
+/// is still incomplete is held back until the next id or finish(). Joined, the pieces equal
+/// decode() of all ids, but for SentencePiece byte tokens that form no valid UTF-8: decode() judges
+/// their whole run at once, as Hugging Face does, a stream each code point by itself.
 class DecodeStream {
 public:
   DecodeStream(const Tokenizer &tokenizer, bool skipSpecial);

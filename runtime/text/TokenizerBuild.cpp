@@ -41,8 +41,8 @@ struct StringPool {
   }
 };
 
-/// Fills an open-addressing table, doubling it until no entry is further than kMaxProbes from its place.
-/// Entries chosen to collide could make it double without end: then it stays empty.
+/// Fills an open-addressing table, doubling it until no entry is further than kMaxProbes from its
+/// place. Entries chosen to collide could make it double without end: then it stays empty.
 template <typename Slot, typename Entry, typename Hash, typename Make, typename IsEmpty>
 std::vector<Slot> fillTable(const std::vector<Entry> &entries, Slot empty, Hash hash, Make make,
                             IsEmpty isEmpty) {
@@ -130,7 +130,7 @@ private:
   fb::text::Algorithm algorithm = fb::text::Algorithm_ByteLevelBpe;
   fb::text::PreTokenizer preTokenizer = fb::text::PreTokenizer_None;
   StringPool pieces, texts;
-  std::vector<std::string> spelled; // The pieces as they are looked up.
+  std::vector<std::string> spelled;                   // The pieces as they are looked up.
   std::unordered_map<std::string_view, int32_t> idOf; // Views into `spelled`.
   std::map<std::string, int32_t> added;
   std::vector<int32_t> byteTokens = std::vector<int32_t>(256, -1);
@@ -146,28 +146,32 @@ Status SectionBuilder::check() {
   else if (source.model == "llama")
     algorithm = fb::text::Algorithm_SentencePieceBpe;
   else
-    return Status::unsupported("tokenizer: model '" + source.model +
-                               "' is not known; known are gpt2 (byte-level BPE), llama (SentencePiece)");
+    return Status::unsupported(
+        "tokenizer: model '" + source.model +
+        "' is not known; known are gpt2 (byte-level BPE), llama (SentencePiece)");
   if (n == 0 || n > kMaxTokens)
     return wrong("it has " + std::to_string(n) + " tokens; 1 to " + std::to_string(kMaxTokens) +
                  " are wanted");
   if (!source.types.empty() && source.types.size() != n)
-    return wrong(std::to_string(source.types.size()) + " types for " + std::to_string(n) + " tokens");
+    return wrong(std::to_string(source.types.size()) + " types for " + std::to_string(n) +
+                 " tokens");
   for (size_t i = 0; i < source.types.size(); ++i)
     if (source.types[i] < 1 || source.types[i] > 6)
       return wrong("token " + std::to_string(i) + " has type " + std::to_string(source.types[i]) +
                    "; 1 to 6 are known");
   const auto checkId = [&](const char *name, int32_t id) {
-    return id >= -1 && id < int32_t(n) ? Status::ok()
-                                       : wrong(std::string(name) + " token " + std::to_string(id) +
-                                               " lies outside the vocabulary of " + std::to_string(n));
+    return id >= -1 && id < int32_t(n)
+               ? Status::ok()
+               : wrong(std::string(name) + " token " + std::to_string(id) +
+                       " lies outside the vocabulary of " + std::to_string(n));
   };
   TENON_RETURN_IF_ERROR(checkId("BOS", source.bos));
   TENON_RETURN_IF_ERROR(checkId("EOS", source.eos));
   TENON_RETURN_IF_ERROR(checkId("unknown", source.unknown));
   TENON_RETURN_IF_ERROR(checkId("padding", source.padding));
   for (const int32_t id : source.extraEos)
-    TENON_RETURN_IF_ERROR(id < 0 ? wrong("a further EOS token is negative") : checkId("further EOS", id));
+    TENON_RETURN_IF_ERROR(id < 0 ? wrong("a further EOS token is negative")
+                                 : checkId("further EOS", id));
   if (source.addBos && source.bos < 0)
     return wrong("a BOS is to be added, but there is none");
   if (source.addEos && source.eos < 0)
@@ -180,7 +184,8 @@ Status SectionBuilder::check() {
                                  "' is not known; known are " + std::string(preTokenizerNames()));
     preTokenizer = *known;
   } else if (source.scores.size() != n) {
-    return wrong(std::to_string(source.scores.size()) + " scores for " + std::to_string(n) + " tokens");
+    return wrong(std::to_string(source.scores.size()) + " scores for " + std::to_string(n) +
+                 " tokens");
   }
   return Status::ok();
 }
@@ -210,8 +215,10 @@ Status SectionBuilder::readPieces() {
     const uint8_t kind = kindOf(i);
     total += 3 * token.size();
     if (token.size() > kMaxPieceBytes || total > std::numeric_limits<int32_t>::max() / 2)
-      return wrong("token " + std::to_string(i) + " has " + std::to_string(token.size()) + " bytes");
-    const bool isAdded = kind == fb::text::TokenKind_Control || kind == fb::text::TokenKind_UserDefined;
+      return wrong("token " + std::to_string(i) + " has " + std::to_string(token.size()) +
+                   " bytes");
+    const bool isAdded =
+        kind == fb::text::TokenKind_Control || kind == fb::text::TokenKind_UserDefined;
 
     if (algorithm == fb::text::Algorithm_ByteLevelBpe) {
       if (isAdded)
@@ -230,7 +237,8 @@ Status SectionBuilder::readPieces() {
         return wrong("token " + std::to_string(i) + " is a byte token but is not spelled <0xNN>");
       if (byte >= 0)
         byteTokens[byte] = int32_t(i);
-      texts.add(byte >= 0 ? std::string(1, char(byte)) : replaceAll(spelled.back(), kSpaceMark, " "));
+      texts.add(byte >= 0 ? std::string(1, char(byte))
+                          : replaceAll(spelled.back(), kSpaceMark, " "));
     }
     pieces.add(spelled.back());
   }
@@ -257,7 +265,8 @@ Status SectionBuilder::readMerges() {
     };
     if (space == merge.npos || merge.find(' ', space + 1) != merge.npos)
       return complain("is not two pieces with a space between");
-    const std::string joined = std::string(merge.substr(0, space)) + std::string(merge.substr(space + 1));
+    const std::string joined =
+        std::string(merge.substr(0, space)) + std::string(merge.substr(space + 1));
     const auto left = idOf.find(merge.substr(0, space)), right = idOf.find(merge.substr(space + 1));
     const auto merged = idOf.find(joined);
     if (left == idOf.end() || right == idOf.end() || merged == idOf.end())
@@ -297,12 +306,14 @@ void SectionBuilder::rankPieces() {
     std::sort(distinct.begin(), distinct.end());
     distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
     for (size_t i = 0; i < n; ++i)
-      ranks[i] = uint32_t(std::lower_bound(distinct.begin(), distinct.end(), order[i]) - distinct.begin());
+      ranks[i] =
+          uint32_t(std::lower_bound(distinct.begin(), distinct.end(), order[i]) - distinct.begin());
   }
 
   // Text may be cut before a space wherever no piece reaches over that cut.
   for (const std::string &piece : spelled)
-    for (size_t at = piece.find(kSpaceMark, 1); at != piece.npos; at = piece.find(kSpaceMark, at + 1)) {
+    for (size_t at = piece.find(kSpaceMark, 1); at != piece.npos;
+         at = piece.find(kSpaceMark, at + 1)) {
       const uint8_t before = uint8_t(piece[at - 1]);
       if (at < kSpaceMark.size() || piece.compare(at - 3, 3, kSpaceMark) != 0)
         spaceJoins[before / 8] |= uint8_t(1 << before % 8);

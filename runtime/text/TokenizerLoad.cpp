@@ -1,7 +1,8 @@
 //===- TokenizerLoad.cpp - Checking a tokenizer section -------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// After load() every offset and id of the section is known to be in range, so that nothing else checks.
+// After load() every offset and id of the section is known to be in range, so that nothing else
+// checks.
 //
 #include "runtime/text/Tokenizer.h"
 #include "runtime/text/TokenizerTables.h"
@@ -127,7 +128,8 @@ StatusOr<Tokenizer> Tokenizer::load(std::span<const uint8_t> section) {
                                std::to_string(root.schema_version()) + ", this runtime reads " +
                                std::to_string(kTokenizerSchemaVersion) +
                                "; use the runtime that came with the compiler");
-  if (root.algorithm() > fb::text::Algorithm_MAX || root.pre_tokenizer() > fb::text::PreTokenizer_MAX)
+  if (root.algorithm() > fb::text::Algorithm_MAX ||
+      root.pre_tokenizer() > fb::text::PreTokenizer_MAX)
     return Status::unsupported("tokenizer section: unknown algorithm " +
                                std::to_string(root.algorithm()) + " or pre-tokenizer " +
                                std::to_string(root.pre_tokenizer()));
@@ -164,8 +166,8 @@ StatusOr<Tokenizer> Tokenizer::load(std::span<const uint8_t> section) {
       checkOffsets("piece_offsets", t->pieceOffsets, pieceBytes.size(), &t->longestPiece));
   TENON_RETURN_IF_ERROR(checkOffsets("text_offsets", t->textOffsets, textBytes.size(), nullptr));
   TENON_RETURN_IF_ERROR(checkIds(*t));
-  t->byteFallback = std::all_of(t->byteTokens.begin(), t->byteTokens.end(),
-                                [](int32_t id) { return id >= 0; });
+  t->byteFallback =
+      std::all_of(t->byteTokens.begin(), t->byteTokens.end(), [](int32_t id) { return id >= 0; });
   return Tokenizer(std::move(t));
 }
 

@@ -1,7 +1,8 @@
 //===- TokenizerTables.h - A checked tokenizer section ----------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Views into a section whose every offset and id has been checked by load(). Internal to runtime/text.
+// Views into a section whose every offset and id has been checked by load(). Internal to
+// runtime/text.
 //
 #ifndef TENON_RUNTIME_TEXT_TOKENIZERTABLES_H
 #define TENON_RUNTIME_TEXT_TOKENIZERTABLES_H
@@ -24,15 +25,15 @@ struct TokenizerTables {
   int32_t vocabulary = 0;
   uint32_t longestPiece = 0; ///< Bytes.
   std::span<const int32_t> endOfGeneration;
-  std::span<const uint8_t> kinds;        // [vocabulary]
+  std::span<const uint8_t> kinds;                      // [vocabulary]
   std::span<const uint32_t> pieceOffsets, textOffsets; // [vocabulary + 1]
   const char *pieceBytes = nullptr, *textBytes = nullptr;
   std::span<const fb::text::PieceSlot> pieceSlots;
   std::span<const fb::text::MergeSlot> mergeSlots;
   std::span<const fb::text::TrieNode> addedTokens;
-  std::span<const int32_t> byteTokens;   // [256]
-  std::span<const uint32_t> ranks;       // [vocabulary]
-  std::span<const uint8_t> spaceJoins;   // [32]
+  std::span<const int32_t> byteTokens; // [256]
+  std::span<const uint32_t> ranks;     // [vocabulary]
+  std::span<const uint8_t> spaceJoins; // [32]
 
   bool has(int32_t id) const { return id >= 0 && id < vocabulary; }
   std::string_view piece(int32_t id) const {

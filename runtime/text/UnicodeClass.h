@@ -1,9 +1,9 @@
 //===- UnicodeClass.h - Classes of code points -----------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Own tables instead of a regular-expression library's: a vocabulary's words are those of the library
-// that trained it, whose Unicode version is newer than the packaged libraries'. make_unicode_classes.py
-// writes the table.
+// Own tables instead of a regular-expression library's: a vocabulary's words are those of the
+// library that trained it, whose Unicode version is newer than the packaged libraries'.
+// make_unicode_classes.py writes the table.
 //
 #ifndef TENON_RUNTIME_TEXT_UNICODECLASS_H
 #define TENON_RUNTIME_TEXT_UNICODECLASS_H

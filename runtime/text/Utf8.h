@@ -18,7 +18,7 @@ struct Utf8Sequence {
   uint8_t length;     ///< Bytes to consume: the sequence, or the maximal invalid part (Unicode
                       ///< standard, section 3.9, "U+FFFD substitution of maximal subparts").
   bool valid;
-  bool incomplete;    ///< More bytes could still make it valid.
+  bool incomplete; ///< More bytes could still make it valid.
 };
 
 /// Reads the front of `bytes`, which is not empty.

@@ -1,7 +1,8 @@
 //===- TemplateFuzz.cpp - Hostile chat templates --------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any bytes as a chat template: parsing and rendering end within their limits, the same way every time.
+// Any bytes as a chat template: parsing and rendering end within their limits, the same way every
+// time.
 //
 #include "runtime/text/Template.h"
 
@@ -19,7 +20,8 @@ static const boost::json::object &context() {
                   "tool_calls": [{"function": {"name": "f", "arguments": {"a": [1, 2.5, true]}}}]},
                  {"role": "user", "content": [{"type": "text", "text": "t"}, {"type": "image"}]}],
     "tools": [{"type": "function", "function": {"name": "f", "parameters": {"properties": {"a": {"type": "string"}}}}}],
-    "add_generation_prompt": true, "bos_token": "<s>", "eos_token": "</s>", "n": -7, "s": "a b\tc"})").as_object();
+    "add_generation_prompt": true, "bos_token": "<s>", "eos_token": "</s>", "n": -7, "s": "a b\tc"})")
+                                                .as_object();
   return object;
 }
 
@@ -36,8 +38,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   limits.now = 1753794000;
   const auto first = parsed->render(context(), limits);
   const auto second = parsed->render(context(), limits);
-  const bool same = first.isOk() == second.isOk() &&
-                    (first ? *first == *second : first.status().message() == second.status().message());
+  const bool same =
+      first.isOk() == second.isOk() &&
+      (first ? *first == *second : first.status().message() == second.status().message());
   if (!same || (first && first->size() > limits.maxOutputBytes)) {
     std::fprintf(stderr, "two renderings differ, or one is longer than its limit\n");
     std::abort();

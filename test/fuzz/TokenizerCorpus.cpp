@@ -14,7 +14,21 @@ static TokenizerSource byteLevel(const char *preTokenizer) {
   TokenizerSource source;
   source.model = "gpt2";
   source.preTokenizer = preTokenizer;
-  source.tokens = {"<s>", "</s>", "a", "b", "c", "\xc4\xa0", "'", "l", "1", "2", "ab", "\xc4\xa0" "ab", "abc", "ll"};
+  source.tokens = {"<s>",
+                   "</s>",
+                   "a",
+                   "b",
+                   "c",
+                   "\xc4\xa0",
+                   "'",
+                   "l",
+                   "1",
+                   "2",
+                   "ab",
+                   "\xc4\xa0"
+                   "ab",
+                   "abc",
+                   "ll"};
   source.types = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   source.merges = {"a b", "\xc4\xa0 ab", "ab c", "l l"};
   source.bos = 0;
@@ -37,7 +51,10 @@ static TokenizerSource sentencePiece() {
     source.types.push_back(6);
     source.scores.push_back(0);
   }
-  for (const char *piece : {"\xe2\x96\x81", "a", "b", "ab", "\xe2\x96\x81" "ab", "\xc3\xb6", "l", "ll", ">\xe2\x96\x81<"}) {
+  for (const char *piece : {"\xe2\x96\x81", "a", "b", "ab",
+                            "\xe2\x96\x81"
+                            "ab",
+                            "\xc3\xb6", "l", "ll", ">\xe2\x96\x81<"}) {
     source.tokens.push_back(piece);
     source.types.push_back(1);
     source.scores.push_back(-float(source.scores.size()));
@@ -65,6 +82,7 @@ int main(int argc, char **argv) {
         .write(reinterpret_cast<const char *>(section->data()), std::streamsize(section->size()));
   }
   std::ofstream vocabulary(std::string(argv[1]) + "/vocabulary.source", std::ios::binary);
-  vocabulary << "V" << '\x42' << '\x00' << '\x01' << "\x03<s>\xff\x03</s>\xff" << "a\xff" << "b\xff" << "ab\xfe" << "a b";
+  vocabulary << "V" << '\x42' << '\x00' << '\x01' << "\x03<s>\xff\x03</s>\xff" << "a\xff" << "b\xff"
+             << "ab\xfe" << "a b";
   return 0;
 }

@@ -36,7 +36,8 @@ static void use(const Tokenizer &tokenizer, std::string_view text) {
     (void)stream.finish();
   }
   (void)tokenizer.findPiece(text.substr(0, 40));
-  const int32_t odd[] = {-1, 0, tokenizer.vocabularySize(), INT32_MAX, tokenizer.bos(), tokenizer.eos()};
+  const int32_t odd[] = {
+      -1, 0, tokenizer.vocabularySize(), INT32_MAX, tokenizer.bos(), tokenizer.eos()};
   (void)tokenizer.decode(odd, false);
 }
 

@@ -87,7 +87,9 @@ StatusOr<GgufTokenizer> readGgufTokenizer(const std::string &path) {
   for (uint64_t n = in.number<uint64_t>(); n > 0 && in.good(); --n) {
     const std::string key = in.string();
     const auto type = in.number<uint32_t>();
-    const auto strings = [&] { return in.array<std::string>([&](uint32_t) { return in.string(); }); };
+    const auto strings = [&] {
+      return in.array<std::string>([&](uint32_t) { return in.string(); });
+    };
     if (key == "tokenizer.ggml.model")
       t.model = in.string();
     else if (key == "tokenizer.ggml.pre")

@@ -21,8 +21,8 @@ struct GgufTokenizer {
 
 StatusOr<GgufTokenizer> readGgufTokenizer(const std::string &path);
 
-/// The path of a model in the folder that TENON_MODELS names (default build/models), or "" when it is
-/// not there.
+/// The path of a model in the folder that TENON_MODELS names (default build/models), or "" when it
+/// is not there.
 std::string findModel(const std::string &file);
 
 } // namespace tenon::text

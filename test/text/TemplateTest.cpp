@@ -8,14 +8,18 @@
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
+#include <malloc.h>
 
 namespace tenon::text {
 namespace {
 
-boost::json::object context(const char *json = "{}") { return boost::json::parse(json).as_object(); }
+boost::json::object context(const char *json = "{}") {
+  return boost::json::parse(json).as_object();
+}
 
-StatusOr<std::string> render(std::string_view source, const char *json = "{}", const TemplateLimits &limits = {}) {
+StatusOr<std::string> render(std::string_view source, const char *json = "{}",
+                             const TemplateLimits &limits = {}) {
   auto parsed = Template::parse(source);
   if (!parsed)
     return parsed.status();
@@ -23,18 +27,20 @@ StatusOr<std::string> render(std::string_view source, const char *json = "{}", c
 }
 
 void expectExhausted(std::string_view source, const TemplateLimits &limits = {}) {
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock(); // Processor time.
   const auto found = render(source, "{}", limits);
-  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
+  const double time = double(std::clock() - begin) / CLOCKS_PER_SEC;
   ASSERT_FALSE(found.isOk()) << source;
-  EXPECT_EQ(found.status().code(), StatusCode::ResourceExhausted) << source << ": " << found.status().message();
+  EXPECT_EQ(found.status().code(), StatusCode::ResourceExhausted)
+      << source << ": " << found.status().message();
   EXPECT_NE(found.status().message().find("line "), std::string::npos) << found.status().message();
-  EXPECT_LT(time.count(), 30) << source; // Seconds at most, also where sanitizers or neighbours slow it down.
+  EXPECT_LT(time, 30) << source; // Seconds at most, also under a sanitizer.
 }
 
 TEST(Template, appliesToMessages) {
-  const auto parsed = Template::parse("{% for m in messages %}<{{ m.role }}>{{ m['content'] }}{% endfor %}"
-                                      "{% if add_generation_prompt %}<assistant>{% endif %}{{ bos_token }}{{ tools }}");
+  const auto parsed = Template::parse(
+      "{% for m in messages %}<{{ m.role }}>{{ m['content'] }}{% endfor %}"
+      "{% if add_generation_prompt %}<assistant>{% endif %}{{ bos_token }}{{ tools }}");
   ASSERT_TRUE(parsed.isOk());
   const std::vector<ChatMessage> messages = {{"system", "S"}, {"user", "é"}};
   EXPECT_EQ(*applyChatTemplate(*parsed, messages, true), "<system>S<user>é<assistant>None");
@@ -44,24 +50,34 @@ TEST(Template, appliesToMessages) {
 
 TEST(Template, endlessLoopsEnd) {
   expectExhausted("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}");
-  expectExhausted("{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}");
+  expectExhausted(
+      "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}");
   expectExhausted("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}");
   expectExhausted("{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}");
   expectExhausted("{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}");
-  expectExhausted("{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}");
-  expectExhausted("{% macro f() %}{{ caller() }}{% call f() %}{% endcall %}{% endmacro %}{% call f() %}{% endcall %}");
+  expectExhausted(
+      "{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}");
+  expectExhausted("{% macro f() %}{{ caller() }}{% call f() %}{% endcall %}{% endmacro %}{% call "
+                  "f() %}{% endcall %}");
   expectExhausted("{% macro f(a=f()) %}{% endmacro %}{{ f() }}");
 }
 
 TEST(Template, growthEnds) {
-  expectExhausted("{% set ns = namespace(x='ab') %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}");
-  expectExhausted("{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% endfor %}");
-  expectExhausted("{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}");
-  expectExhausted("{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x|tojson }}");
-  expectExhausted("{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}"
-                  "{% set ns.y = [ns.y, ns.y] %}{% endfor %}{{ ns.x == ns.y }}");
-  expectExhausted("{% set ns = namespace(x=1) %}{% for i in range(9999) %}{% set ns.x = [ns.x] %}{% endfor %}");
-  expectExhausted("{% set ns = namespace(x=1) %}{% for i in range(9999) %}{% set ns.x = {'a': ns.x} %}{% endfor %}");
+  expectExhausted("{% set ns = namespace(x='ab') %}{% for i in range(99) %}{% set ns.x = ns.x + "
+                  "ns.x %}{% endfor %}");
+  expectExhausted("{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = ns.x + "
+                  "ns.x %}{% endfor %}");
+  expectExhausted("{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, "
+                  "ns.x] %}{% endfor %}{{ ns.x }}");
+  expectExhausted("{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, "
+                  "ns.x] %}{% endfor %}{{ ns.x|tojson }}");
+  expectExhausted(
+      "{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}"
+      "{% set ns.y = [ns.y, ns.y] %}{% endfor %}{{ ns.x == ns.y }}");
+  expectExhausted(
+      "{% set ns = namespace(x=1) %}{% for i in range(9999) %}{% set ns.x = [ns.x] %}{% endfor %}");
+  expectExhausted("{% set ns = namespace(x=1) %}{% for i in range(9999) %}{% set ns.x = {'a': "
+                  "ns.x} %}{% endfor %}");
   expectExhausted("{{ 'x' * 999999999999 }}");
   expectExhausted("{{ [0] * 999999999999 }}");
   expectExhausted("{{ 'a'|center(999999999999) }}");
@@ -70,10 +86,12 @@ TEST(Template, growthEnds) {
   expectExhausted("{{ [1]|batch(9223372036854775807, 0)|list }}");
   expectExhausted("{{ {}|tojson(indent=999999999999) }}");
   expectExhausted("{% set x = 'a' * 1000000 %}{{ x.replace('', x) }}");
-  expectExhausted("{% set x = 'a' * 10000000 %}{{ x.replace('a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') }}");
+  expectExhausted(
+      "{% set x = 'a' * 10000000 %}{{ x.replace('a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') }}");
   expectExhausted("{% set x = 'a' * 100000 %}{{ x.join([x] * 99999) }}");
   expectExhausted("{% for i in range(99999) %}{{ 'x' * 1000 }}{% endfor %}");
-  expectExhausted("{% set x = 'a' * 1000000 %}{% for i in range(99999) %}{% if 'b' in x %}{% endif %}{% endfor %}");
+  expectExhausted("{% set x = 'a' * 1000000 %}{% for i in range(99999) %}{% if 'b' in x %}{% endif "
+                  "%}{% endfor %}");
   expectExhausted("{{ strftime_now('%999999999d') }}");
 }
 
@@ -98,15 +116,25 @@ TEST(Template, nestingEnds) {
   EXPECT_TRUE(render("{{ 1" + repeated(" ~ 1", 10000) + " }}").isOk());
 }
 
-TEST(Template, cyclesAreTakenApart) { // The leak checker of the asan preset watches.
-  EXPECT_TRUE(render("{% set ns = namespace() %}{% set ns.x = ns %}{% set ns.y = [ns] %}").isOk());
-  EXPECT_TRUE(render("{% set ns = namespace() %}{% for x in [ns] %}{% set ns.l = loop %}{{ loop.changed(loop) }}{% endfor %}").isOk());
-  EXPECT_TRUE(render("{% set ns = namespace() %}{% macro f() %}{{ ns }}{% endmacro %}{% set ns.f = f %}{% set g = f %}").isOk());
-  EXPECT_FALSE(render("{% for x in [1] %}{{ loop.changed(loop, [loop]) }}{{ raise_exception('out') }}{% endfor %}").isOk());
-  const auto chain = render("{% set ns = namespace() %}{% for i in range(50000) %}{% set n = namespace(next=ns.head) %}"
-                            "{% set ns.head = n %}{% endfor %}ok");
-  ASSERT_TRUE(chain.isOk()) << chain.status().message();
-  EXPECT_EQ(*chain, "ok");
+TEST(Template, cyclesAreTakenApart) {
+  const char *cyclic[] = {
+      "{% set ns = namespace() %}{% set ns.x = ns %}{% set ns.y = [ns] %}",
+      "{% set ns = namespace() %}{% for x in [ns] %}{% set ns.l = loop %}{{ loop.changed(loop) "
+      "}}{% endfor %}",
+      "{% set ns = namespace() %}{% macro f() %}{{ ns }}{% endmacro %}{% set ns.f = f %}{% set g = "
+      "f %}",
+      "{% for x in [1] %}{{ loop.changed(loop, [loop]) }}{{ raise_exception('out') }}{% endfor %}",
+      "{% set ns = namespace() %}{% for i in range(20000) %}{% set n = namespace(next=ns.head) %}"
+      "{% set ns.head = n %}{% endfor %}"};
+  const auto renderAll = [&] {
+    for (const char *source : cyclic)
+      EXPECT_NE(render(source).status().code(), StatusCode::ResourceExhausted) << source;
+  };
+  renderAll();
+  const size_t before = mallinfo2().uordblks; // Bytes in use; a sanitizer's allocator reports none.
+  for (int i = 0; i < 20; ++i)
+    renderAll();
+  EXPECT_LE(mallinfo2().uordblks, before + 4096);
 }
 
 TEST(Template, limitsAreTheCallers) {
@@ -119,19 +147,24 @@ TEST(Template, limitsAreTheCallers) {
   expectExhausted("{% for i in range(1000) %}{% endfor %}", limits);
   limits = {};
   limits.maxDepth = 3;
-  EXPECT_TRUE(render("{% macro f(n) %}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(2) }}", "{}", limits).isOk());
-  expectExhausted("{% macro f(n) %}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(3) }}", limits);
+  EXPECT_TRUE(render("{% macro f(n) %}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(2) }}",
+                     "{}", limits)
+                  .isOk());
+  expectExhausted("{% macro f(n) %}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(3) }}",
+                  limits);
 }
 
 TEST(Template, errorsSayTheLine) {
   const auto message = [](const char *source) { return render(source).status().message(); };
-  EXPECT_EQ(message("a\n{% if x %}\n{{ y. }}"), "chat template, line 3: a name or number is wanted behind '.'");
+  EXPECT_EQ(message("a\n{% if x %}\n{{ y. }}"),
+            "chat template, line 3: a name or number is wanted behind '.'");
   EXPECT_EQ(message("\n\n{{ 1 + 'a' }}"),
             "chat template, line 3: unsupported operand types for +: 'int' and 'str'");
   EXPECT_EQ(message("{{ a.b }}"), "chat template, line 1: 'a' is undefined");
   EXPECT_EQ(message("\n{% endfor %}"), "chat template, line 2: unknown tag 'endfor'");
   EXPECT_EQ(message("{{ raise_exception('Roles must alternate') }}"), "Roles must alternate");
-  EXPECT_EQ(message("{% include 'x' %}"), "chat template, line 1: the tag 'include' has no place in a chat template");
+  EXPECT_EQ(message("{% include 'x' %}"),
+            "chat template, line 1: the tag 'include' has no place in a chat template");
 }
 
 TEST(Template, refusesWhatIsNoText) {
@@ -158,7 +191,8 @@ TEST(Template, showsTheTime) {
 }
 
 TEST(Template, rendersLongConversationsInLinearTime) {
-  const auto parsed = Template::parse("{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}");
+  const auto parsed = Template::parse("{% for m in messages %}{{ '<|im_start|>' + m['role'] + "
+                                      "'\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}");
   std::vector<ChatMessage> messages(2000, {"user", std::string(2000, 'x')});
   const auto text = applyChatTemplate(*parsed, messages, true);
   ASSERT_TRUE(text.isOk()) << text.status().message();

@@ -3,13 +3,13 @@
 //
 // What the comparison with Hugging Face cannot show: bounds, hostile sections, streaming, settings.
 //
-#include "GgufTokenizer.h"
 #include "runtime/text/Tokenizer.h"
+#include "GgufTokenizer.h"
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <functional>
 #include <random>
 
@@ -94,16 +94,23 @@ Loaded load(const TokenizerSource &source) {
   return loaded;
 }
 
-Ids encode(const Tokenizer &tokenizer, std::string_view text, bool addSpecial = false, bool parseSpecial = true) {
+Ids encode(const Tokenizer &tokenizer, std::string_view text, bool addSpecial = false,
+           bool parseSpecial = true) {
   auto ids = tokenizer.encode(text, addSpecial, parseSpecial);
   EXPECT_TRUE(ids.isOk()) << ids.status().message();
   return *ids;
 }
 
+/// Processor time: what neighbours on the machine do does not count.
 double seconds(const std::function<void()> &work) {
-  const auto begin = std::chrono::steady_clock::now();
+  const auto now = [] {
+    timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return double(t.tv_sec) + double(t.tv_nsec) * 1e-9;
+  };
+  const double begin = now();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return now() - begin;
 }
 
 TEST(Tokenizer, mergesTheBestRankFirst) {
@@ -241,7 +248,7 @@ TEST(Tokenizer, longTextsTakeNearlyLinearTime) {
   for (Loaded *loaded : {&t, &spm})
     for (const char *unit : {"a", " ", "ab", "é", "\n", "<", "ab ", "'", "1"}) {
       std::string shorter, longer;
-      while (shorter.size() < 250'000)
+      while (shorter.size() < 100'000)
         shorter += unit;
       for (int i = 0; i < 8; ++i)
         longer += shorter;
@@ -269,7 +276,8 @@ TEST(TokenizerSection, namesWhatIsWrongWithItsSource) {
   const auto fails = [](TokenizerSource source, const char *word) {
     const auto section = buildTokenizerSection(source);
     ASSERT_FALSE(section.isOk()) << word;
-    EXPECT_NE(section.status().message().find(word), std::string::npos) << section.status().message();
+    EXPECT_NE(section.status().message().find(word), std::string::npos)
+        << section.status().message();
   };
   TokenizerSource source = byteLevel();
   source.model = "t5";
@@ -349,7 +357,8 @@ TEST(TokenizerSection, wantsAnAlignedPlace) {
   const std::vector<uint8_t> good = *buildTokenizerSection(byteLevel());
   std::vector<uint8_t> moved(good.size() + 1);
   std::memcpy(moved.data() + 1, good.data(), good.size());
-  EXPECT_EQ(Tokenizer::load(std::span(moved).subspan(1)).status().code(), StatusCode::InvalidArgument);
+  EXPECT_EQ(Tokenizer::load(std::span(moved).subspan(1)).status().code(),
+            StatusCode::InvalidArgument);
 }
 
 TEST(TokenizerSection, loadsInAFewMilliseconds) {

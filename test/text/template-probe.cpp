@@ -3,8 +3,8 @@
 //
 //   template-probe CASES.json.. : renders every case and compares with what jinja2 gave
 //
-// A case is {"name", "template", "context", "expected"}, or "error": true instead of "expected" where
-// jinja2 raises. template_oracle.py writes such files.
+// A case is {"name", "template", "context", "expected"}, or "error": true instead of "expected"
+// where jinja2 raises. template_oracle.py writes such files.
 //
 #include "runtime/text/Template.h"
 
@@ -44,7 +44,8 @@ int main(int argc, char **argv) {
       ++wrong;
       std::printf("%s: %s\n  wanted %s\n  found  %s\n", test.at("name").get_string().c_str(),
                   test.at("template").get_string().c_str(),
-                  wantsError ? test.at("python").get_string().c_str() : boost::json::serialize(test.at("expected")).c_str(),
+                  wantsError ? test.at("python").get_string().c_str()
+                             : boost::json::serialize(test.at("expected")).c_str(),
                   found ? boost::json::serialize(boost::json::string(*found)).c_str()
                         : found.status().message().c_str());
     }

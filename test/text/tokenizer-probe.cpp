@@ -1,11 +1,13 @@
 //===- tokenizer-probe.cpp - The tokenizer behind a pipe ------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-//   tokenizer-probe MODEL.gguf [--pre NAME] [--space-prefix] [--no-parse-special] [--add-special] [--decode]
+//   tokenizer-probe MODEL.gguf [--pre NAME] [--space-prefix] [--no-parse-special] [--add-special]
+//   [--decode]
 //
-// Reads strings from stdin, each a 32-bit length and that many bytes, and writes for each: the number of
-// ids, the ids, and for decode() with special tokens and without them the length and the text. All
-// numbers are 32-bit little endian. With --decode each input is a list of ids. tokenizer_oracle.py compares them with the reference.
+// Reads strings from stdin, each a 32-bit length and that many bytes, and writes for each: the
+// number of ids, the ids, and for decode() with special tokens and without them the length and the
+// text. All numbers are 32-bit little endian. With --decode each input is a list of ids.
+// tokenizer_oracle.py compares them with the reference.
 //
 #include "GgufTokenizer.h"
 #include "runtime/text/Tokenizer.h"
@@ -57,7 +59,8 @@ int main(int argc, char **argv) {
     return fail(section.status());
   const auto begin = std::chrono::steady_clock::now();
   auto tokenizer = Tokenizer::load(*section);
-  const std::chrono::duration<double, std::milli> loading = std::chrono::steady_clock::now() - begin;
+  const std::chrono::duration<double, std::milli> loading =
+      std::chrono::steady_clock::now() - begin;
   if (!tokenizer)
     return fail(tokenizer.status());
   std::fprintf(stderr, "section: %zu bytes, load: %.2f ms\n", section->size(), loading.count());

@@ -66,7 +66,8 @@ std::vector<Value> itemsOf(Budget &budget, const Value &value) {
 }
 
 static Value missing(const Value &object, const std::string &what) {
-  const std::string name = object.is(Kind::None) ? "None" : std::string(typeName(object)) + " object";
+  const std::string name =
+      object.is(Kind::None) ? "None" : std::string(typeName(object)) + " object";
   return Value::undefined("'" + name + "' has no attribute " + what);
 }
 
@@ -90,9 +91,9 @@ Value getItem(Budget &budget, const Value &value, const Value &key) {
       if (const Value *item = value.dict().find(key))
         return *item;
     }
-  } else if (key.isIntegral() && (value.is(Kind::String) ||
-                                  (value.is(Kind::Sequence) &&
-                                   value.sequence().flavour <= Sequence::Flavour::Range))) {
+  } else if (key.isIntegral() &&
+             (value.is(Kind::String) ||
+              (value.is(Kind::Sequence) && value.sequence().flavour <= Sequence::Flavour::Range))) {
     const int64_t size = lengthOf(budget, value);
     const int64_t index = key.asInteger() < 0 ? key.asInteger() + size : key.asInteger();
     if (index >= 0 && index < size)
@@ -135,9 +136,11 @@ Value getAttribute(Budget &budget, const Value &value, const std::string &name) 
 Value slice(Budget &budget, const Value &value, const Value &startValue, const Value &stopValue,
             const Value &stepValue) {
   const bool isString = value.is(Kind::String);
-  if (!isString && !(value.is(Kind::Sequence) && value.sequence().flavour <= Sequence::Flavour::Range)) {
-    budget.fail(value.is(Kind::Undefined) ? value.reason()
-                                          : std::string("'") + typeName(value) + "' object cannot be sliced");
+  if (!isString &&
+      !(value.is(Kind::Sequence) && value.sequence().flavour <= Sequence::Flavour::Range)) {
+    budget.fail(value.is(Kind::Undefined)
+                    ? value.reason()
+                    : std::string("'") + typeName(value) + "' object cannot be sliced");
   }
   const auto bound = [&](const Value &v, int64_t absent) {
     if (v.is(Kind::None))
@@ -155,8 +158,10 @@ Value slice(Budget &budget, const Value &value, const Value &startValue, const V
   const auto adjust = [&](int64_t i) {
     return i < 0 ? std::max(i + size, lowest) : std::min(i, highest);
   };
-  const int64_t start = startValue.is(Kind::None) ? (step < 0 ? highest : lowest) : adjust(bound(startValue, 0));
-  const int64_t stop = stopValue.is(Kind::None) ? (step < 0 ? lowest : highest) : adjust(bound(stopValue, 0));
+  const int64_t start =
+      startValue.is(Kind::None) ? (step < 0 ? highest : lowest) : adjust(bound(startValue, 0));
+  const int64_t stop =
+      stopValue.is(Kind::None) ? (step < 0 ? lowest : highest) : adjust(bound(stopValue, 0));
 
   std::vector<int64_t> picks;
   for (int64_t i = start; step > 0 ? i < stop : i > stop;) {

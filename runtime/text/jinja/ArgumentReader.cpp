@@ -35,8 +35,8 @@ int64_t ArgumentReader::integer(size_t i, int64_t absent) const {
   if (!values[i] || values[i]->is(Kind::None))
     return absent;
   if (!values[i]->isIntegral())
-    budget.fail(std::string(function) + "() wants an integer as '" + std::string(names[i]) + "', not " +
-                typeName(*values[i]));
+    budget.fail(std::string(function) + "() wants an integer as '" + std::string(names[i]) +
+                "', not " + typeName(*values[i]));
   return values[i]->asInteger();
 }
 
@@ -48,8 +48,8 @@ std::optional<std::string> ArgumentReader::optionalText(size_t i) const {
   if (!values[i] || values[i]->is(Kind::None))
     return std::nullopt;
   if (!values[i]->is(Kind::String))
-    budget.fail(std::string(function) + "() wants a string as '" + std::string(names[i]) + "', not " +
-                typeName(*values[i]));
+    budget.fail(std::string(function) + "() wants a string as '" + std::string(names[i]) +
+                "', not " + typeName(*values[i]));
   return values[i]->string();
 }
 

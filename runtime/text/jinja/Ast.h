@@ -44,12 +44,15 @@ enum class ExpressionKind : uint8_t {
   Call,      ///< operands[0](arguments)
   Filter,    ///< operands[0] | builtin(arguments); operands is empty in a filter block
   Test,      ///< operands[0] is builtin(arguments)
-  Not, Negate, Plus, ///< operands[0]
-  Binary,    ///< operands[0] binary operands[1]
-  And, Or,   ///< operands[0], operands[1]
-  Compare,   ///< operands[0] comparisons[0] operands[1] comparisons[1] …
-  Concat,    ///< operands joined as text
-  Condition, ///< operands[1] if operands[0] else operands[2] (or nothing)
+  Not,
+  Negate,
+  Plus,   ///< operands[0]
+  Binary, ///< operands[0] binary operands[1]
+  And,
+  Or,                 ///< operands[0], operands[1]
+  Compare,            ///< operands[0] comparisons[0] operands[1] comparisons[1] …
+  Concat,             ///< operands joined as text
+  Condition,          ///< operands[1] if operands[0] else operands[2] (or nothing)
   NamespaceAttribute, ///< name.text as a target of `set`
 };
 
@@ -76,18 +79,19 @@ struct Parameter {
 };
 
 enum class StatementKind : uint8_t {
-  Data,     ///< text
-  Output,   ///< expression
-  For,      ///< target in expression if condition: body, else orElse
-  If,       ///< branches, else orElse
-  Set,      ///< target = expression
-  SetBlock, ///< target = body, through filters of expression (or null)
-  Macro,    ///< name(parameters): body
+  Data,        ///< text
+  Output,      ///< expression
+  For,         ///< target in expression if condition: body, else orElse
+  If,          ///< branches, else orElse
+  Set,         ///< target = expression
+  SetBlock,    ///< target = body, through filters of expression (or null)
+  Macro,       ///< name(parameters): body
   CallBlock,   ///< expression is the call, parameters and body the caller
   FilterBlock, ///< body through filters of expression
-  With,     ///< targets[i] = values[i]: body
-  Scope,    ///< body, in a scope of its own
-  Break, Continue,
+  With,        ///< targets[i] = values[i]: body
+  Scope,       ///< body, in a scope of its own
+  Break,
+  Continue,
 };
 
 struct Statement {
@@ -95,7 +99,8 @@ struct Statement {
   uint32_t line;
   NameId name = 0;
   bool recursive = false;
-  bool usesVarargs = false, usesKwargs = false, usesCaller = false; ///< The macro's body names them.
+  bool usesVarargs = false, usesKwargs = false,
+       usesCaller = false; ///< The macro's body names them.
   std::string text;
   ExpressionPtr target, expression, condition;
   std::vector<std::pair<ExpressionPtr, Block>> branches;

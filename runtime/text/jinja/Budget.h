@@ -42,8 +42,8 @@ public:
   void allocate(size_t bytes) {
     valueBytes += bytes;
     if (bytes > limits.maxValueBytes || valueBytes > limits.maxValueBytes)
-      fail(StatusCode::ResourceExhausted, "its values take more than " +
-                                              std::to_string(limits.maxValueBytes) + " bytes");
+      fail(StatusCode::ResourceExhausted,
+           "its values take more than " + std::to_string(limits.maxValueBytes) + " bytes");
     work(bytes);
   }
 

@@ -122,9 +122,9 @@ Value Renderer::evaluate(const Expression &node, Scope &scope) {
   case ExpressionKind::Plus: {
     const Value value = operand(0);
     if (!value.isNumber())
-      budget.fail(value.is(Kind::Undefined) ? value.reason()
-                                            : std::string("bad operand type for unary +: '") +
-                                                  typeName(value) + "'");
+      budget.fail(value.is(Kind::Undefined)
+                      ? value.reason()
+                      : std::string("bad operand type for unary +: '") + typeName(value) + "'");
     return value.is(Kind::Float) ? value : Value::integer(value.asInteger());
   }
   case ExpressionKind::Binary: {

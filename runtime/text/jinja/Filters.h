@@ -9,7 +9,8 @@
 
 namespace tenon::text::jinja {
 
-std::span<const Builtin> scalarFilters();   ///< Of strings, numbers and any value (ScalarFilters.cpp).
+std::span<const Builtin>
+scalarFilters(); ///< Of strings, numbers and any value (ScalarFilters.cpp).
 std::span<const Builtin> sequenceFilters(); ///< Of what can be iterated over (SequenceFilters.cpp).
 
 } // namespace tenon::text::jinja

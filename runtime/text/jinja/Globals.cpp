@@ -19,8 +19,9 @@ Value range(Renderer &renderer, const Arguments &arguments) {
     budget.fail("range() takes one to three integers");
   for (const Value &v : given)
     if (!v.isIntegral())
-      budget.fail(v.is(Kind::Undefined) ? v.reason()
-                                        : std::string("'") + typeName(v) + "' cannot be interpreted as an integer");
+      budget.fail(v.is(Kind::Undefined)
+                      ? v.reason()
+                      : std::string("'") + typeName(v) + "' cannot be interpreted as an integer");
   const int64_t start = given.size() == 1 ? 0 : given[0].asInteger();
   const int64_t stop = given.size() == 1 ? given[0].asInteger() : given[1].asInteger();
   const int64_t step = given.size() == 3 ? given[2].asInteger() : 1;
@@ -28,7 +29,8 @@ Value range(Renderer &renderer, const Arguments &arguments) {
     budget.fail("range() arg 3 must not be zero");
 
   const bool isEmpty = step > 0 ? start >= stop : start <= stop;
-  const uint64_t distance = step > 0 ? uint64_t(stop) - uint64_t(start) : uint64_t(start) - uint64_t(stop);
+  const uint64_t distance =
+      step > 0 ? uint64_t(stop) - uint64_t(start) : uint64_t(start) - uint64_t(stop);
   const uint64_t stride = step > 0 ? uint64_t(step) : 0 - uint64_t(step);
   const uint64_t count = isEmpty ? 0 : (distance - 1) / stride + 1;
   if (count > kMaxRange)
@@ -77,7 +79,8 @@ Value makeNamespace(Renderer &renderer, const Arguments &arguments) {
     if (!key.is(Kind::String))
       continue; // No attribute can name it.
     if (key.string().starts_with('_'))
-      renderer.budget.fail("a namespace has no attributes that begin with '_', such as '" + key.string() + "'");
+      renderer.budget.fail("a namespace has no attributes that begin with '_', such as '" +
+                           key.string() + "'");
     items.emplace_back(key.string(), value);
   }
   return renderer.makeNamespace(std::move(items));
@@ -106,10 +109,12 @@ Value strftimeNow(Renderer &renderer, const Arguments &arguments) {
   // One space more tells an empty result from one that does not fit.
   const size_t length = std::strftime(buffer.data(), buffer.size(), (format + " ").c_str(), &parts);
   if (length == 0)
-    renderer.budget.fail(StatusCode::ResourceExhausted, "strftime_now() makes a text that is too long");
+    renderer.budget.fail(StatusCode::ResourceExhausted,
+                         "strftime_now() makes a text that is too long");
   return Value::constant(buffer.substr(0, length - 1));
 }
 
+// Not here, as no chat template uses them: cycler, joiner, lipsum.
 constexpr Function kGlobals[] = {
     {"range", range},
     {"dict", makeDictionary},

@@ -52,7 +52,8 @@ private:
   }
 
   void advance(size_t to) {
-    line += uint32_t(std::count(source.begin() + ptrdiff_t(at), source.begin() + ptrdiff_t(to), '\n'));
+    line +=
+        uint32_t(std::count(source.begin() + ptrdiff_t(at), source.begin() + ptrdiff_t(to), '\n'));
     at = to;
   }
 
@@ -71,7 +72,9 @@ private:
   }
 
   char signAt(size_t offset) const {
-    return offset < source.size() && (source[offset] == '-' || source[offset] == '+') ? source[offset] : 0;
+    return offset < source.size() && (source[offset] == '-' || source[offset] == '+')
+               ? source[offset]
+               : 0;
   }
 
   /// The text before a tag, less what the tag's sign or lstrip_blocks takes off its end.
@@ -86,10 +89,13 @@ private:
     if (newline == text.npos && !atLineStart)
       return text;
     const size_t lineBegin = newline == text.npos ? 0 : newline + 1;
-    return strip(text.substr(lineBegin), Side::Left, std::nullopt).empty() ? text.substr(0, lineBegin) : text;
+    return strip(text.substr(lineBegin), Side::Left, std::nullopt).empty()
+               ? text.substr(0, lineBegin)
+               : text;
   }
 
-  /// The offset behind a tag's end that starts at `offset`: "%}" with trim_blocks, or a sign before it.
+  /// The offset behind a tag's end that starts at `offset`: "%}" with trim_blocks, or a sign before
+  /// it.
   size_t afterEnd(size_t offset, std::string_view end, bool trims) const {
     if (startsWith(offset, "-") && startsWith(offset + 1, end))
       return skipSpace(offset + 1 + end.size());
@@ -105,7 +111,8 @@ private:
     size_t open = at;
     for (;; ++open) {
       open = source.find('{', open);
-      if (open == source.npos || startsWith(open, "{%") || startsWith(open, "{{") || startsWith(open, "{#"))
+      if (open == source.npos || startsWith(open, "{%") || startsWith(open, "{{") ||
+          startsWith(open, "{#"))
         break;
     }
     if (open == source.npos) {
@@ -221,12 +228,15 @@ private:
       base = kind == 'x' ? 16 : kind == 'o' ? 8 : kind == 'b' ? 2 : 10;
       if (base != 10) {
         begin = at + 2 + (startsWith(at + 2, "_") ? 1 : 0);
-        end = digitsEnd(begin, base == 16 ? "0123456789abcdefABCDEF" : base == 8 ? "01234567" : "01");
+        end = digitsEnd(begin, base == 16  ? "0123456789abcdefABCDEF"
+                               : base == 8 ? "01234567"
+                                           : "01");
       }
     }
     std::string digits = source.substr(begin, end - begin);
     std::erase(digits, '_');
-    if (digits.empty() || (!isReal && base == 10 && digits[0] == '0' && digits.find_first_not_of('0') != digits.npos))
+    if (digits.empty() ||
+        (!isReal && base == 10 && digits[0] == '0' && digits.find_first_not_of('0') != digits.npos))
       fail("'" + source.substr(at, std::max<size_t>(end - at, 1)) + "' is no number");
     Token token{isReal ? TokenKind::Float : TokenKind::Integer, line, source.substr(at, end - at)};
     const char *last = digits.data() + digits.size();
@@ -246,7 +256,7 @@ private:
       size_t next = end;
       const char32_t c = nextCodePoint(source, next);
       const bool isStart = c == '_' || (unicodeClass(c) & kLetter);
-      if (!isStart && (end == at || !(unicodeClass(c) & (kNumber | kPythonDecimal)) ))
+      if (!isStart && (end == at || !(unicodeClass(c) & (kNumber | kPythonDecimal))))
         break;
       end = next;
     }
@@ -296,7 +306,8 @@ private:
         fail("'\\" + source.substr(i, 1 + digits) + "' is no character");
       i += 1 + digits;
     } else if (c >= '0' && c <= '7') {
-      for (digits = 0; digits < 3 && i < source.size() && source[i] >= '0' && source[i] <= '7'; ++digits)
+      for (digits = 0; digits < 3 && i < source.size() && source[i] >= '0' && source[i] <= '7';
+           ++digits)
         code = code * 8 + uint32_t(source[i++] - '0');
     } else {
       value += '\\'; // Unknown escapes stand for themselves.
@@ -338,6 +349,8 @@ private:
 
 } // namespace
 
-std::vector<Token> tokenize(Budget &budget, std::string_view source) { return Lexer(budget, source).run(); }
+std::vector<Token> tokenize(Budget &budget, std::string_view source) {
+  return Lexer(budget, source).run();
+}
 
 } // namespace tenon::text::jinja

@@ -15,13 +15,23 @@
 namespace tenon::text::jinja {
 
 enum class TokenKind : uint8_t {
-  Data, VariableBegin, VariableEnd, BlockBegin, BlockEnd, Name, String, Integer, Float, Operator, End
+  Data,
+  VariableBegin,
+  VariableEnd,
+  BlockBegin,
+  BlockEnd,
+  Name,
+  String,
+  Integer,
+  Float,
+  Operator,
+  End
 };
 
 struct Token {
   TokenKind kind;
   uint32_t line;
-  std::string text;  ///< Data, name, string's value, or operator's spelling.
+  std::string text; ///< Data, name, string's value, or operator's spelling.
   int64_t integer = 0;
   double real = 0;
 };

@@ -14,10 +14,10 @@ struct Statement;
 struct Loop {
   std::vector<Value> items;
   size_t index = 0;
-  uint32_t depth = 0;                ///< Recursions above this one.
+  uint32_t depth = 0; ///< Recursions above this one.
   const Statement *statement = nullptr;
-  Scope *scope = nullptr;            ///< Where the `for` stands; null unless it is recursive.
-  std::vector<Value> changed;        ///< Arguments of the last loop.changed().
+  Scope *scope = nullptr;     ///< Where the `for` stands; null unless it is recursive.
+  std::vector<Value> changed; ///< Arguments of the last loop.changed().
   bool hasChanged = false;
 };
 

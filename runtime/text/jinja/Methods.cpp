@@ -20,7 +20,8 @@ struct MethodEntry {
   Value (*call)(Renderer &, const Value &self, Args);
 };
 
-template <std::string (*Convert)(std::string_view)> Value converted(Renderer &r, const Value &self, Args a) {
+template <std::string (*Convert)(std::string_view)>
+Value converted(Renderer &r, const Value &self, Args a) {
   ArgumentReader(r.budget, "a method of str", a, {});
   return makeString(r.budget, Convert(self.string()));
 }
@@ -87,13 +88,16 @@ std::string window(Renderer &r, const Value &self, const ArgumentReader &args) {
 }
 
 template <bool AtEnd> Value hasAffix(Renderer &r, const Value &self, Args a) {
-  const ArgumentReader args(r.budget, AtEnd ? "endswith" : "startswith", a, {"prefix", "start", "end"});
+  const ArgumentReader args(r.budget, AtEnd ? "endswith" : "startswith", a,
+                            {"prefix", "start", "end"});
   const Value &affix = args.need(0);
   const std::string text = args.get(1) ? window(r, self, args) : self.string();
   const auto matches = [&](const Value &v) {
     if (!v.is(Kind::String))
-      r.budget.fail(v.is(Kind::Undefined) ? v.reason()
-                                          : std::string("startswith() and endswith() want a string, not ") + typeName(v));
+      r.budget.fail(v.is(Kind::Undefined)
+                        ? v.reason()
+                        : std::string("startswith() and endswith() want a string, not ") +
+                              typeName(v));
     return AtEnd ? text.ends_with(v.string()) : text.starts_with(v.string());
   };
   r.budget.work(text.size());
@@ -114,8 +118,9 @@ template <bool AtEnd> Value removeAffix(Renderer &r, const Value &self, Args a) 
 
 Value replaceMethod(Renderer &r, const Value &self, Args a) {
   const ArgumentReader args(r.budget, "replace", a, {"old", "new", "count"});
-  auto out = replace(self.string(), needText(r, args, 0, "replace"), needText(r, args, 1, "replace"),
-                     args.integer(2, -1), r.budget.limits.maxValueBytes);
+  auto out =
+      replace(self.string(), needText(r, args, 0, "replace"), needText(r, args, 1, "replace"),
+              args.integer(2, -1), r.budget.limits.maxValueBytes);
   if (!out)
     r.budget.allocate(r.budget.limits.maxValueBytes + 1);
   r.budget.work(self.string().size());
@@ -177,12 +182,16 @@ template <int Direction> Value justify(Renderer &r, const Value &self, Args a) {
   const ArgumentReader args(r.budget, "ljust", a, {"width", "fillchar"});
   args.need(0);
   const std::string fill = args.text(1, " ");
-  const int64_t width = args.integer(0, 0), missing = std::max<int64_t>(width - lengthOf(r.budget, self), 0);
+  const int64_t width = args.integer(0, 0),
+                missing = std::max<int64_t>(width - lengthOf(r.budget, self), 0);
   if (Value::constant(fill).text().length != 1)
     r.budget.fail("the fill character must be exactly one character long");
-  r.budget.allocate(size_t(missing) > r.budget.limits.maxValueBytes / 4 ? r.budget.limits.maxValueBytes + 1
-                                                                        : size_t(missing) * fill.size());
-  const int64_t left = Direction < 0 ? 0 : Direction > 0 ? missing : missing / 2 + (missing & width & 1);
+  r.budget.allocate(size_t(missing) > r.budget.limits.maxValueBytes / 4
+                        ? r.budget.limits.maxValueBytes + 1
+                        : size_t(missing) * fill.size());
+  const int64_t left = Direction < 0   ? 0
+                       : Direction > 0 ? missing
+                                       : missing / 2 + (missing & width & 1);
   std::string out;
   for (int64_t i = 0; i < left; ++i)
     out += fill;
@@ -205,7 +214,8 @@ Value zeroFill(Renderer &r, const Value &self, Args a) {
 template <uint8_t Classes> bool hasClass(char32_t c) { return unicodeClass(c) & Classes; }
 bool isAsciiPoint(char32_t c) { return c < 0x80; }
 
-template <bool (*Holds)(char32_t), bool OfEmpty> Value every(Renderer &r, const Value &self, Args a) {
+template <bool (*Holds)(char32_t), bool OfEmpty>
+Value every(Renderer &r, const Value &self, Args a) {
   ArgumentReader(r.budget, "a method of str", a, {});
   const std::string &text = self.string();
   r.budget.work(text.size());
@@ -215,7 +225,9 @@ template <bool (*Holds)(char32_t), bool OfEmpty> Value every(Renderer &r, const 
   return Value::boolean(OfEmpty || !text.empty());
 }
 
-template <bool (*Cased)(char32_t), bool (*Other)(char32_t)> Value inCase(Renderer &r, const Value &self, Args) {
+template <bool (*Cased)(char32_t), bool (*Other)(char32_t)>
+Value inCase(Renderer &r, const Value &self, Args a) {
+  ArgumentReader(r.budget, "a method of str", a, {});
   bool some = false;
   const std::string &text = self.string();
   r.budget.work(text.size());
@@ -228,11 +240,15 @@ template <bool (*Cased)(char32_t), bool (*Other)(char32_t)> Value inCase(Rendere
   return Value::boolean(some);
 }
 
-Value isTitle(Renderer &r, const Value &self, Args) {
-  return Value::boolean(title(self.string()) == self.string() && lower(self.string()) != self.string());
+Value isTitle(Renderer &r, const Value &self, Args a) {
+  ArgumentReader(r.budget, "istitle", a, {});
+  return Value::boolean(title(self.string()) == self.string() &&
+                        lower(self.string()) != self.string());
 }
 
-Value formatMethod(Renderer &r, const Value &self, Args a) { return braceFormat(r.budget, self.string(), a); }
+Value formatMethod(Renderer &r, const Value &self, Args a) {
+  return braceFormat(r.budget, self.string(), a);
+}
 
 Value get(Renderer &r, const Value &self, Args a) {
   const ArgumentReader args(r.budget, "get", a, {"key", "default"});
@@ -342,14 +358,16 @@ constexpr std::string_view kUnsafeDict[] = {"clear", "pop", "popitem", "setdefau
 constexpr std::string_view kUnsafeList[] = {"append", "clear",  "extend",  "insert",
                                             "pop",    "remove", "reverse", "sort"};
 
-std::optional<Value> findIn(std::span<const MethodEntry> table, const Value &self, std::string_view name) {
+std::optional<Value> findIn(std::span<const MethodEntry> table, const Value &self,
+                            std::string_view name) {
   for (const MethodEntry &entry : table)
     if (entry.name == name)
       return Value::of(std::make_shared<const Method>(Method{self, entry.name.data(), entry.call}));
   return std::nullopt;
 }
 
-std::optional<Value> refuse(std::span<const std::string_view> unsafe, const Value &self, std::string_view name) {
+std::optional<Value> refuse(std::span<const std::string_view> unsafe, const Value &self,
+                            std::string_view name) {
   if (std::find(unsafe.begin(), unsafe.end(), name) == unsafe.end())
     return std::nullopt;
   return Value::undefined("access to attribute '" + std::string(name) + "' of '" + typeName(self) +

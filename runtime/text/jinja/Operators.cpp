@@ -208,7 +208,8 @@ bool equal(Budget &budget, const Value &left, const Value &right) {
     budget.work(std::min(left.string().size(), right.string().size()));
     return left.string() == right.string();
   case Kind::Sequence: {
-    if (!sameSequenceType(left, right) || left.sequence().items.size() != right.sequence().items.size())
+    if (!sameSequenceType(left, right) ||
+        left.sequence().items.size() != right.sequence().items.size())
       return false;
     for (size_t i = 0; i < left.sequence().items.size(); ++i)
       if (!equal(budget, left.sequence().items[i], right.sequence().items[i]))
@@ -243,7 +244,8 @@ bool equalKeys(const Value &left, const Value &right) {
 }
 
 void checkHashable(Budget &budget, const Value &key) {
-  if (key.is(Kind::Dict) || (key.is(Kind::Sequence) && key.sequence().flavour != Sequence::Flavour::Tuple))
+  if (key.is(Kind::Dict) ||
+      (key.is(Kind::Sequence) && key.sequence().flavour != Sequence::Flavour::Tuple))
     budget.fail(std::string("unhashable type: '") + typeName(key) + "'");
   if (key.is(Kind::Sequence)) {
     budget.step(key.sequence().items.size());

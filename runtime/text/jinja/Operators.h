@@ -13,7 +13,16 @@
 namespace tenon::text::jinja {
 
 enum class BinaryOperator : uint8_t { Add, Subtract, Multiply, Divide, FloorDivide, Modulo, Power };
-enum class CompareOperator : uint8_t { Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual, In, NotIn };
+enum class CompareOperator : uint8_t {
+  Equal,
+  NotEqual,
+  Less,
+  LessEqual,
+  Greater,
+  GreaterEqual,
+  In,
+  NotIn
+};
 
 bool isTrue(const Value &value);
 
@@ -41,7 +50,8 @@ Value getItem(Budget &budget, const Value &value, const Value &key);
 Value getAttribute(Budget &budget, const Value &value, const std::string &name);
 
 /// value[start:stop:step]
-Value slice(Budget &budget, const Value &value, const Value &start, const Value &stop, const Value &step);
+Value slice(Budget &budget, const Value &value, const Value &start, const Value &stop,
+            const Value &step);
 
 /// A method of a string, sequence or dictionary by name, if there is one (Methods.cpp).
 std::optional<Value> findMethod(Budget &budget, const Value &value, std::string_view name);

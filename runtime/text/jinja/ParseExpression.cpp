@@ -73,9 +73,9 @@ ExpressionPtr Parser::negation() {
 
 ExpressionPtr Parser::comparison() {
   static constexpr std::pair<std::string_view, CompareOperator> kOperators[] = {
-      {"==", CompareOperator::Equal},   {"!=", CompareOperator::NotEqual},
+      {"==", CompareOperator::Equal},     {"!=", CompareOperator::NotEqual},
       {"<=", CompareOperator::LessEqual}, {">=", CompareOperator::GreaterEqual},
-      {"<", CompareOperator::Less},     {">", CompareOperator::Greater}};
+      {"<", CompareOperator::Less},       {">", CompareOperator::Greater}};
   ExpressionPtr first = sum();
   ExpressionPtr node;
   while (true) {
@@ -129,8 +129,10 @@ ExpressionPtr Parser::concatenation() {
 
 ExpressionPtr Parser::product() {
   static constexpr std::pair<std::string_view, BinaryOperator> kOperators[] = {
-      {"*", BinaryOperator::Multiply}, {"/", BinaryOperator::Divide},
-      {"//", BinaryOperator::FloorDivide}, {"%", BinaryOperator::Modulo}};
+      {"*", BinaryOperator::Multiply},
+      {"/", BinaryOperator::Divide},
+      {"//", BinaryOperator::FloorDivide},
+      {"%", BinaryOperator::Modulo}};
   ExpressionPtr left = power();
   while (true) {
     const auto found = std::find_if(std::begin(kOperators), std::end(kOperators),
@@ -177,7 +179,8 @@ ExpressionPtr Parser::primary() {
   switch (token.kind) {
   case TokenKind::Name:
     next();
-    if (token.text == "true" || token.text == "True" || token.text == "false" || token.text == "False") {
+    if (token.text == "true" || token.text == "True" || token.text == "false" ||
+        token.text == "False") {
       node->constant = Value::boolean(token.text[0] == 't' || token.text[0] == 'T');
     } else if (token.text == "none" || token.text == "None") {
       node->constant = Value::none();
@@ -245,9 +248,11 @@ ExpressionPtr Parser::dictDisplay() {
 }
 
 bool Parser::isTupleEnd(std::initializer_list<std::string_view> endNames) const {
-  if (current().kind == TokenKind::VariableEnd || current().kind == TokenKind::BlockEnd || isOperator(")"))
+  if (current().kind == TokenKind::VariableEnd || current().kind == TokenKind::BlockEnd ||
+      isOperator(")"))
     return true;
-  return std::any_of(endNames.begin(), endNames.end(), [&](std::string_view n) { return isName(n); });
+  return std::any_of(endNames.begin(), endNames.end(),
+                     [&](std::string_view n) { return isName(n); });
 }
 
 ExpressionPtr Parser::tuple(bool withCondition, std::initializer_list<std::string_view> endNames,
@@ -357,7 +362,8 @@ void Parser::callArguments(Expression &node) {
     } else if (isOperator("**") && !arguments.doubleStar) {
       next();
       arguments.doubleStar = take(expression());
-    } else if (current().kind == TokenKind::Name && tokens[position + 1].kind == TokenKind::Operator &&
+    } else if (current().kind == TokenKind::Name &&
+               tokens[position + 1].kind == TokenKind::Operator &&
                tokens[position + 1].text == "=" && !arguments.doubleStar) {
       std::string name = next().text;
       next();
@@ -406,8 +412,8 @@ ExpressionPtr Parser::test(ExpressionPtr input) {
   adopt(*node, std::move(input));
   const TokenKind kind = current().kind;
   const bool startsValue = kind == TokenKind::Name || kind == TokenKind::String ||
-                           kind == TokenKind::Integer || kind == TokenKind::Float || isOperator("[") ||
-                           isOperator("{");
+                           kind == TokenKind::Integer || kind == TokenKind::Float ||
+                           isOperator("[") || isOperator("{");
   if (isOperator("(")) {
     callArguments(*node);
   } else if (startsValue && !isName("else") && !isName("or") && !isName("and")) {

@@ -11,7 +11,9 @@ namespace tenon::text::jinja {
 
 /// Without underscores, each of which must stand between two digits.
 static std::optional<std::string> withoutUnderscores(std::string_view text) {
-  const auto isDigit = [](char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'); };
+  const auto isDigit = [](char c) {
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+  };
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '_')
@@ -46,7 +48,8 @@ std::optional<int64_t> parseInteger(Budget &budget, std::string_view text, int64
     return std::nullopt;
   const std::string number = (negative ? "-" : "") + *digits;
   int64_t value = 0;
-  const auto result = std::from_chars(number.data(), number.data() + number.size(), value, int(base));
+  const auto result =
+      std::from_chars(number.data(), number.data() + number.size(), value, int(base));
   if (result.ptr != number.data() + number.size())
     return std::nullopt;
   if (result.ec == std::errc::result_out_of_range)

@@ -183,7 +183,8 @@ Parser::StatementPtr Parser::statement() {
 
 std::string Parser::assignableName() {
   std::string name = expectName();
-  if (name == "true" || name == "True" || name == "false" || name == "False" || name == "none" || name == "None")
+  if (name == "true" || name == "True" || name == "false" || name == "False" || name == "none" ||
+      name == "None")
     fail("'" + name + "' cannot be assigned to");
   return name;
 }
@@ -205,7 +206,8 @@ ExpressionPtr Parser::targetItem(bool withNamespace) {
   return node;
 }
 
-ExpressionPtr Parser::assignmentTarget(std::initializer_list<std::string_view> endNames, bool withNamespace) {
+ExpressionPtr Parser::assignmentTarget(std::initializer_list<std::string_view> endNames,
+                                       bool withNamespace) {
   ExpressionPtr first = targetItem(withNamespace);
   if (!isOperator(","))
     return first;

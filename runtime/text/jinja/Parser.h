@@ -47,7 +47,8 @@ private:
   ExpressionPtr primary();
   ExpressionPtr listDisplay();
   ExpressionPtr dictDisplay();
-  ExpressionPtr tuple(bool withCondition, std::initializer_list<std::string_view> endNames, bool parenthesized);
+  ExpressionPtr tuple(bool withCondition, std::initializer_list<std::string_view> endNames,
+                      bool parenthesized);
   ExpressionPtr postfix(ExpressionPtr node);
   ExpressionPtr filtersAndTests(ExpressionPtr node);
   ExpressionPtr subscript(ExpressionPtr node);
@@ -72,7 +73,8 @@ private:
   StatementPtr autoescapeStatement();
   void signature(Statement &node);
   Block macroBody(Statement &node, std::string_view end);
-  ExpressionPtr assignmentTarget(std::initializer_list<std::string_view> endNames, bool withNamespace);
+  ExpressionPtr assignmentTarget(std::initializer_list<std::string_view> endNames,
+                                 bool withNamespace);
   ExpressionPtr targetItem(bool withNamespace);
   std::string assignableName();
 

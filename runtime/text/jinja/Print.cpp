@@ -148,7 +148,8 @@ void appendJsonString(Budget &budget, std::string &out, const std::string &text,
       if (c < 0x20 || (ensureAscii && c > 0x7e && c < 0x10000))
         out += "\\u" + hex(uint32_t(c), 4);
       else if (ensureAscii && c >= 0x10000)
-        out += "\\u" + hex(0xd7c0 + (uint32_t(c) >> 10), 4) + "\\u" + hex(0xdc00 | (uint32_t(c) & 0x3ff), 4);
+        out += "\\u" + hex(0xd7c0 + (uint32_t(c) >> 10), 4) + "\\u" +
+               hex(0xdc00 | (uint32_t(c) & 0x3ff), 4);
       else
         out.append(text, begin, at - begin);
     }
@@ -207,7 +208,9 @@ public:
 
 private:
   static std::string jsonFloat(double d) {
-    return std::isnan(d) ? "NaN" : std::isinf(d) ? (d < 0 ? "-Infinity" : "Infinity") : floatRepr(d);
+    return std::isnan(d)   ? "NaN"
+           : std::isinf(d) ? (d < 0 ? "-Infinity" : "Infinity")
+                           : floatRepr(d);
   }
 
   void key(const Value &k) {
@@ -269,7 +272,8 @@ std::string floatRepr(double d) {
   if (std::isinf(d))
     return d < 0 ? "-inf" : "inf";
   char buffer[40];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, d, std::chars_format::scientific).ptr;
+  const auto end =
+      std::to_chars(buffer, buffer + sizeof buffer, d, std::chars_format::scientific).ptr;
   std::string digits;
   const std::string_view text(buffer, size_t(end - buffer));
   const size_t e = text.find('e');

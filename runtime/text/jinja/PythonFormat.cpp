@@ -38,13 +38,14 @@ public:
   }
 
   std::string pad(std::string text, const Specification &spec, char align) {
-    const size_t length =
-        size_t(std::count_if(text.begin(), text.end(), [](char c) { return (uint8_t(c) & 0xc0) != 0x80; }));
+    const size_t length = size_t(std::count_if(text.begin(), text.end(),
+                                               [](char c) { return (uint8_t(c) & 0xc0) != 0x80; }));
     if (length >= size_t(spec.width))
       return text;
     const size_t missing = size_t(spec.width) - length;
     if (align == '=') {
-      const size_t sign = !text.empty() && (text[0] == '-' || text[0] == '+' || text[0] == ' ') ? 1 : 0;
+      const size_t sign =
+          !text.empty() && (text[0] == '-' || text[0] == '+' || text[0] == ' ') ? 1 : 0;
       return text.insert(sign, std::string(missing, spec.fill));
     }
     const size_t left = align == '>' ? missing : align == '^' ? missing / 2 : 0;
@@ -55,8 +56,8 @@ public:
     if (!value.isNumber())
       budget.fail(std::string("a number is required, not ") + typeName(value));
     std::string digits;
-    const bool isReal = spec.type == 'f' || spec.type == 'F' || spec.type == 'e' || spec.type == 'E' ||
-                        spec.type == 'g' || spec.type == 'G';
+    const bool isReal = spec.type == 'f' || spec.type == 'F' || spec.type == 'e' ||
+                        spec.type == 'E' || spec.type == 'g' || spec.type == 'G';
     bool negative = false;
     if (isReal) {
       const double d = value.asReal();
@@ -75,7 +76,10 @@ public:
       const int64_t i = value.is(Kind::Float) ? int64_t(d) : value.asInteger();
       negative = i < 0;
       uint64_t magnitude = negative ? 0 - uint64_t(i) : uint64_t(i);
-      const unsigned base = spec.type == 'x' || spec.type == 'X' ? 16 : spec.type == 'o' ? 8 : spec.type == 'b' ? 2 : 10;
+      const unsigned base = spec.type == 'x' || spec.type == 'X' ? 16
+                            : spec.type == 'o'                   ? 8
+                            : spec.type == 'b'                   ? 2
+                                                                 : 10;
       do
         digits += (spec.type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[magnitude % base];
       while ((magnitude /= base) != 0);
@@ -205,8 +209,18 @@ Value percentFormat(Budget &budget, const std::string &format, const Value &argu
       else
         budget.fail("%c requires int or char");
       break;
-    case 'd': case 'i': case 'u': case 'x': case 'X': case 'o':
-    case 'f': case 'F': case 'e': case 'E': case 'g': case 'G':
+    case 'd':
+    case 'i':
+    case 'u':
+    case 'x':
+    case 'X':
+    case 'o':
+    case 'f':
+    case 'F':
+    case 'e':
+    case 'E':
+    case 'g':
+    case 'G':
       if (spec.zero && align != '<') {
         spec.fill = '0';
         align = '=';
@@ -276,7 +290,8 @@ Value braceFormat(Budget &budget, const std::string &format, const Arguments &ar
         budget.fail("the format's name '" + name + "' is missing");
       value = found->second;
     }
-    for (std::string_view rest = end == field.npos ? std::string_view() : field.substr(end); !rest.empty();) {
+    for (std::string_view rest = end == field.npos ? std::string_view() : field.substr(end);
+         !rest.empty();) {
       if (rest[0] == '.') {
         const size_t stop = std::min(rest.find_first_of(".[", 1), rest.size());
         value = getAttribute(budget, value, std::string(rest.substr(1, stop - 1)));
@@ -288,8 +303,9 @@ Value braceFormat(Budget &budget, const std::string &format, const Arguments &ar
         const std::string key(rest.substr(1, stop - 1));
         size_t digits = 0;
         const bool isIndex = !key.empty() && key.find_first_not_of("0123456789") == key.npos;
-        value = getItem(budget, value,
-                        isIndex ? Value::integer(formatter.number(key, digits)) : Value::constant(key));
+        value =
+            getItem(budget, value,
+                    isIndex ? Value::integer(formatter.number(key, digits)) : Value::constant(key));
         rest.remove_prefix(stop + 1);
       }
     }
@@ -301,7 +317,8 @@ Value braceFormat(Budget &budget, const std::string &format, const Arguments &ar
       spec.fill = specText[0], spec.align = specText[1], i = 2;
     else if (!specText.empty() && isAlign(specText[0]))
       spec.align = specText[0], i = 1;
-    for (; i < specText.size() && (specText[i] == '+' || specText[i] == '-' || specText[i] == ' '); ++i) {
+    for (; i < specText.size() && (specText[i] == '+' || specText[i] == '-' || specText[i] == ' ');
+         ++i) {
       spec.plus |= specText[i] == '+';
       spec.space |= specText[i] == ' ';
     }
@@ -317,8 +334,10 @@ Value braceFormat(Budget &budget, const std::string &format, const Arguments &ar
       spec.precision = formatter.number(specText, ++i);
     if (i < specText.size())
       spec.type = specText[i++];
-    if (i != specText.size() || (spec.type && std::string_view("sdxXobfFeEgG").find(spec.type) == std::string_view::npos))
-      budget.fail(StatusCode::Unsupported, "the format specification '" + std::string(specText) + "'");
+    if (i != specText.size() ||
+        (spec.type && std::string_view("sdxXobfFeEgG").find(spec.type) == std::string_view::npos))
+      budget.fail(StatusCode::Unsupported,
+                  "the format specification '" + std::string(specText) + "'");
 
     std::string text;
     const bool asNumber = value.isNumber() && !conversion && spec.type != 's';

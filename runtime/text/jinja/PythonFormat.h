@@ -7,11 +7,13 @@
 
 namespace tenon::text::jinja {
 
-/// format % arguments, with conversions s, r, d, i, f, e, g, x, X, o, c and %, flags, width, precision and
+/// format % arguments, with conversions s, r, d, i, f, e, g, x, X, o, c and %, flags, width,
+/// precision and
 /// %(name)s. Wider than 4096 characters fails.
 Value percentFormat(Budget &budget, const std::string &format, const Value &arguments);
 
-/// format.format(...) with {}, {0}, {name} and format specifications of width, alignment, d, f, e, g, x, s.
+/// format.format(...) with {}, {0}, {name} and format specifications of width, alignment, d, f, e,
+/// g, x, s.
 Value braceFormat(Budget &budget, const std::string &format, const Arguments &arguments);
 
 } // namespace tenon::text::jinja

@@ -43,10 +43,13 @@ void appendCase(std::string &out, char32_t c, To to) {
     out += to == To::Upper ? mapping->upper : to == To::Lower ? mapping->lower : mapping->title;
 }
 
-/// Unicode's Final_Sigma condition, where only apostrophes and marks without case are looked through.
+/// Unicode's Final_Sigma condition, where only apostrophes and marks without case are looked
+/// through.
 bool isFinalSigma(std::string_view text, size_t begin, size_t end) {
-  const auto ignorable = [](char32_t c) { return c == '\'' || c == 0x2019 || c == '.' || c == ':' || c == 0xad ||
-                                                 (c >= 0x300 && c <= 0x36f); };
+  const auto ignorable = [](char32_t c) {
+    return c == '\'' || c == 0x2019 || c == '.' || c == ':' || c == 0xad ||
+           (c >= 0x300 && c <= 0x36f);
+  };
   bool before = false;
   for (size_t at = begin; at > 0;) {
     do
@@ -77,7 +80,8 @@ void appendLower(std::string &out, std::string_view text, size_t begin, size_t e
 }
 
 bool isLineEnd(char32_t c) {
-  return (c >= 0x0a && c <= 0x0d) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == 0x2029;
+  return (c >= 0x0a && c <= 0x0d) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 ||
+         c == 0x2029;
 }
 
 } // namespace
@@ -104,7 +108,9 @@ bool isLower(char32_t c) {
   return mapping && self != mapping->upper && self == mapping->lower;
 }
 
-bool isCased(char32_t c) { return c < 0x80 ? isAsciiUpper(c) || isAsciiLower(c) : findMapping(c) != nullptr; }
+bool isCased(char32_t c) {
+  return c < 0x80 ? isAsciiUpper(c) || isAsciiLower(c) : findMapping(c) != nullptr;
+}
 
 std::string lower(std::string_view text) {
   std::string out;
@@ -260,8 +266,8 @@ std::vector<std::string> splitLines(std::string_view text, bool keepEnds) {
   return lines;
 }
 
-std::optional<std::string> replace(std::string_view text, std::string_view from, std::string_view to,
-                                   int64_t most, size_t limit) {
+std::optional<std::string> replace(std::string_view text, std::string_view from,
+                                   std::string_view to, int64_t most, size_t limit) {
   std::string out;
   size_t at = 0;
   for (int64_t done = 0; most < 0 || done < most; ++done) {

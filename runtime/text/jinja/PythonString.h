@@ -21,7 +21,8 @@ bool isLower(char32_t c);
 /// Has upper, lower or title case.
 bool isCased(char32_t c);
 
-/// A final capital sigma becomes a final small one where a letter with case stands before and none after.
+/// A final capital sigma becomes a final small one where a letter with case stands before and none
+/// after.
 std::string lower(std::string_view text);
 std::string upper(std::string_view text);
 std::string title(std::string_view text);
@@ -39,8 +40,8 @@ std::vector<std::string> split(std::string_view text, std::optional<std::string_
 std::vector<std::string> splitLines(std::string_view text, bool keepEnds);
 
 /// text.replace(from, to, most); most < 0: all. Replacing would pass `limit` bytes: nullopt.
-std::optional<std::string> replace(std::string_view text, std::string_view from, std::string_view to,
-                                   int64_t most, size_t limit);
+std::optional<std::string> replace(std::string_view text, std::string_view from,
+                                   std::string_view to, int64_t most, size_t limit);
 
 } // namespace tenon::text::jinja
 

@@ -68,9 +68,11 @@ void Renderer::closeScope(Scope *scope) {
 }
 
 void Renderer::appendOutput(std::string &out, std::string_view text) {
-  if (text.size() > budget.limits.maxOutputBytes - std::min(out.size(), budget.limits.maxOutputBytes))
-    budget.fail(StatusCode::ResourceExhausted,
-                "its output is longer than " + std::to_string(budget.limits.maxOutputBytes) + " bytes");
+  if (text.size() >
+      budget.limits.maxOutputBytes - std::min(out.size(), budget.limits.maxOutputBytes))
+    budget.fail(StatusCode::ResourceExhausted, "its output is longer than " +
+                                                   std::to_string(budget.limits.maxOutputBytes) +
+                                                   " bytes");
   budget.work(text.size());
   out += text;
 }
@@ -118,7 +120,8 @@ Renderer::Flow Renderer::run(const Statement &statement, Scope &scope, std::stri
     Scope *inner = openScope(scope);
     Value value = makeString(budget, runToString(statement.body, *inner));
     closeScope(inner);
-    assign(*statement.target, applyFilters(statement.expression.get(), std::move(value), scope), scope);
+    assign(*statement.target, applyFilters(statement.expression.get(), std::move(value), scope),
+           scope);
     return Flow::Next;
   }
   case StatementKind::Macro:
@@ -133,7 +136,8 @@ Renderer::Flow Renderer::run(const Statement &statement, Scope &scope, std::stri
     Scope *inner = openScope(scope);
     Value value = makeString(budget, runToString(statement.body, *inner));
     closeScope(inner);
-    appendOutput(out, str(budget, applyFilters(statement.expression.get(), std::move(value), scope)));
+    appendOutput(out,
+                 str(budget, applyFilters(statement.expression.get(), std::move(value), scope)));
     return Flow::Next;
   }
   case StatementKind::With: {
@@ -169,7 +173,8 @@ void Renderer::assign(const Expression &target, Value value, Scope &scope) {
     if (!object.is(Kind::Namespace))
       budget.fail("cannot assign attribute on non-namespace object");
     if (target.text.starts_with('_'))
-      budget.fail("a namespace has no attributes that begin with '_', such as '" + target.text + "'");
+      budget.fail("a namespace has no attributes that begin with '_', such as '" + target.text +
+                  "'");
     budget.step(object.space().items.size() / 16);
     if (Value *known = object.space().find(target.text)) {
       *known = std::move(value);
@@ -226,7 +231,8 @@ Renderer::Flow Renderer::runLoop(const Statement &statement, std::vector<Value> 
     for (Scope *s = &scope; s && !s->captured; s = s->parent)
       s->captured = true; // The loop may outlive it and be called.
   }
-  for (Flow flow = Flow::Next; loop->index < loop->items.size() && flow != Flow::Break; ++loop->index) {
+  for (Flow flow = Flow::Next; loop->index < loop->items.size() && flow != Flow::Break;
+       ++loop->index) {
     budget.step();
     Scope *inner = openScope(scope);
     inner->set(program.loop, Value::of(loop));
@@ -263,7 +269,9 @@ Value Renderer::callMacro(const Macro &macro, const Arguments &arguments) {
   const Statement &definition = *macro.definition;
   const std::vector<Parameter> &parameters = definition.parameters;
   const uint32_t line = budget.line;
-  const auto fail = [&](const std::string &what) { budget.fail("macro '" + definition.text + "' " + what); };
+  const auto fail = [&](const std::string &what) {
+    budget.fail("macro '" + definition.text + "' " + what);
+  };
 
   Scope *scope = openScope(*macro.scope);
   std::vector<bool> given(parameters.size(), false);
@@ -310,7 +318,8 @@ Value Renderer::callMacro(const Macro &macro, const Arguments &arguments) {
       scope->set(parameters[i].name,
                  parameters[i].defaultValue
                      ? evaluate(*parameters[i].defaultValue, *scope)
-                     : Value::undefined("parameter '" + program.names[parameters[i].name] + "' was not provided"));
+                     : Value::undefined("parameter '" + program.names[parameters[i].name] +
+                                        "' was not provided"));
   Value result = makeString(budget, runToString(definition.body, *scope));
   closeScope(scope);
   budget.line = line;
@@ -342,7 +351,8 @@ Value Renderer::call(const Value &function, const Arguments &arguments) {
     if (arguments.positional.size() != 1 || !arguments.named.empty())
       budget.fail("loop() takes what to iterate over");
     std::string out;
-    runLoop(*loop.statement, itemsOf(budget, arguments.positional[0]), *loop.scope, loop.depth + 1, out);
+    runLoop(*loop.statement, itemsOf(budget, arguments.positional[0]), *loop.scope, loop.depth + 1,
+            out);
     return makeString(budget, std::move(out));
   }
   default:

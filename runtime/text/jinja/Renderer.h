@@ -27,8 +27,8 @@ struct Macro {
   Scope *scope;
 };
 
-/// One rendering. Everything that templates can tie into cycles (scopes, macros, namespaces, loops) is
-/// owned here and taken apart at the end. Throws Failure.
+/// One rendering. Everything that templates can tie into cycles (scopes, macros, namespaces, loops)
+/// is owned here and taken apart at the end. Throws Failure.
 class Renderer {
 public:
   Renderer(const TemplateProgram &program, Budget &budget);

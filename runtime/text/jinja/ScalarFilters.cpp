@@ -18,7 +18,8 @@ namespace {
 
 using Args = const Arguments &;
 
-template <std::string (*Convert)(std::string_view)> Value converted(Renderer &r, const Value &v, Args a) {
+template <std::string (*Convert)(std::string_view)>
+Value converted(Renderer &r, const Value &v, Args a) {
   ArgumentReader(r.budget, "a filter of strings", a, {});
   return makeString(r.budget, Convert(str(r.budget, v)));
 }
@@ -47,12 +48,23 @@ std::string escapeHtml(std::string_view text) {
   std::string out;
   for (const char c : text)
     switch (c) {
-    case '&': out += "&amp;"; break;
-    case '<': out += "&lt;"; break;
-    case '>': out += "&gt;"; break;
-    case '\'': out += "&#39;"; break;
-    case '"': out += "&#34;"; break;
-    default: out += c;
+    case '&':
+      out += "&amp;";
+      break;
+    case '<':
+      out += "&lt;";
+      break;
+    case '>':
+      out += "&gt;";
+      break;
+    case '\'':
+      out += "&#39;";
+      break;
+    case '"':
+      out += "&#34;";
+      break;
+    default:
+      out += c;
     }
   return out;
 }
@@ -80,7 +92,9 @@ Value indent(Renderer &r, const Value &v, Args a) {
   const ArgumentReader args(r.budget, "indent", a, {"width", "first", "blank"});
   const bool blank = args.boolean(2, false);
   if (!v.is(Kind::String))
-    r.budget.fail(v.is(Kind::Undefined) ? v.reason() : std::string("indent() wants a string, not ") + typeName(v));
+    r.budget.fail(v.is(Kind::Undefined)
+                      ? v.reason()
+                      : std::string("indent() wants a string, not ") + typeName(v));
   std::string margin;
   if (args.get(0) && args.get(0)->is(Kind::String)) {
     margin = args.get(0)->string();
@@ -109,7 +123,8 @@ Value center(Renderer &r, const Value &v, Args a) {
   const int64_t margin = std::max<int64_t>(args.integer(0, 80) - length, 0);
   r.budget.allocate(size_t(margin));
   const int64_t left = margin / 2 + (margin & args.integer(0, 80) & 1); // As CPython's str.center.
-  return makeString(r.budget, std::string(size_t(left), ' ') + text + std::string(size_t(margin - left), ' '));
+  return makeString(r.budget, std::string(size_t(left), ' ') + text +
+                                  std::string(size_t(margin - left), ' '));
 }
 
 Value formatFilter(Renderer &r, const Value &v, Args a) {
@@ -181,7 +196,9 @@ Value roundFilter(Renderer &r, const Value &v, Args a) {
   const int64_t precision = args.integer(0, 0);
   const std::string method = args.text(1, "common");
   if (!v.isNumber())
-    r.budget.fail(v.is(Kind::Undefined) ? v.reason() : std::string("round() wants a number, not ") + typeName(v));
+    r.budget.fail(v.is(Kind::Undefined)
+                      ? v.reason()
+                      : std::string("round() wants a number, not ") + typeName(v));
   if (std::abs(precision) > 300)
     r.budget.fail(StatusCode::Unsupported, "rounding to " + std::to_string(precision) + " places");
   const double scale = std::pow(10.0, double(precision));
@@ -203,7 +220,8 @@ Value roundFilter(Renderer &r, const Value &v, Args a) {
 }
 
 Value toJson(Renderer &r, const Value &v, Args a) {
-  const ArgumentReader args(r.budget, "tojson", a, {"ensure_ascii", "indent", "separators", "sort_keys"});
+  const ArgumentReader args(r.budget, "tojson", a,
+                            {"ensure_ascii", "indent", "separators", "sort_keys"});
   JsonStyle style;
   style.ensureAscii = args.boolean(0, false);
   style.sortKeys = args.boolean(3, false);
@@ -239,6 +257,8 @@ Value attribute(Renderer &r, const Value &v, Args a) {
   return getAttribute(r.budget, v, name);
 }
 
+// Not here, as no chat template uses them: filesizeformat, forceescape, groupby, pprint, random,
+// slice, striptags, truncate, urlencode, urlize, wordcount, wordwrap, xmlattr.
 constexpr Builtin kFilters[] = {
     {"abs", absolute},
     {"attr", attribute},

@@ -18,13 +18,16 @@ std::vector<Value> attributePath(Budget &budget, const Value &attribute) {
     return {attribute};
   std::vector<Value> path;
   for (std::string &part : split(attribute.string(), ".", -1, false)) {
-    const bool isIndex = !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == part.npos;
-    path.push_back(isIndex ? Value::integer(std::stoll(part)) : makeString(budget, std::move(part)));
+    const bool isIndex =
+        !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == part.npos;
+    path.push_back(isIndex ? Value::integer(std::stoll(part))
+                           : makeString(budget, std::move(part)));
   }
   return path;
 }
 
-Value follow(Budget &budget, Value item, const std::vector<Value> &path, const Value *absent = nullptr) {
+Value follow(Budget &budget, Value item, const std::vector<Value> &path,
+             const Value *absent = nullptr) {
   for (const Value &part : path) {
     item = getItem(budget, item, part);
     if (absent && item.is(Kind::Undefined))
@@ -39,10 +42,12 @@ Value ignoringCase(Budget &budget, const Value &v) {
 
 std::vector<Value> pathOf(Renderer &r, const ArgumentReader &args, size_t i) {
   const Value *attribute = args.get(i);
-  return attribute && !attribute->is(Kind::None) ? attributePath(r.budget, *attribute) : std::vector<Value>();
+  return attribute && !attribute->is(Kind::None) ? attributePath(r.budget, *attribute)
+                                                 : std::vector<Value>();
 }
 
-/// What a generator gives: `fill` appends the items. Where it fails, whoever uses the items up fails.
+/// What a generator gives: `fill` appends the items. Where it fails, whoever uses the items up
+/// fails.
 template <typename Fill> Value lazily(Renderer &r, Fill fill) {
   std::vector<Value> out;
   std::optional<Failure> failure;
@@ -135,8 +140,8 @@ Value items(Renderer &r, const Value &v, Args a) {
 }
 
 /// Sorts `values` by `keys`, stably; equal ones keep their order in reverse too, as in Python.
-std::vector<Value> sortedBy(Budget &budget, const std::vector<Value> &values, const std::vector<Value> &keys,
-                            bool reverse) {
+std::vector<Value> sortedBy(Budget &budget, const std::vector<Value> &values,
+                            const std::vector<Value> &keys, bool reverse) {
   std::vector<size_t> order(values.size());
   for (size_t i = 0; i < order.size(); ++i)
     order[i] = i;
@@ -307,7 +312,8 @@ Value batch(Renderer &r, const Value &v, Args a) {
       return;
     if (args.get(1) && !args.get(1)->is(Kind::None)) {
       const auto missing = uint64_t(size) - current.size();
-      r.budget.allocate(missing > r.budget.limits.maxValueBytes ? missing : missing * sizeof(Value));
+      r.budget.allocate(missing > r.budget.limits.maxValueBytes ? missing
+                                                                : missing * sizeof(Value));
       current.resize(size_t(size), *args.get(1));
     }
     batches.push_back(makeSequence(r.budget, std::move(current)));

@@ -46,7 +46,8 @@ bool isCallable(const Value &v) {
 bool isEscaped(const Value &) { return false; }
 
 template <bool (*Cased)(char32_t), bool (*Other)(char32_t)>
-Value inCase(Renderer &r, const Value &v, Args) {
+Value inCase(Renderer &r, const Value &v, Args a) {
+  ArgumentReader(r.budget, "lower or upper", a, {});
   const std::string text = str(r.budget, v);
   bool some = false;
   for (size_t at = 0; at < text.size();) {
@@ -62,21 +63,28 @@ bool isDivisible(Renderer &r, const Value &v, const Value &by) {
   const Value remainder = binary(r.budget, BinaryOperator::Modulo, v, by);
   return remainder.isNumber() && remainder.asReal() == 0;
 }
-Value even(Renderer &r, const Value &v, Args) { return Value::boolean(isDivisible(r, v, Value::integer(2))); }
-Value odd(Renderer &r, const Value &v, Args) {
+Value even(Renderer &r, const Value &v, Args a) {
+  ArgumentReader(r.budget, "even", a, {});
+  return Value::boolean(isDivisible(r, v, Value::integer(2)));
+}
+Value odd(Renderer &r, const Value &v, Args a) {
+  ArgumentReader(r.budget, "odd", a, {});
   const Value remainder = binary(r.budget, BinaryOperator::Modulo, v, Value::integer(2));
   return Value::boolean(remainder.isNumber() && remainder.asReal() == 1);
 }
 Value divisibleBy(Renderer &r, const Value &v, Args a) {
-  return Value::boolean(isDivisible(r, v, ArgumentReader(r.budget, "divisibleby", a, {"num"}).need(0)));
+  return Value::boolean(
+      isDivisible(r, v, ArgumentReader(r.budget, "divisibleby", a, {"num"}).need(0)));
 }
 Value sameAs(Renderer &r, const Value &v, Args a) {
   return Value::boolean(v.isSame(ArgumentReader(r.budget, "sameas", a, {"other"}).need(0)));
 }
-Value isFilterName(Renderer &r, const Value &v, Args) {
+Value isFilterName(Renderer &r, const Value &v, Args a) {
+  ArgumentReader(r.budget, "filter", a, {});
   return Value::boolean(v.is(Kind::String) && findFilter(v.string()));
 }
-Value isTestName(Renderer &r, const Value &v, Args) {
+Value isTestName(Renderer &r, const Value &v, Args a) {
+  ArgumentReader(r.budget, "test", a, {});
   return Value::boolean(v.is(Kind::String) && findTest(v.string()));
 }
 

@@ -39,8 +39,8 @@ static std::shared_ptr<Text> makeText(std::string bytes) {
     appendSanitized(valid, bytes);
     bytes = std::move(valid);
   }
-  const size_t length = size_t(
-      std::count_if(bytes.begin(), bytes.end(), [](char c) { return (uint8_t(c) & 0xc0) != 0x80; }));
+  const size_t length = size_t(std::count_if(bytes.begin(), bytes.end(),
+                                             [](char c) { return (uint8_t(c) & 0xc0) != 0x80; }));
   return std::make_shared<Text>(Text{std::move(bytes), length});
 }
 
@@ -312,7 +312,8 @@ Value fromJson(Budget &budget, const boost::json::value &json) {
     return Value::integer(json.get_int64());
   case boost::json::kind::uint64:
     if (json.get_uint64() > uint64_t(INT64_MAX))
-      budget.fail("the number " + std::to_string(json.get_uint64()) + " of the context is too large");
+      budget.fail("the number " + std::to_string(json.get_uint64()) +
+                  " of the context is too large");
     return Value::integer(int64_t(json.get_uint64()));
   case boost::json::kind::double_:
     return Value::real(json.get_double());

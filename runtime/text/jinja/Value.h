@@ -35,10 +35,20 @@ struct Sequence;
 struct Text;
 
 enum class Kind : uint8_t {
-  Undefined, None, Bool, Int, Float, String,
-  Sequence,  ///< List, tuple, range or view of a dictionary.
-  Iterator,  ///< What map, select and their like give: runs once, has no length, is always true.
-  Dict, Namespace, Macro, Function, Method, Loop,
+  Undefined,
+  None,
+  Bool,
+  Int,
+  Float,
+  String,
+  Sequence, ///< List, tuple, range or view of a dictionary.
+  Iterator, ///< What map, select and their like give: runs once, has no length, is always true.
+  Dict,
+  Namespace,
+  Macro,
+  Function,
+  Method,
+  Loop,
 };
 
 /// A function that templates can call; `name` is for messages.
@@ -73,7 +83,9 @@ public:
   bool isIntegral() const { return is(Kind::Bool) || is(Kind::Int); }
 
   int64_t asInteger() const { return scalar.integer; } // Bool or Int
-  double asReal() const { return is(Kind::Float) ? scalar.real : double(scalar.integer); } // a number
+  double asReal() const {
+    return is(Kind::Float) ? scalar.real : double(scalar.integer);
+  } // a number
   const Text &text() const { return *static_cast<const Text *>(object.get()); }
   const std::string &string() const; // String
   const std::string &reason() const; // Undefined
@@ -158,7 +170,8 @@ struct Method {
 Value makeString(Budget &budget, std::string text);
 Value makeSequence(Budget &budget, std::vector<Value> items,
                    Sequence::Flavour flavour = Sequence::Flavour::List);
-Value makeIterator(Budget &budget, std::vector<Value> items, std::optional<Failure> failure = std::nullopt);
+Value makeIterator(Budget &budget, std::vector<Value> items,
+                   std::optional<Failure> failure = std::nullopt);
 Value makeDict(Budget &budget, Dict dict);
 
 /// Hash that agrees with equal().
