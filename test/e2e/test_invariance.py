@@ -38,6 +38,19 @@ class Invariance:
         for threads in (2, 3):
             self.assertEqual(self.score("--threads", threads, "--no-pin"), one, f"--threads {threads}")
 
+    def testVariantsGiveTheSameBits(self):
+        every = compile_engine(model(self.name), "--target", "cpu")
+        sums = {}
+        for variant in ("avx2", "avx512", "amx"):
+            result = run("tenon", "score", every, "--text", TEXT, "--max-tokens", self.tokens, "--variant", variant, "--json",
+                         check=False)
+            if result.code == 0:
+                sums[variant] = result.json()["logits_xxh3"]
+            else:  # This machine cannot run it, or the engine does not carry it.
+                self.assertIn(variant, result.err)
+        self.assertIn("avx2", sums)
+        self.assertEqual(len(set(sums.values())), 1, sums)
+
     def testNeighboursDoNotChangeAnswers(self):
         prompts = list(PROMPTS.values())
         together = self.generate(prompts)
