@@ -13,14 +13,14 @@
 namespace tenon::compiler {
 
 struct CompileOptions {
-  std::string input;           ///< GGUF file, or config.json with `randomSeed`.
-  std::string output;          ///< Engine to write; empty: nothing is written.
-  std::string target = "cpu";  ///< cpu, cpu:native, cpu:avx512,avx2, …
+  std::string input;          ///< GGUF file, or config.json with `randomSeed`.
+  std::string output;         ///< Engine to write; empty: nothing is written.
+  std::string target = "cpu"; ///< cpu, cpu:native, cpu:avx512,avx2, …
   std::string weights = "keep";
   std::string randomFormat = "q4_0"; ///< Of matrices that are made at load.
-  uint64_t randomSeed = 0;     ///< != 0: weights are made at load.
-  uint64_t maxContext = 0;     ///< 0: the default.
-  uint64_t memoryLimit = 0;    ///< Bytes; 0: none.
+  uint64_t randomSeed = 0;           ///< != 0: weights are made at load.
+  uint64_t maxContext = 0;           ///< 0: the default.
+  uint64_t memoryLimit = 0;          ///< Bytes; 0: none.
   bool planOnly = false, verify = false, explain = false, json = false, quiet = false;
   std::vector<std::string> dumpAfter; ///< import, fuse, memory, plan
 };
@@ -28,8 +28,8 @@ struct CompileOptions {
 /// Exit codes of tenon-compile.
 enum ExitCode : int {
   kSuccess = 0,
-  kFailed = 1,     ///< The input is damaged, unknown or not supported, or the output cannot be written.
-  kUsage = 2,      ///< The command line is wrong.
+  kFailed = 1, ///< The input is damaged, unknown or not supported, or the output cannot be written.
+  kUsage = 2,  ///< The command line is wrong.
   kDoesNotFit = 3, ///< The plan needs more than --memory-limit.
   kDiffers = 4,    ///< --verify found a kernel that differs from the reference.
 };

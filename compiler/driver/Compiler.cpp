@@ -32,7 +32,9 @@ public:
     target = std::move(*parsed);
     auto format = parseWeightFormat(options.randomFormat);
     if (!format)
-      return fail(llvm::createStringError("--random-format " + options.randomFormat + ": no such format"), kUsage);
+      return fail(
+          llvm::createStringError("--random-format " + options.randomFormat + ": no such format"),
+          kUsage);
 
     auto opened = frontend::openCheckpoint(options.input, {options.randomSeed, *format});
     if (!opened)
@@ -40,8 +42,9 @@ public:
     checkpoint = std::move(*opened);
     timer.finish("open");
 
-    auto result = runPipeline(*checkpoint, options, target.text, timer,
-                              [&](llvm::StringRef stage, mlir::Operation *ir) { return dump(stage, ir); });
+    auto result =
+        runPipeline(*checkpoint, options, target.text, timer,
+                    [&](llvm::StringRef stage, mlir::Operation *ir) { return dump(stage, ir); });
     if (!result)
       return fail(result.takeError(), kFailed);
     compiled = std::move(*result);
@@ -76,7 +79,8 @@ private:
       llvm::outs() << "\n";
       ++dumped;
     }
-    return options.planOnly || options.explain || !options.output.empty() || dumped < options.dumpAfter.size();
+    return options.planOnly || options.explain || !options.output.empty() ||
+           dumped < options.dumpAfter.size();
   }
 
   int write() {
@@ -100,11 +104,13 @@ private:
     if (options.output.empty())
       return;
     for (const RegionCheck &check : written.checks)
-      out << llvm::format("verified %-28s max abs error %.3g, relative to the largest value %.3g (%u samples)\n",
-                          check.region.c_str(), check.maxAbsError, check.maxRelError, check.samples);
-    out << options.output << ": " << formatBytes(written.bytes) << " for " << target.text << "; runs in "
-        << formatBytes(memory.total()) << " (weights " << formatBytes(memory.storedWeights + memory.madeWeights)
-        << ", activations " << formatBytes(memory.activations) << ", KV cache " << formatBytes(memory.kv)
+      out << llvm::format(
+          "verified %-28s max abs error %.3g, relative to the largest value %.3g (%u samples)\n",
+          check.region.c_str(), check.maxAbsError, check.maxRelError, check.samples);
+    out << options.output << ": " << formatBytes(written.bytes) << " for " << target.text
+        << "; runs in " << formatBytes(memory.total()) << " (weights "
+        << formatBytes(memory.storedWeights + memory.madeWeights) << ", activations "
+        << formatBytes(memory.activations) << ", KV cache " << formatBytes(memory.kv)
         << ", workspace " << formatBytes(memory.workspace) << ")\n";
     out << llvm::format("compiled in %.2f s (", timer.total());
     llvm::interleaveComma(timer.all(), out, [&](const auto &stage) {

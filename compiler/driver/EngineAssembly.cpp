@@ -51,10 +51,10 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
   auto checksum = checksumOfFile(request.checkpoint.path());
   if (!checksum)
     return checksum.takeError();
-  if (llvm::Error error = writeWeights(**writer, plan, request.module, request.checkpoint,
-                                       [&](uint64_t done, uint64_t all) {
-                                         progress.update("packing", double(done) / all, formatBytes(all));
-                                       }))
+  if (llvm::Error error = writeWeights(
+          **writer, plan, request.module, request.checkpoint, [&](uint64_t done, uint64_t all) {
+            progress.update("packing", double(done) / all, formatBytes(all));
+          }))
     return std::move(error);
   timer.finish("weights");
   auto objects = emission.take();
@@ -79,13 +79,15 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
     return bytes.empty() ? llvm::Error::success() : (*writer)->addSection(kind, bytes);
   };
   for (const KernelObject &object : *objects)
-    if (llvm::Error error = (*writer)->addSection(SectionKind::Kernels, object.bytes, object.variant))
+    if (llvm::Error error =
+            (*writer)->addSection(SectionKind::Kernels, object.bytes, object.variant))
       return std::move(error);
   if (llvm::Error error = add(SectionKind::Plan, planToFlatBuffer(plan)))
     return std::move(error);
   if (llvm::Error error = add(SectionKind::Tokenizer, *tokenizer))
     return std::move(error);
-  if (llvm::Error error = add(SectionKind::ChatTemplate, bytesOf(request.checkpoint.tokenizer().chatTemplate)))
+  if (llvm::Error error =
+          add(SectionKind::ChatTemplate, bytesOf(request.checkpoint.tokenizer().chatTemplate)))
     return std::move(error);
   const std::string card =
       modelCard(request.checkpoint, options, plan.getProducer(), request.target.text, *checksum);

@@ -30,8 +30,8 @@ struct AssemblyResult {
   std::string differing;           ///< Names the regions that differ; then nothing was written.
 };
 
-/// Emits kernels while weights are packed, verifies if that was asked for, and writes the engine. Adds the
-/// checks to the plan.
+/// Emits kernels while weights are packed, verifies if that was asked for, and writes the engine.
+/// Adds the checks to the plan.
 llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, StageTimer &timer,
                                               Progress &progress);
 

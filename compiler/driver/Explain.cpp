@@ -25,8 +25,8 @@ static void explainWeights(llvm::raw_ostream &out, const frontend::Checkpoint &c
   out << "weights: every format is kept; packing into panels moves bits and changes no value\n";
   for (uint32_t format = 0; format < kNumWeightFormats; ++format)
     if (uses[format].tensors) {
-      out << "  " << formatInfo(static_cast<WeightFormat>(format)).name << ": " << uses[format].tensors
-          << " matrices, ";
+      out << "  " << formatInfo(static_cast<WeightFormat>(format)).name << ": "
+          << uses[format].tensors << " matrices, ";
       if (uses[format].stored)
         out << formatBytes(uses[format].stored) << " stored, ";
       out << formatBytes(uses[format].packed) << " packed\n";

@@ -11,7 +11,8 @@
 
 namespace tenon::compiler {
 
-KernelEmission::KernelEmission(mlir::plan::EngineOp engine, llvm::ArrayRef<engine::Variant> variants)
+KernelEmission::KernelEmission(mlir::plan::EngineOp engine,
+                               llvm::ArrayRef<engine::Variant> variants)
     : variants(variants.begin(), variants.end()) {
   for (auto kernel : engine.getOps<mlir::plan::KernelOp>()) {
     std::string error;
@@ -31,7 +32,8 @@ void KernelEmission::run() {
   for (engine::Variant variant : variants) {
     auto bytes = cpu::emitKernels(specs, symbols, variant);
     if (!bytes) {
-      problem = "kernels for " + std::string(cpu::variantName(variant)) + ": " + llvm::toString(bytes.takeError());
+      problem = "kernels for " + std::string(cpu::variantName(variant)) + ": " +
+                llvm::toString(bytes.takeError());
       break;
     }
     objects.push_back({variant, std::move(*bytes)});

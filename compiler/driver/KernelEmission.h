@@ -22,8 +22,8 @@ struct KernelObject {
   std::vector<uint8_t> bytes;
 };
 
-/// Emits the kernels of a plan, variant after variant, on a thread of its own while weights are packed.
-/// (One thread: the linker that is called in process keeps global state.)
+/// Emits the kernels of a plan, variant after variant, on a thread of its own while weights are
+/// packed. (One thread: the linker that is called in process keeps global state.)
 class KernelEmission {
 public:
   KernelEmission(mlir::plan::EngineOp engine, llvm::ArrayRef<engine::Variant> variants);

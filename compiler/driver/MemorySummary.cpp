@@ -15,7 +15,8 @@ namespace tenon::compiler {
 
 using namespace mlir::plan;
 
-/// Token ids, positions, sequences, attention tiles, logit rows and block tables, as the executor keeps them.
+/// Token ids, positions, sequences, attention tiles, logit rows and block tables, as the executor
+/// keeps them.
 static uint64_t stepTableBytes(LimitsOp limits, KvOp kv) {
   const uint64_t blocks = llvm::divideCeil(limits.getMaxContext(), kv.getBlockTokens());
   return limits.getDefaultStepTokens() * (3 * sizeof(int32_t) + sizeof(cpu::AttentionTile)) +
@@ -46,7 +47,10 @@ std::string formatBytes(uint64_t bytes) {
   for (; value >= 1024 && unit + 1 < std::size(units); ++unit)
     value /= 1024;
   std::string text;
-  llvm::raw_string_ostream(text) << llvm::format(unit == 0 ? "%.0f " : value < 10 ? "%.2f " : "%.1f ", value)
+  llvm::raw_string_ostream(text) << llvm::format(unit == 0    ? "%.0f "
+                                                 : value < 10 ? "%.2f "
+                                                              : "%.1f ",
+                                                 value)
                                  << units[unit];
   return text;
 }
@@ -59,10 +63,12 @@ llvm::Error checkMemoryLimit(EngineOp engine, uint64_t workers, uint64_t limit) 
   llvm::raw_string_ostream out(message);
   out << "the plan needs " << formatBytes(memory.total()) << " on chip 0 (weights "
       << formatBytes(memory.storedWeights + memory.madeWeights) << ", activations "
-      << formatBytes(memory.activations) << ", KV cache " << formatBytes(memory.kv) << ", workspace "
-      << formatBytes(memory.workspace) << ") and " << formatBytes(limit) << " are given; ";
+      << formatBytes(memory.activations) << ", KV cache " << formatBytes(memory.kv)
+      << ", workspace " << formatBytes(memory.workspace) << ") and " << formatBytes(limit)
+      << " are given; ";
 
-  // The default KV memory is one sequence of the context and room for others (PlanLimits); the room stays.
+  // The default KV memory is one sequence of the context and room for others (PlanLimits); the room
+  // stays.
   KvOp kv = engine.getKv();
   const uint64_t longest = engine.getLimits().getMaxContext();
   const uint64_t others = memory.total() - memory.kv;

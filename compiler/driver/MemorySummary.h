@@ -15,8 +15,8 @@ struct MemorySummary {
   uint64_t madeWeights = 0;   ///< Random weights that are made at load.
   uint64_t activations = 0;   ///< The arena.
   uint64_t kv = 0;
-  uint64_t workspace = 0;     ///< The workers' scratch and the step's tables.
-  uint64_t workers = 0;       ///< What the workspace was counted for.
+  uint64_t workspace = 0; ///< The workers' scratch and the step's tables.
+  uint64_t workers = 0;   ///< What the workspace was counted for.
   uint64_t total() const { return storedWeights + madeWeights + activations + kv + workspace; }
 };
 

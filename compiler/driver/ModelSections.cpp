@@ -62,10 +62,12 @@ llvm::Expected<std::string> checksumOfFile(llvm::StringRef path) {
 }
 
 std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptions &options,
-                      llvm::StringRef producer, llvm::StringRef target, llvm::StringRef sourceChecksum) {
+                      llvm::StringRef producer, llvm::StringRef target,
+                      llvm::StringRef sourceChecksum) {
   using llvm::json::Object;
   const frontend::ModelConfig &config = checkpoint.config();
-  Object source{{"file", llvm::sys::path::filename(checkpoint.path())}, {"xxh3_128", sourceChecksum}};
+  Object source{{"file", llvm::sys::path::filename(checkpoint.path())},
+                {"xxh3_128", sourceChecksum}};
   if (checkpoint.randomSeed())
     source["random_seed"] = checkpoint.randomSeed();
   // What shapes the bytes of the engine; where it was read from and written to does not.
@@ -82,7 +84,8 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
   if (!config.licence.empty())
     card["licence"] = config.licence;
   std::string text;
-  llvm::raw_string_ostream(text) << llvm::formatv("{0:2}", llvm::json::Value(std::move(card))) << "\n";
+  llvm::raw_string_ostream(text) << llvm::formatv("{0:2}", llvm::json::Value(std::move(card)))
+                                 << "\n";
   return text;
 }
 

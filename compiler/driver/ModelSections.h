@@ -19,11 +19,12 @@ llvm::Expected<std::vector<uint8_t>> tokenizerSection(const frontend::Checkpoint
 /// XXH3-128 of a file in hexadecimal, read in pieces.
 llvm::Expected<std::string> checksumOfFile(llvm::StringRef path);
 
-/// The model card: JSON with name, architecture, source (file, size and checksum), producer, target and
-/// the options that shape the result. Paths are cut to file names: where a checkpoint lay is nobody's business,
-/// and the same checkpoint elsewhere gives the same bytes.
+/// The model card: JSON with name, architecture, source (file, size and checksum), producer, target
+/// and the options that shape the result. Paths are cut to file names: where a checkpoint lay is
+/// nobody's business, and the same checkpoint elsewhere gives the same bytes.
 std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptions &options,
-                      llvm::StringRef producer, llvm::StringRef target, llvm::StringRef sourceChecksum);
+                      llvm::StringRef producer, llvm::StringRef target,
+                      llvm::StringRef sourceChecksum);
 
 } // namespace tenon::compiler
 

@@ -32,8 +32,8 @@ static llvm::Error runPasses(Operation *op, llvm::function_ref<void(OpPassManage
   return llvm::Error::success();
 }
 
-static llvm::Expected<OwningOpRef<plan::EngineOp>> lower(ModuleOp module, const frontend::Checkpoint &checkpoint,
-                                                         llvm::StringRef target) {
+static llvm::Expected<OwningOpRef<plan::EngineOp>>
+lower(ModuleOp module, const frontend::Checkpoint &checkpoint, llvm::StringRef target) {
   std::string diagnostics;
   ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
     diagnostics += (diagnostics.empty() ? "" : "; ") + diagnostic.str();
@@ -57,8 +57,9 @@ static llvm::Expected<OwningOpRef<plan::EngineOp>> lower(ModuleOp module, const 
   return std::move(*engine);
 }
 
-llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint, const CompileOptions &options,
-                                     llvm::StringRef target, StageTimer &timer,
+llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
+                                     const CompileOptions &options, llvm::StringRef target,
+                                     StageTimer &timer,
                                      llvm::function_ref<bool(llvm::StringRef, Operation *)> dump) {
   Compiled result;
   result.context = std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED);

@@ -1,8 +1,8 @@
 //===- Pipeline.h - From a checkpoint to a verified plan --------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The compiler's stages without the file that comes out: import, fuse, lower, memory, barriers, check.
-// Reads no weight data.
+// The compiler's stages without the file that comes out: import, fuse, lower, memory, barriers,
+// check. Reads no weight data.
 //
 #ifndef TENON_COMPILER_DRIVER_PIPELINE_H
 #define TENON_COMPILER_DRIVER_PIPELINE_H
@@ -22,21 +22,22 @@ namespace tenon::compiler {
 
 /// What a checkpoint has become.
 struct Compiled {
-  std::unique_ptr<mlir::tenon::FusionReport> decisions; ///< Null without --explain. Outlives the context.
+  std::unique_ptr<mlir::tenon::FusionReport>
+      decisions; ///< Null without --explain. Outlives the context.
   std::unique_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> module; ///< After the fuse stage.
   mlir::OwningOpRef<mlir::plan::EngineOp> plan;
 };
 
-/// Runs the stages. `dump` is given the IR after each stage by name ("import", "fuse", "memory", "plan")
-/// and says whether to go on; when it says no, the result has no plan.
+/// Runs the stages. `dump` is given the IR after each stage by name ("import", "fuse", "memory",
+/// "plan") and says whether to go on; when it says no, the result has no plan.
 llvm::Expected<Compiled>
-runPipeline(const frontend::Checkpoint &checkpoint, const CompileOptions &options, llvm::StringRef target,
-            StageTimer &timer,
+runPipeline(const frontend::Checkpoint &checkpoint, const CompileOptions &options,
+            llvm::StringRef target, StageTimer &timer,
             llvm::function_ref<bool(llvm::StringRef stage, mlir::Operation *ir)> dump);
 
-/// The context that a plan gets when --max-context does not say: that of the checkpoint, but no more than this,
-/// because the KV cache holds one whole sequence by default.
+/// The context that a plan gets when --max-context does not say: that of the checkpoint, but no
+/// more than this, because the KV cache holds one whole sequence by default.
 inline constexpr uint64_t kDefaultMaxContext = 8192;
 
 } // namespace tenon::compiler

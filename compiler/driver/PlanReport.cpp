@@ -31,7 +31,8 @@ static std::string formText(ExtentAttr extent) {
 
 static std::string term(uint64_t value, llvm::StringRef name, std::string text) {
   if (value != 0)
-    text += (text.empty() ? "" : " + ") + std::to_string(value) + (name.empty() ? "" : " " + name.str());
+    text += (text.empty() ? "" : " + ") + std::to_string(value) +
+            (name.empty() ? "" : " " + name.str());
   return text;
 }
 
@@ -66,33 +67,36 @@ void printPlan(llvm::raw_ostream &out, EngineOp engine, const MemorySummary &mem
   ModelOp model = engine.getModel();
   LimitsOp limits = engine.getLimits();
   KvOp kv = engine.getKv();
-  out << (model.getName().empty() ? "model" : model.getName()) << ": " << model.getArchitecture() << ", "
-      << model.getLayers() << " layers, hidden " << model.getHidden() << ", vocabulary "
+  out << (model.getName().empty() ? "model" : model.getName()) << ": " << model.getArchitecture()
+      << ", " << model.getLayers() << " layers, hidden " << model.getHidden() << ", vocabulary "
       << model.getVocabulary() << ", "
-      << llvm::format("%.1f M parameters, mostly ", model.getParameters() / 1e6) << model.getWeightsKind()
-      << "\n";
-  out << "limits: context " << limits.getMaxContext() << "; step tokens T = "
-      << limits.getDefaultStepTokens() << " (to " << limits.getMaxStepTokens() << "), sequences S = "
-      << limits.getDefaultSequences() << " (to " << limits.getMaxSequences() << ")\n\n";
+      << llvm::format("%.1f M parameters, mostly ", model.getParameters() / 1e6)
+      << model.getWeightsKind() << "\n";
+  out << "limits: context " << limits.getMaxContext()
+      << "; step tokens T = " << limits.getDefaultStepTokens() << " (to "
+      << limits.getMaxStepTokens() << "), sequences S = " << limits.getDefaultSequences() << " (to "
+      << limits.getMaxSequences() << ")\n\n";
 
   for (ChipOp chip : engine.getOps<ChipOp>()) {
     auto row = [&](const char *what, uint64_t bytes, const std::string &formula) {
       out << llvm::format("  %-12s %12s  ", what, formatBytes(bytes).c_str()) << formula << "\n";
     };
-    out << "chip " << chip.getId() << " (" << chip.getKind() << ") at these limits with W = "
-        << memory.workers << " workers:\n";
+    out << "chip " << chip.getId() << " (" << chip.getKind()
+        << ") at these limits with W = " << memory.workers << " workers:\n";
     row("weights", memory.storedWeights, "mapped from the engine");
     if (memory.madeWeights)
       row("", memory.madeWeights, "made at load from seeds");
     row("activations", memory.activations, formText(chip.getArena()));
     row("KV cache", memory.kv,
-        std::to_string(kv.getBytesPerBlock()) + " per block of " + std::to_string(kv.getBlockTokens()) +
-            " tokens; " + std::to_string(limits.getDefaultKvBytes() / kv.getBytesPerBlock()) + " blocks");
+        std::to_string(kv.getBytesPerBlock()) + " per block of " +
+            std::to_string(kv.getBlockTokens()) + " tokens; " +
+            std::to_string(limits.getDefaultKvBytes() / kv.getBytesPerBlock()) + " blocks");
     row("workspace", memory.workspace, "scratch of the workers, tables of the step");
     row("total", memory.total(), "");
   }
 
-  out << "\nA step of T token rows, S logit rows, and C, the sum over rows of the positions that they see:\n"
+  out << "\nA step of T token rows, S logit rows, and C, the sum over rows of the positions that "
+         "they see:\n"
       << llvm::format("  %-14s %-16s %5s %-7s %-34s %s\n", "function", "launch", "times", "barrier",
                       "bytes moved", "multiply-accumulates");
   llvm::StringMap<uint64_t> counts = callCounts(engine);
@@ -101,9 +105,11 @@ void printPlan(llvm::raw_ostream &out, EngineOp engine, const MemorySummary &mem
       out << llvm::format("  %-14s %-16s %5llu %-7s %-34s ", function.getSymName().str().c_str(),
                           launch.getName().str().c_str(),
                           static_cast<unsigned long long>(counts[function.getSymName()]),
-                          launch.getBarrierBefore() ? "yes" : "", bytesForm(launch.getCost()).c_str())
+                          launch.getBarrierBefore() ? "yes" : "",
+                          bytesForm(launch.getCost()).c_str())
           << macsForm(launch.getCost()) << "\n";
-  out << "  one token of one sequence at position 0 moves " << formatBytes(decodeBytes(engine, 1)) << "\n";
+  out << "  one token of one sequence at position 0 moves " << formatBytes(decodeBytes(engine, 1))
+      << "\n";
 }
 
 llvm::json::Object planAsJson(EngineOp engine, const MemorySummary &memory) {

@@ -9,8 +9,8 @@
 
 namespace tenon::compiler {
 
-/// Progress of long work on stderr: one line that is rewritten on a terminal, a line every few seconds
-/// elsewhere, and nothing for work that is done at once.
+/// Progress of long work on stderr: one line that is rewritten on a terminal, a line every few
+/// seconds elsewhere, and nothing for work that is done at once.
 class Progress {
 public:
   explicit Progress(bool quiet);

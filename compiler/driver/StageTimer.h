@@ -12,7 +12,8 @@
 
 namespace tenon::compiler {
 
-/// Seconds by stage, in the order of the stages. Stages that run beside others are recorded by them.
+/// Seconds by stage, in the order of the stages. Stages that run beside others are recorded by
+/// them.
 class StageTimer {
 public:
   /// Ends the stage that is running and names it.

@@ -40,8 +40,8 @@ static const char *remedy(int error) {
 
 llvm::Error EngineWriter::systemError(const char *doing) const {
   const int error = errno;
-  return llvm::createStringError(llvm::Twine(path) + ": cannot " + doing + ": " + std::strerror(error) +
-                                 remedy(error));
+  return llvm::createStringError(llvm::Twine(path) + ": cannot " + doing + ": " +
+                                 std::strerror(error) + remedy(error));
 }
 
 EngineWriter::EngineWriter(int descriptor, std::string path, std::string temporary)
@@ -66,7 +66,8 @@ llvm::Expected<std::unique_ptr<EngineWriter>> EngineWriter::create(llvm::StringR
   struct stat existing;
   if (::stat(writer->path.c_str(), &existing) == 0 && S_ISDIR(existing.st_mode))
     return llvm::createStringError(path + ": is a folder; name a file with -o");
-  // Page 0 is written last: until then the magic is missing and nothing takes the file for an engine.
+  // Page 0 is written last: until then the magic is missing and nothing takes the file for an
+  // engine.
   const std::vector<uint8_t> page(engine::kPage);
   if (llvm::Error error = writer->write(page.data(), page.size()))
     return std::move(error);
@@ -96,8 +97,8 @@ llvm::Error EngineWriter::append(llvm::ArrayRef<uint8_t> bytes) {
 llvm::Error EngineWriter::padTo(uint64_t offset) {
   static constexpr uint8_t zeros[engine::kPage] = {};
   while (sectionBytes() < offset)
-    if (llvm::Error error =
-            append(llvm::ArrayRef(zeros, std::min<uint64_t>(engine::kPage, offset - sectionBytes()))))
+    if (llvm::Error error = append(
+            llvm::ArrayRef(zeros, std::min<uint64_t>(engine::kPage, offset - sectionBytes()))))
       return error;
   return llvm::Error::success();
 }
@@ -115,15 +116,17 @@ llvm::Error EngineWriter::endSection() {
   return write(zeros.data(), zeros.size());
 }
 
-llvm::Error EngineWriter::beginSection(engine::SectionKind kind, engine::Variant variant, uint32_t chip) {
+llvm::Error EngineWriter::beginSection(engine::SectionKind kind, engine::Variant variant,
+                                       uint32_t chip) {
   if (llvm::Error error = endSection())
     return error;
   for (const SectionEntry &entry : sections)
     if (entry.kind == uint32_t(kind) && entry.variant == uint32_t(variant) && entry.chip == chip)
-      return llvm::createStringError(llvm::Twine(path) + ": section of kind " + llvm::Twine(uint32_t(kind)) +
-                                     " is written twice");
+      return llvm::createStringError(llvm::Twine(path) + ": section of kind " +
+                                     llvm::Twine(uint32_t(kind)) + " is written twice");
   if (sections.size() == engine::kMaxSections)
-    return llvm::createStringError(llvm::Twine(path) + ": more than " + llvm::Twine(engine::kMaxSections) +
+    return llvm::createStringError(llvm::Twine(path) + ": more than " +
+                                   llvm::Twine(engine::kMaxSections) +
                                    " sections; compile for fewer chips or variants");
   SectionEntry entry{};
   entry.kind = static_cast<uint32_t>(kind);

@@ -1,10 +1,11 @@
 //===- EngineWriter.h - Writes an engine file -------------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The container of runtime/engine/EngineFormat.h, written front to back. Sections can be given whole or
-// as a stream, so that weights go from the packer to the file one tensor at a time and memory does not
-// grow with the model. Everything goes to a temporary file beside the target, which takes its name only
-// when it is complete: an engine that exists is whole. Same sections, same bytes.
+// The container of runtime/engine/EngineFormat.h, written front to back. Sections can be given
+// whole or as a stream, so that weights go from the packer to the file one tensor at a time and
+// memory does not grow with the model. Everything goes to a temporary file beside the target, which
+// takes its name only when it is complete: an engine that exists is whole. Same sections, same
+// bytes.
 //
 #ifndef TENON_COMPILER_ENGINE_ENGINEWRITER_H
 #define TENON_COMPILER_ENGINE_ENGINEWRITER_H
@@ -22,7 +23,8 @@
 
 namespace tenon::compiler {
 
-/// One engine being written. Not for several threads. Errors name the path and what the system said.
+/// One engine being written. Not for several threads. Errors name the path and what the system
+/// said.
 class EngineWriter {
 public:
   /// Creates the temporary file. `path` is left alone until finish().
@@ -36,8 +38,8 @@ public:
                          engine::Variant variant = engine::Variant::None, uint32_t chip = 0);
 
   /// Begins a section that append() fills; ends with the next section or finish().
-  llvm::Error beginSection(engine::SectionKind kind, engine::Variant variant = engine::Variant::None,
-                           uint32_t chip = 0);
+  llvm::Error beginSection(engine::SectionKind kind,
+                           engine::Variant variant = engine::Variant::None, uint32_t chip = 0);
   llvm::Error append(llvm::ArrayRef<uint8_t> bytes);
   /// Zero bytes up to `offset` of the open section.
   llvm::Error padTo(uint64_t offset);

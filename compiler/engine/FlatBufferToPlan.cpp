@@ -34,9 +34,9 @@ public:
       return {};
     }
     auto logits = bufferName(plan.logits_buffer(), "logits_buffer");
-    OwningOpRef<EngineOp> engine = EngineOp::create(builder, here, string(plan.producer()),
-                                                    string(plan.target()),
-                                                    builder.getDenseI64ArrayAttr(grid()), logits);
+    OwningOpRef<EngineOp> engine =
+        EngineOp::create(builder, here, string(plan.producer()), string(plan.target()),
+                         builder.getDenseI64ArrayAttr(grid()), logits);
     Block &body = engine->getBody().emplaceBlock();
     builder.setInsertionPointToStart(&body);
     readModel(*plan.model());
@@ -57,7 +57,8 @@ public:
     for (const fb::Call *call : list(plan.calls()))
       readCall(*call);
     for (const fb::Check *check : list(plan.checks()))
-      CheckOp::create(builder, here, string(check->region()), builder.getF32FloatAttr(check->max_abs_error()),
+      CheckOp::create(builder, here, string(check->region()),
+                      builder.getF32FloatAttr(check->max_abs_error()),
                       builder.getF32FloatAttr(check->max_rel_error()),
                       builder.getI64IntegerAttr(check->samples()));
     return engine;
@@ -99,7 +100,8 @@ private:
       fail("the plan has no chip");
       return FlatSymbolRefAttr::get(builder.getStringAttr("?"));
     }
-    return nameOf(chips->Get(0)->buffers(), index, what, [](const fb::Buffer *b) { return b->name(); });
+    return nameOf(chips->Get(0)->buffers(), index, what,
+                  [](const fb::Buffer *b) { return b->name(); });
   }
   FlatSymbolRefAttr weightName(uint32_t index, const Twine &what) {
     return nameOf(plan.weights(), index, what, [](const fb::Weight *w) { return w->name(); });
@@ -113,7 +115,8 @@ private:
     for (uint64_t term : {e->fixed(), e->per_token(), e->per_logit_row(), e->per_worker()})
       if (term >> 48)
         fail("an extent has a term of 2^48 bytes or more");
-    return ExtentAttr::get(context, e->fixed(), e->per_token(), e->per_logit_row(), e->per_worker());
+    return ExtentAttr::get(context, e->fixed(), e->per_token(), e->per_logit_row(),
+                           e->per_worker());
   }
 
   SmallVector<int64_t> grid() {
@@ -128,29 +131,34 @@ private:
       eos.push_back(id);
     IntegerAttr bos = m.bos() == -1 ? IntegerAttr() : builder.getI64IntegerAttr(m.bos());
     ModelOp::create(builder, here, string(m.name()), string(m.architecture()),
-                    builder.getI64IntegerAttr(m.vocabulary()), builder.getI64IntegerAttr(m.hidden()),
-                    builder.getI64IntegerAttr(m.layers()), builder.getI64IntegerAttr(m.parameters()), bos,
+                    builder.getI64IntegerAttr(m.vocabulary()),
+                    builder.getI64IntegerAttr(m.hidden()), builder.getI64IntegerAttr(m.layers()),
+                    builder.getI64IntegerAttr(m.parameters()), bos,
                     builder.getDenseI64ArrayAttr(eos), string(m.weights_kind()));
   }
 
   void readChip(const fb::Chip &c) {
-    auto chip = ChipOp::create(builder, here, c.id(), string(c.kind()), extent(c.arena()), c.weights_bytes());
+    auto chip = ChipOp::create(builder, here, c.id(), string(c.kind()), extent(c.arena()),
+                               c.weights_bytes());
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(&chip.getBody().emplaceBlock());
     for (const fb::Buffer *b : list(c.buffers()))
-      BufferOp::create(builder, here, symbol(b->name(), "buffer"), extent(b->offset()), extent(b->size()));
+      BufferOp::create(builder, here, symbol(b->name(), "buffer"), extent(b->offset()),
+                       extent(b->size()));
   }
 
   void readWeight(const fb::Weight &w) {
     auto format = symbolizeWeightFormat(w.format());
     if (!format)
-      fail("weight " + string(w.name()).getValue() + " has the unknown format " + Twine(w.format()));
+      fail("weight " + string(w.name()).getValue() + " has the unknown format " +
+           Twine(w.format()));
     auto u64 = [&](uint64_t v) { return builder.getI64IntegerAttr(v); };
-    WeightOp::create(builder, here, symbol(w.name(), "weight"),
-                     WeightFormatAttr::get(builder.getContext(), format.value_or(plan::WeightFormat::F32)),
-                     u64(w.rows()), u64(w.columns()), u64(w.offset()), u64(w.size()),
-                     w.packed() ? builder.getUnitAttr() : UnitAttr(),
-                     w.random_seed() ? u64(w.random_seed()) : IntegerAttr());
+    WeightOp::create(
+        builder, here, symbol(w.name(), "weight"),
+        WeightFormatAttr::get(builder.getContext(), format.value_or(plan::WeightFormat::F32)),
+        u64(w.rows()), u64(w.columns()), u64(w.offset()), u64(w.size()),
+        w.packed() ? builder.getUnitAttr() : UnitAttr(),
+        w.random_seed() ? u64(w.random_seed()) : IntegerAttr());
   }
 
   void readKernel(const fb::Kernel &k) {
@@ -159,7 +167,8 @@ private:
       spec = dyn_cast_or_null<DictionaryAttr>(
           parseAttribute(string(k.spec()).getValue(), builder.getContext()));
     if (!spec)
-      fail("the spec of kernel " + string(k.symbol()).getValue() + " is not a dictionary of attributes");
+      fail("the spec of kernel " + string(k.symbol()).getValue() +
+           " is not a dictionary of attributes");
     KernelOp::create(builder, here, symbol(k.symbol(), "kernel"), string(k.kind()),
                      spec ? spec : builder.getDictionaryAttr({}),
                      builder.getI64IntegerAttr(k.scratch_bytes()));
@@ -190,9 +199,11 @@ private:
       return ArgAttr::get(context, plan::ArgKind::KPool, {}, 0);
     }
     if (*kind == plan::ArgKind::Buffer)
-      return ArgAttr::get(context, *kind, bufferName(arg.index(), "a buffer of launch " + launch.getValue()), 0);
+      return ArgAttr::get(context, *kind,
+                          bufferName(arg.index(), "a buffer of launch " + launch.getValue()), 0);
     if (*kind == plan::ArgKind::Weight)
-      return ArgAttr::get(context, *kind, weightName(arg.index(), "a weight of launch " + launch.getValue()), 0);
+      return ArgAttr::get(context, *kind,
+                          weightName(arg.index(), "a weight of launch " + launch.getValue()), 0);
     return ArgAttr::get(context, *kind, {}, *kind == plan::ArgKind::LayerWeight ? arg.index() : 0);
   }
 

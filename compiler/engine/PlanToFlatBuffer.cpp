@@ -42,10 +42,11 @@ public:
     auto kv = writeKv(engine.getKv());
     auto weights = writeAll<WeightOp>(engine, out, [&](WeightOp op) { return writeWeight(op); });
     auto kernels = writeAll<KernelOp>(engine, out, [&](KernelOp op) {
-      return fb::CreateKernel(out, string(op.getSymName()), string(op.getKind()), string(text(op.getSpec())),
-                              op.getScratchBytes());
+      return fb::CreateKernel(out, string(op.getSymName()), string(op.getKind()),
+                              string(text(op.getSpec())), op.getScratchBytes());
     });
-    auto functions = writeAll<FunctionOp>(engine, out, [&](FunctionOp op) { return writeFunction(op); });
+    auto functions =
+        writeAll<FunctionOp>(engine, out, [&](FunctionOp op) { return writeFunction(op); });
     auto calls = writeAll<CallOp>(engine, out, [&](CallOp op) { return writeCall(op); });
     auto checks = writeAll<CheckOp>(engine, out, [&](CheckOp op) {
       return fb::CreateCheck(out, string(op.getRegion()), op.getMaxAbsError().convertToFloat(),
@@ -55,9 +56,10 @@ public:
     auto target = string(engine.getTarget());
     std::vector<uint32_t> dims(engine.getGrid().begin(), engine.getGrid().end());
     auto grid = out.CreateVector(dims);
-    fb::FinishPlanBuffer(out, fb::CreatePlan(out, producer, target, grid, model, limits, chips, kv, weights,
-                                             kernels, functions, calls,
-                                             bufferIndex.lookup(engine.getLogitsAttr().getAttr()), checks));
+    fb::FinishPlanBuffer(out, fb::CreatePlan(out, producer, target, grid, model, limits, chips, kv,
+                                             weights, kernels, functions, calls,
+                                             bufferIndex.lookup(engine.getLogitsAttr().getAttr()),
+                                             checks));
     return {out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize()};
   }
 
@@ -87,13 +89,14 @@ private:
     std::vector<int32_t> ids(op.getEos().begin(), op.getEos().end());
     auto eos = out.CreateVector(ids);
     auto kind = string(op.getWeightsKind());
-    return fb::CreateModel(out, name, architecture, op.getVocabulary(), op.getHidden(), op.getLayers(),
-                           op.getParameters(), op.getBos().value_or(-1), eos, kind);
+    return fb::CreateModel(out, name, architecture, op.getVocabulary(), op.getHidden(),
+                           op.getLayers(), op.getParameters(), op.getBos().value_or(-1), eos, kind);
   }
 
   Offset<fb::Limits> writeLimits(LimitsOp op) {
-    return fb::CreateLimits(out, op.getMaxContext(), op.getDefaultStepTokens(), op.getMaxStepTokens(),
-                            op.getDefaultSequences(), op.getMaxSequences(), op.getDefaultKvBytes());
+    return fb::CreateLimits(out, op.getMaxContext(), op.getDefaultStepTokens(),
+                            op.getMaxStepTokens(), op.getDefaultSequences(), op.getMaxSequences(),
+                            op.getDefaultKvBytes());
   }
 
   Offset<fb::Chip> writeChip(ChipOp op) {
@@ -109,14 +112,14 @@ private:
   }
 
   Offset<fb::KvPlan> writeKv(KvOp op) {
-    return fb::CreateKvPlan(out, op.getLayers(), op.getKvHeads(), op.getHeadDim(), op.getBlockTokens(),
-                            op.getElementBytes(), op.getBytesPerBlock());
+    return fb::CreateKvPlan(out, op.getLayers(), op.getKvHeads(), op.getHeadDim(),
+                            op.getBlockTokens(), op.getElementBytes(), op.getBytesPerBlock());
   }
 
   Offset<fb::Weight> writeWeight(WeightOp op) {
-    return fb::CreateWeight(out, string(op.getSymName()), static_cast<uint8_t>(op.getFormat()), op.getRows(),
-                            op.getColumns(), op.getOffset(), op.getSize(), op.getPacked(),
-                            static_cast<uint64_t>(op.getSeed().value_or(0)));
+    return fb::CreateWeight(out, string(op.getSymName()), static_cast<uint8_t>(op.getFormat()),
+                            op.getRows(), op.getColumns(), op.getOffset(), op.getSize(),
+                            op.getPacked(), static_cast<uint64_t>(op.getSeed().value_or(0)));
   }
 
   Offset<fb::Function> writeFunction(FunctionOp op) {
@@ -139,8 +142,9 @@ private:
     auto args = out.CreateVectorOfStructs(list);
     auto name = string(op.getName());
     CostAttr c = op.getCost();
-    fb::Cost cost(c.getWeightBytes(), c.getBytesPerToken(), c.getBytesPerLogitRow(), c.getBytesPerContext(),
-                  c.getMacsPerToken(), c.getMacsPerLogitRow(), c.getMacsPerContext());
+    fb::Cost cost(c.getWeightBytes(), c.getBytesPerToken(), c.getBytesPerLogitRow(),
+                  c.getBytesPerContext(), c.getMacsPerToken(), c.getMacsPerLogitRow(),
+                  c.getMacsPerContext());
     return fb::CreateLaunch(out, kernelIndex.lookup(op.getKernelAttr().getAttr()), args,
                             op.getBarrierBefore(), name, &cost);
   }
@@ -150,7 +154,8 @@ private:
     for (auto name : op.getWeights().getAsRange<FlatSymbolRefAttr>())
       list.push_back(weightIndex.lookup(name.getAttr()));
     auto weights = out.CreateVector(list);
-    return fb::CreateCall(out, functionIndex.lookup(op.getFunctionAttr().getAttr()), weights, op.getKvLayer());
+    return fb::CreateCall(out, functionIndex.lookup(op.getFunctionAttr().getAttr()), weights,
+                          op.getKvLayer());
   }
 
   EngineOp engine;
@@ -159,7 +164,9 @@ private:
 };
 } // namespace
 
-std::vector<uint8_t> tenon::compiler::planToFlatBuffer(EngineOp engine) { return Writer(engine).write(); }
+std::vector<uint8_t> tenon::compiler::planToFlatBuffer(EngineOp engine) {
+  return Writer(engine).write();
+}
 
 std::string tenon::compiler::planToText(EngineOp engine) {
   std::string text;

@@ -21,7 +21,8 @@ namespace tenon::compiler {
 std::vector<uint8_t> planToFlatBuffer(mlir::plan::EngineOp engine);
 
 /// The plan that `bytes` hold. Nothing in `bytes` is believed before the FlatBuffers verifier and
-/// bounds checks have run; the result has passed the dialect's verifiers. Errors say which table and why.
+/// bounds checks have run; the result has passed the dialect's verifiers. Errors say which table
+/// and why.
 llvm::Expected<mlir::OwningOpRef<mlir::plan::EngineOp>>
 planFromFlatBuffer(llvm::ArrayRef<uint8_t> bytes, mlir::MLIRContext *context);
 

@@ -13,7 +13,8 @@ namespace tenon::compiler {
 
 using mlir::plan::WeightOp;
 
-/// Packed bytes that are held at a time: large enough for long writes, small enough for the L2 cache.
+/// Packed bytes that are held at a time: large enough for long writes, small enough for the L2
+/// cache.
 static constexpr uint64_t kPieceBytes = 1 << 20;
 
 namespace {
@@ -30,12 +31,13 @@ public:
       return writeValue(mlir::cast<mlir::DenseElementsAttr>(*declared.getValue()));
     const frontend::Tensor *tensor = checkpoint.find(weight.getSymName());
     if (!tensor)
-      return llvm::createStringError(checkpoint.path() + ": has no tensor '" + weight.getSymName() + "'");
+      return llvm::createStringError(checkpoint.path() + ": has no tensor '" + weight.getSymName() +
+                                     "'");
     if (tensor->rows != weight.getRows() || tensor->columns != weight.getColumns())
-      return llvm::createStringError(checkpoint.path() + ": tensor '" + weight.getSymName() + "' is " +
-                                     llvm::Twine(tensor->rows) + " x " + llvm::Twine(tensor->columns) +
-                                     ", and the plan has " + llvm::Twine(weight.getRows()) + " x " +
-                                     llvm::Twine(weight.getColumns()));
+      return llvm::createStringError(
+          checkpoint.path() + ": tensor '" + weight.getSymName() + "' is " +
+          llvm::Twine(tensor->rows) + " x " + llvm::Twine(tensor->columns) + ", and the plan has " +
+          llvm::Twine(weight.getRows()) + " x " + llvm::Twine(weight.getColumns()));
     llvm::Error error = weight.getPacked() ? writePanels(*tensor) : writeRows(*tensor);
     checkpoint.release(*tensor);
     return error;
@@ -44,7 +46,8 @@ public:
 private:
   llvm::Error writeValue(mlir::DenseElementsAttr value) {
     auto floats = llvm::to_vector(value.getValues<float>());
-    return writer.append({reinterpret_cast<const uint8_t *>(floats.data()), floats.size() * sizeof(float)});
+    return writer.append(
+        {reinterpret_cast<const uint8_t *>(floats.data()), floats.size() * sizeof(float)});
   }
 
   /// Plain f32 rows.
@@ -52,8 +55,8 @@ private:
     std::vector<float> row(tensor.columns);
     for (uint64_t r = 0; r < tensor.rows; ++r) {
       frontend::dequantizeRow(tensor, r, row);
-      if (llvm::Error error =
-              writer.append({reinterpret_cast<const uint8_t *>(row.data()), row.size() * sizeof(float)}))
+      if (llvm::Error error = writer.append(
+              {reinterpret_cast<const uint8_t *>(row.data()), row.size() * sizeof(float)}))
         return error;
     }
     return llvm::Error::success();

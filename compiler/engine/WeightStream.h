@@ -16,8 +16,8 @@ namespace tenon::compiler {
 using WeightProgress = llvm::function_ref<void(uint64_t done, uint64_t all)>;
 
 /// Writes the weights section of chip 0: every stored `plan.weight` at its offset, packed from the
-/// checkpoint's tensor of its name, or from the value that its `tenon.weight` in `module` carries. Holds a
-/// few megabytes at a time. Gives the checkpoint's pages back to the system as it goes.
+/// checkpoint's tensor of its name, or from the value that its `tenon.weight` in `module` carries.
+/// Holds a few megabytes at a time. Gives the checkpoint's pages back to the system as it goes.
 llvm::Error writeWeights(EngineWriter &writer, mlir::plan::EngineOp plan, mlir::ModuleOp module,
                          const frontend::Checkpoint &checkpoint, WeightProgress progress);
 

@@ -62,7 +62,9 @@ struct FieldWriter {
   Attribute write(uint32_t v) { return builder.getI64IntegerAttr(v); }
   Attribute write(float v) { return builder.getF32FloatAttr(v); }
   Attribute write(bool) { return builder.getUnitAttr(); }
-  Attribute write(Activation v) { return builder.getStringAttr(kActivationNames[static_cast<size_t>(v)]); }
+  Attribute write(Activation v) {
+    return builder.getStringAttr(kActivationNames[static_cast<size_t>(v)]);
+  }
   Attribute write(const std::vector<WeightFormat> &v) {
     SmallVector<Attribute> names;
     for (WeightFormat format : v)
@@ -90,7 +92,8 @@ struct FieldReader {
   static bool read(Attribute attr, bool &v) { return v = isa<UnitAttr>(attr); }
   static bool read(Attribute attr, Activation &v) {
     auto name = dyn_cast<StringAttr>(attr);
-    const auto *found = name ? llvm::find(kActivationNames, name.getValue()) : std::end(kActivationNames);
+    const auto *found =
+        name ? llvm::find(kActivationNames, name.getValue()) : std::end(kActivationNames);
     v = static_cast<Activation>(found - std::begin(kActivationNames));
     return found != std::end(kActivationNames);
   }
@@ -138,7 +141,8 @@ static std::optional<std::string> missingField(const KernelSpec &s) {
       if (info.isFloat() == s.quantIn)
         return "formats mix float and block formats";
       if (s.k % info.kMultiple)
-        return "k must be a multiple of " + std::to_string(info.kMultiple) + " for " + std::string(info.name);
+        return "k must be a multiple of " + std::to_string(info.kMultiple) + " for " +
+               std::string(info.name);
     }
     return std::nullopt;
   };
@@ -155,8 +159,9 @@ static std::optional<std::string> missingField(const KernelSpec &s) {
     return "heads, kv_heads and head_dim must be set, heads a multiple of kv_heads";
   switch (s.kind) {
   case KernelKind::RopeTable:
-    return s.rotary == 0 || s.rotary % 2 ? std::optional<std::string>("rotary must be even and not 0")
-                                         : std::nullopt;
+    return s.rotary == 0 || s.rotary % 2
+               ? std::optional<std::string>("rotary must be even and not 0")
+               : std::nullopt;
   case KernelKind::Embed:
     if (s.n == 0 || s.formats.size() != 1)
       return "n and one weight format must be set";
@@ -188,7 +193,8 @@ static std::optional<std::string> missingField(const KernelSpec &s) {
   return std::nullopt;
 }
 
-FailureOr<KernelSpec> plan::specFromAttr(StringRef kind, DictionaryAttr fields, std::string &error) {
+FailureOr<KernelSpec> plan::specFromAttr(StringRef kind, DictionaryAttr fields,
+                                         std::string &error) {
   std::optional<KernelKind> parsed = parseKernelKind(kind);
   if (!parsed) {
     error = ("unknown kernel kind '" + kind + "'").str();
@@ -256,7 +262,8 @@ SmallVector<KernelSlot> plan::kernelSlots(const KernelSpec &s) {
     slots.emplace_back().name = "vPool";
     slots.back().role = SlotRole::VPool;
   };
-  const uint64_t qColumns = uint64_t(s.heads) * s.headDim, kvColumns = uint64_t(s.kvHeads) * s.headDim;
+  const uint64_t qColumns = uint64_t(s.heads) * s.headDim,
+                 kvColumns = uint64_t(s.kvHeads) * s.headDim;
   switch (s.kind) {
   case KernelKind::RopeTable:
     buffer("table", SlotRole::Out, false, s.rotary);

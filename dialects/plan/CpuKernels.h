@@ -26,7 +26,7 @@ DictionaryAttr specToAttr(MLIRContext *context, const ::tenon::cpu::KernelSpec &
 
 /// The spec that `kind` and `fields` state. On failure `error` says which field is wrong.
 FailureOr<::tenon::cpu::KernelSpec> specFromAttr(StringRef kind, DictionaryAttr fields,
-                                               std::string &error);
+                                                 std::string &error);
 
 /// What a kernel does with one of its pointers.
 enum class SlotRole { In, Out, InOut, Weight, KPool, VPool };

@@ -110,7 +110,8 @@ ExtentAttr ExtentAttr::max(ExtentAttr other) const {
 }
 
 bool ExtentAttr::isAligned(uint64_t alignment) const {
-  return (getFixed() | getPerToken() * 16 | getPerLogitRow() * 16 | getPerWorker()) % alignment == 0;
+  return (getFixed() | getPerToken() * 16 | getPerLogitRow() * 16 | getPerWorker()) % alignment ==
+         0;
 }
 
 //===----------------------------------------------------------------------===//
@@ -128,7 +129,8 @@ Attribute CostAttr::parse(AsmParser &parser, Type) {
     return {};
   if (parser.parseGreater())
     return {};
-  return get(parser.getContext(), weightBytes, bytes[0], bytes[1], bytes[2], macs[0], macs[1], macs[2]);
+  return get(parser.getContext(), weightBytes, bytes[0], bytes[1], bytes[2], macs[0], macs[1],
+             macs[2]);
 }
 
 void CostAttr::print(AsmPrinter &printer) const {
@@ -137,7 +139,8 @@ void CostAttr::print(AsmPrinter &printer) const {
             {getBytesPerToken(), getBytesPerLogitRow(), getBytesPerContext()});
   if (getMacsPerToken() || getMacsPerLogitRow() || getMacsPerContext()) {
     printer << ", macs = ";
-    printForm(printer, 0, kCostTerms, {getMacsPerToken(), getMacsPerLogitRow(), getMacsPerContext()});
+    printForm(printer, 0, kCostTerms,
+              {getMacsPerToken(), getMacsPerLogitRow(), getMacsPerContext()});
   }
   printer << '>';
 }

@@ -25,7 +25,8 @@ LogicalResult ModelOp::verify() {
 LogicalResult LimitsOp::verify() {
   auto check = [&](StringRef what, uint64_t standard, uint64_t most) -> LogicalResult {
     if (standard > most)
-      return emitOpError() << "default " << what << " " << standard << " exceed the maximum " << most;
+      return emitOpError() << "default " << what << " " << standard << " exceed the maximum "
+                           << most;
     if (standard % kRowMultiple || most % kRowMultiple)
       return emitOpError() << what << " must be multiples of " << kRowMultiple;
     return success();
@@ -35,7 +36,8 @@ LogicalResult LimitsOp::verify() {
 }
 
 LogicalResult KvOp::verify() {
-  const uint64_t bytes = 2 * getLayers() * getKvHeads() * getHeadDim() * getBlockTokens() * getElementBytes();
+  const uint64_t bytes =
+      2 * getLayers() * getKvHeads() * getHeadDim() * getBlockTokens() * getElementBytes();
   if (getBytesPerBlock() != bytes)
     return emitOpError("bytes_per_block is ")
            << getBytesPerBlock() << ", but keys and values of a block take " << bytes;
@@ -44,7 +46,8 @@ LogicalResult KvOp::verify() {
 
 LogicalResult BufferOp::verify() {
   if (!getOffset().isAligned(kAlignment) || !getSize().isAligned(kAlignment))
-    return emitOpError("offset and size must be multiples of 64 bytes for T and S that are multiples of 16");
+    return emitOpError(
+        "offset and size must be multiples of 64 bytes for T and S that are multiples of 16");
   return success();
 }
 
@@ -63,7 +66,8 @@ LogicalResult WeightOp::verify() {
   const auto format = static_cast<::tenon::WeightFormat>(getFormat());
   const ::tenon::FormatInfo info = ::tenon::formatInfo(format);
   if (getRows() == 0 || getColumns() == 0 || getColumns() % info.kMultiple)
-    return emitOpError() << "columns " << getColumns() << " must be a non-zero multiple of " << info.kMultiple;
+    return emitOpError() << "columns " << getColumns() << " must be a non-zero multiple of "
+                         << info.kMultiple;
   // Sizes of hostile plans must not overflow: 2^40 elements are beyond any model.
   if (getRows() > (1ull << 40) / getColumns())
     return emitOpError("is larger than 2^40 elements");
@@ -102,14 +106,16 @@ static BufferOp lookupBuffer(EngineOp engine, FlatSymbolRefAttr name) {
 
 /// A weight given for a slot must be what the kernel was emitted for.
 static LogicalResult checkWeight(Operation *op, const KernelSlot &slot, WeightOp weight) {
-  if (static_cast<::tenon::WeightFormat>(weight.getFormat()) == slot.format && weight.getRows() == slot.weightRows &&
-      weight.getColumns() == slot.weightColumns && weight.getPacked() == slot.packed)
+  if (static_cast<::tenon::WeightFormat>(weight.getFormat()) == slot.format &&
+      weight.getRows() == slot.weightRows && weight.getColumns() == slot.weightColumns &&
+      weight.getPacked() == slot.packed)
     return success();
   return op->emitOpError("gives @")
          << weight.getSymName() << " (" << stringifyWeightFormat(weight.getFormat()) << ", "
-         << weight.getRows() << " x " << weight.getColumns() << (weight.getPacked() ? ", packed" : "")
-         << ") for '" << slot.name << "', which is " << StringRef(::tenon::formatInfo(slot.format).name) << ", "
-         << slot.weightRows << " x " << slot.weightColumns << (slot.packed ? ", packed" : "");
+         << weight.getRows() << " x " << weight.getColumns()
+         << (weight.getPacked() ? ", packed" : "") << ") for '" << slot.name << "', which is "
+         << StringRef(::tenon::formatInfo(slot.format).name) << ", " << slot.weightRows << " x "
+         << slot.weightColumns << (slot.packed ? ", packed" : "");
 }
 
 /// Spec of the kernel that a launch names; nothing if it does not resolve or is malformed.
@@ -131,13 +137,13 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
     return success(); // The kernel's own verifier reports it.
   SmallVector<KernelSlot> slots = kernelSlots(*spec);
   if (slots.size() != getArgs().size())
-    return emitOpError("has ") << getArgs().size() << " pointers, but " << kernelKindName(spec->kind)
-                               << " takes " << slots.size();
+    return emitOpError("has ") << getArgs().size() << " pointers, but "
+                               << kernelKindName(spec->kind) << " takes " << slots.size();
   for (auto [slot, attr] : llvm::zip(slots, getArgs())) {
     auto arg = cast<ArgAttr>(attr);
     auto wrong = [&](StringRef wanted) {
-      return emitOpError("pointer '") << slot.name << "' must be " << wanted << ", not "
-                                      << stringifyArgKind(arg.getKind());
+      return emitOpError("pointer '")
+             << slot.name << "' must be " << wanted << ", not " << stringifyArgKind(arg.getKind());
     };
     if (slot.role == SlotRole::KPool || slot.role == SlotRole::VPool) {
       ArgKind wanted = slot.role == SlotRole::KPool ? ArgKind::KPool : ArgKind::VPool;
@@ -190,13 +196,15 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &tables) {
       auto arg = cast<ArgAttr>(attr);
       if (arg.getKind() == ArgKind::LayerWeight && slot.role == SlotRole::Weight) {
         if (arg.getIndex() >= weights.size())
-          return emitOpError("gives ") << weights.size() << " weights, but launch \"" << launch.getName()
-                                       << "\" uses layer_weight " << arg.getIndex();
+          return emitOpError("gives ")
+                 << weights.size() << " weights, but launch \"" << launch.getName()
+                 << "\" uses layer_weight " << arg.getIndex();
         if (failed(checkWeight(*this, slot, weights[arg.getIndex()])))
           return failure();
       }
       if (slot.role == SlotRole::KPool && getKvLayer() >= engine.getKv().getLayers())
-        return emitOpError("kv_layer ") << getKvLayer() << " is not below " << engine.getKv().getLayers();
+        return emitOpError("kv_layer ")
+               << getKvLayer() << " is not below " << engine.getKv().getLayers();
     }
   }
   return success();
@@ -207,7 +215,8 @@ template <typename OpT> static LogicalResult checkOne(EngineOp engine) {
   const auto count = llvm::range_size(engine.getOps<OpT>());
   if (count == 1)
     return success();
-  return engine.emitOpError("must hold exactly one ") << OpT::getOperationName() << ", not " << count;
+  return engine.emitOpError("must hold exactly one ")
+         << OpT::getOperationName() << ", not " << count;
 }
 
 /// All chips have the buffers of the first, by name and order.
@@ -220,16 +229,19 @@ static LogicalResult checkChips(EngineOp engine) {
   }
   SmallVector<ChipOp> chips(engine.getOps<ChipOp>());
   if (static_cast<int64_t>(chips.size()) != points)
-    return engine.emitOpError("grid has ") << points << " points, but there are " << chips.size() << " chips";
+    return engine.emitOpError("grid has ")
+           << points << " points, but there are " << chips.size() << " chips";
   auto names = [](ChipOp chip) {
-    return llvm::to_vector(llvm::map_range(chip.getBody().getOps<BufferOp>(),
-                                           [](BufferOp buffer) { return buffer.getSymNameAttr(); }));
+    return llvm::to_vector(llvm::map_range(chip.getBody().getOps<BufferOp>(), [](BufferOp buffer) {
+      return buffer.getSymNameAttr();
+    }));
   };
   for (auto [index, chip] : llvm::enumerate(chips)) {
     if (chip.getId() != index)
       return chip.emitOpError("is number ") << index << " of the grid and must have that id";
     if (names(chip) != names(chips.front()))
-      return chip.emitOpError("has other buffers than chip 0; the program is the same on every chip");
+      return chip.emitOpError(
+          "has other buffers than chip 0; the program is the same on every chip");
   }
   return success();
 }
@@ -260,7 +272,8 @@ LogicalResult EngineOp::verifyRegions() {
     if (!isa<ModelOp, LimitsOp, ChipOp, KvOp, WeightOp, KernelOp, FunctionOp, CallOp, CheckOp>(op))
       return op.emitOpError("does not belong in a plan.engine");
   if (failed(checkOne<ModelOp>(*this)) || failed(checkOne<LimitsOp>(*this)) ||
-      failed(checkOne<KvOp>(*this)) || failed(checkChips(*this)) || failed(checkWeightRanges(*this, /*made=*/false)) ||
+      failed(checkOne<KvOp>(*this)) || failed(checkChips(*this)) ||
+      failed(checkWeightRanges(*this, /*made=*/false)) ||
       failed(checkWeightRanges(*this, /*made=*/true)))
     return failure();
   BufferOp logits = lookupBuffer(*this, getLogitsAttr());
@@ -268,6 +281,7 @@ LogicalResult EngineOp::verifyRegions() {
     return emitOpError("names no logits buffer: ") << getLogitsAttr();
   const uint64_t rowBytes = uint64_t(getModel().getVocabulary()) * sizeof(float);
   if (logits.getSize().getPerLogitRow() < rowBytes)
-    return emitOpError("logits buffer has ") << logits.getSize() << ", but a row takes " << rowBytes << " bytes";
+    return emitOpError("logits buffer has ")
+           << logits.getSize() << ", but a row takes " << rowBytes << " bytes";
   return success();
 }

@@ -19,7 +19,9 @@ static func::FuncOp calleeOf(func::CallOp call) {
   return SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
 }
 
-static Operation *returnOf(func::FuncOp function) { return function.getBody().front().getTerminator(); }
+static Operation *returnOf(func::FuncOp function) {
+  return function.getBody().front().getTerminator();
+}
 
 Value BufferAssignment::find(Value value) const {
   for (auto it = parent.find(value); it != parent.end(); it = parent.find(value))
@@ -40,7 +42,8 @@ void BufferAssignment::uniteStep(func::FuncOp step, const LaunchMap &launches) {
     for (auto [operand, argument] : llvm::zip_equal(call.getOperands(), callee.getArguments()))
       if (isActivation(operand))
         unite(operand, argument);
-    for (auto [result, returned] : llvm::zip_equal(call.getResults(), returnOf(callee)->getOperands()))
+    for (auto [result, returned] :
+         llvm::zip_equal(call.getResults(), returnOf(callee)->getOperands()))
       if (isActivation(result))
         unite(result, returned);
   }
@@ -50,8 +53,8 @@ void BufferAssignment::uniteStep(func::FuncOp step, const LaunchMap &launches) {
 }
 
 void BufferAssignment::name(const LaunchMap &launches) {
-  /// Buffers of one name and size that are used within single functions are one buffer: the functions
-  /// do not run at the same time.
+  /// Buffers of one name and size that are used within single functions are one buffer: the
+  /// functions do not run at the same time.
   struct Named {
     unsigned buffer;
     llvm::SmallPtrSet<Operation *, 4> functions;
@@ -65,7 +68,8 @@ void BufferAssignment::name(const LaunchMap &launches) {
       if (!slot.reads() && !slot.writes())
         continue;
       BufferInfo &info = classes[find(pointer)];
-      uint64_t &bytes = slot.rows == plan::RowDomain::Tokens ? info.bytesPerToken : info.bytesPerLogitRow;
+      uint64_t &bytes =
+          slot.rows == plan::RowDomain::Tokens ? info.bytesPerToken : info.bytesPerLogitRow;
       bytes = std::max(bytes, slot.rowBytes);
       if (slot.writes() && info.name.empty())
         info.name = launch.name;
@@ -145,7 +149,8 @@ private:
       if (isActivation(input) && holds[assignment.bufferOf(input)] != known.lookup(input))
         return region.emitOpError("reads a value whose buffer '")
                << assignment.buffers()[assignment.bufferOf(input)].name
-               << "' something else has been written over; a copy would be needed, and no kernel makes one";
+               << "' something else has been written over; a copy would be needed, and no kernel "
+                  "makes one";
     for (Value result : region.getResults())
       if (isActivation(result))
         holds[assignment.bufferOf(result)] = known[result] = ++contents;
@@ -159,7 +164,8 @@ private:
 };
 } // namespace
 
-FailureOr<BufferAssignment> BufferAssignment::compute(func::FuncOp step, const LaunchMap &launches) {
+FailureOr<BufferAssignment> BufferAssignment::compute(func::FuncOp step,
+                                                      const LaunchMap &launches) {
   BufferAssignment assignment;
   assignment.uniteStep(step, launches);
   assignment.name(launches);

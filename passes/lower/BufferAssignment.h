@@ -3,8 +3,8 @@
 //
 // Values become buffers. A result that is written over its operand, an argument and what is passed
 // for it, a call's result and what the callee returns: each pair is one buffer. That is checked by
-// following a whole step, so a value that would be overwritten while it is needed is an error here and
-// never a wrong token.
+// following a whole step, so a value that would be overwritten while it is needed is an error here
+// and never a wrong token.
 //
 #ifndef TENON_PASSES_LOWER_BUFFERASSIGNMENT_H
 #define TENON_PASSES_LOWER_BUFFERASSIGNMENT_H

@@ -21,7 +21,8 @@ struct DedupKernelsPass : mlir::tenon::impl::DedupKernelsPassBase<DedupKernelsPa
     for (KernelOp kernel : engine.getOps<KernelOp>())
       byName[kernel.getSymNameAttr()] = kernel;
 
-    // The first kernel of each spec in order of launch; attributes are unique, so equal means the same.
+    // The first kernel of each spec in order of launch; attributes are unique, so equal means the
+    // same.
     llvm::MapVector<std::pair<Attribute, Attribute>, KernelOp> kept;
     SmallVector<std::pair<LaunchOp, KernelOp>> uses;
     engine.walk([&](LaunchOp launch) {

@@ -8,7 +8,7 @@ using namespace mlir::tenon;
 
 plan::CostAttr mlir::tenon::launchCost(FusedOp region) {
   const Cost cost = cast<CostOpInterface>(region.getOperation()).getCost();
-  return plan::CostAttr::get(region.getContext(), cost.weightBytes, cost.bytesPerToken, cost.bytesPerLogitRow,
-                             cost.bytesPerContext, cost.macsPerToken, cost.macsPerLogitRow,
-                             cost.macsPerContext);
+  return plan::CostAttr::get(region.getContext(), cost.weightBytes, cost.bytesPerToken,
+                             cost.bytesPerLogitRow, cost.bytesPerContext, cost.macsPerToken,
+                             cost.macsPerLogitRow, cost.macsPerContext);
 }

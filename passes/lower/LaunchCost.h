@@ -8,8 +8,8 @@
 
 namespace mlir::tenon {
 
-/// The cost that the region states (`CostOpInterface`), as the plan writes it: its weights as they are
-/// packed, its rows as they lie in buffers, the KV cache, and the products of its body.
+/// The cost that the region states (`CostOpInterface`), as the plan writes it: its weights as they
+/// are packed, its rows as they lie in buffers, the KV cache, and the products of its body.
 plan::CostAttr launchCost(FusedOp region);
 
 } // namespace mlir::tenon

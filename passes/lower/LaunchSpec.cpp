@@ -12,7 +12,9 @@ using ::tenon::cpu::KernelKind;
 using ::tenon::cpu::KernelSpec;
 
 namespace {
-uint32_t dim(Value value, unsigned index) { return cast<RankedTensorType>(value.getType()).getDimSize(index); }
+uint32_t dim(Value value, unsigned index) {
+  return cast<RankedTensorType>(value.getType()).getDimSize(index);
+}
 float f32(const APFloat &value) { return value.convertToFloat(); }
 
 ::tenon::cpu::Activation activationOf(Activation activation) {
@@ -139,8 +141,9 @@ private:
     s.gatherLogitRows = !!form.select;
     s.k = dim(form.norm.getInput(), 1);
     s.eps = f32(form.norm.getEps());
-    out.pointers = {outer(form.select ? Value(form.select.getInput()) : Value(form.norm.getInput())),
-                    outer(form.norm.getWeight()), region.getResult(0)};
+    out.pointers = {
+        outer(form.select ? Value(form.select.getInput()) : Value(form.norm.getInput())),
+        outer(form.norm.getWeight()), region.getResult(0)};
     name(form.norm);
   }
 
@@ -148,7 +151,8 @@ private:
     s.kind = form.norm ? KernelKind::NormAddNormQuant : KernelKind::NormAdd;
     s.k = dim(form.postNorm.getInput(), 1);
     s.eps = f32(form.postNorm.getEps());
-    out.pointers = {outer(form.postNorm.getInput()), outer(form.postNorm.getWeight()), region.getResult(0)};
+    out.pointers = {outer(form.postNorm.getInput()), outer(form.postNorm.getWeight()),
+                    region.getResult(0)};
     if (form.norm) {
       out.pointers.push_back(outer(form.norm.getWeight()));
       out.pointers.push_back(region.getResult(1));
@@ -240,7 +244,8 @@ Value mlir::tenon::rowInput(FusedOp region) {
   return {};
 }
 
-FailureOr<LaunchSpec> mlir::tenon::lowerLaunch(FusedOp region, plan::RowDomain inputRows, std::string &why) {
+FailureOr<LaunchSpec> mlir::tenon::lowerLaunch(FusedOp region, plan::RowDomain inputRows,
+                                               std::string &why) {
   FailureOr<LaunchForm> form = matchLaunch(region, why);
   if (failed(form))
     return failure();

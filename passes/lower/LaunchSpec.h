@@ -17,8 +17,8 @@ namespace mlir::tenon {
 /// One region as a launch, before memory is planned.
 struct LaunchSpec {
   ::tenon::cpu::KernelSpec spec;
-  /// Values outside the region (operands or results of it) for each slot of `plan::kernelSlots(spec)`;
-  /// null where the slot is a KV pool.
+  /// Values outside the region (operands or results of it) for each slot of
+  /// `plan::kernelSlots(spec)`; null where the slot is a KV pool.
   SmallVector<Value, 8> pointers;
   /// The result that is written over an operand, and that operand; null if there is none.
   Value updated, residual;
@@ -28,7 +28,8 @@ struct LaunchSpec {
   std::string name;
 };
 
-/// `inputRows` is what the rows of the region's input are. Fails with `why` if no kernel computes it.
+/// `inputRows` is what the rows of the region's input are. Fails with `why` if no kernel computes
+/// it.
 FailureOr<LaunchSpec> lowerLaunch(FusedOp region, plan::RowDomain inputRows, std::string &why);
 
 /// The value whose rows the region works on: its first operand that is neither weight nor cache.

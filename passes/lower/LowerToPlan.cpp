@@ -50,9 +50,10 @@ public:
     if (!result || result.getDefiningOp() != logits)
       return step.emitOpError("must return the logits, made by its last launch");
 
-    OwningOpRef<plan::EngineOp> owned = plan::EngineOp::create(
-        builder, module.getLoc(), builder.getStringAttr(kProducer), builder.getStringAttr(options.target),
-        builder.getDenseI64ArrayAttr(grid), bufferName(result));
+    OwningOpRef<plan::EngineOp> owned =
+        plan::EngineOp::create(builder, module.getLoc(), builder.getStringAttr(kProducer),
+                               builder.getStringAttr(options.target),
+                               builder.getDenseI64ArrayAttr(grid), bufferName(result));
     engine = *owned;
     builder.setInsertionPointToStart(&engine.getBody().emplaceBlock());
     addModelAndLimits();
@@ -80,7 +81,9 @@ private:
   void addLaunch(FusedOp region);
   plan::ArgAttr argument(plan::SlotRole role, Value pointer);
 
-  FlatSymbolRefAttr symbol(StringRef name) { return FlatSymbolRefAttr::get(builder.getContext(), name); }
+  FlatSymbolRefAttr symbol(StringRef name) {
+    return FlatSymbolRefAttr::get(builder.getContext(), name);
+  }
   FlatSymbolRefAttr bufferName(Value value) {
     return symbol(assignment.buffers()[assignment.bufferOf(value)].name);
   }
@@ -107,7 +110,8 @@ private:
   BufferAssignment assignment;
   plan::EngineOp engine;
   llvm::DenseMap<Operation *, StringAttr> kernelNames;
-  llvm::DenseMap<Value, uint32_t> layerWeights; ///< Of function arguments: place in the call's list.
+  llvm::DenseMap<Value, uint32_t>
+      layerWeights; ///< Of function arguments: place in the call's list.
 };
 } // namespace
 
@@ -115,7 +119,8 @@ LogicalResult PlanBuilder::checkGrid() {
   for (auto op : module.getOps<shard::GridOp>()) {
     grid = llvm::to_vector(op.getShape());
     if (llvm::any_of(grid, [](int64_t size) { return size != 1; }))
-      return op.emitOpError("has more than one chip; lowering to plan takes one, sharding comes before it");
+      return op.emitOpError(
+          "has more than one chip; lowering to plan takes one, sharding comes before it");
   }
   return success();
 }
@@ -148,7 +153,8 @@ LogicalResult PlanBuilder::collectLaunch(Operation *op) {
   }
   std::string why;
   Value input = rowInput(region);
-  FailureOr<LaunchSpec> launch = lowerLaunch(region, input ? rows.lookup(input) : plan::RowDomain::Tokens, why);
+  FailureOr<LaunchSpec> launch =
+      lowerLaunch(region, input ? rows.lookup(input) : plan::RowDomain::Tokens, why);
   if (failed(launch))
     return region.emitOpError("cannot be lowered: ") << why;
   if (launch->spec.logits || launch->spec.gatherLogitRows)
@@ -169,25 +175,28 @@ void PlanBuilder::addModelAndLimits() {
     if (type.getRank() == 2)
       elements[static_cast<size_t>(weightFormat(type))] += type.getNumElements();
   }
-  const auto most = static_cast<::tenon::WeightFormat>(llvm::max_element(elements) - elements.begin());
+  const auto most =
+      static_cast<::tenon::WeightFormat>(llvm::max_element(elements) - elements.begin());
   auto number = [&](uint64_t value) { return builder.getI64IntegerAttr(value); };
-  uint64_t vocabulary = cast<RankedTensorType>(step.getResultTypes().front()).getDimSize(1), hidden = 0;
+  uint64_t vocabulary = cast<RankedTensorType>(step.getResultTypes().front()).getDimSize(1),
+           hidden = 0;
   for (auto &[region, launch] : launches)
     if (launch.spec.kind == ::tenon::cpu::KernelKind::Embed)
       hidden = launch.spec.k;
   plan::ModelOp::create(builder, module.getLoc(), configText("name"), configText("architecture"),
-                        number(vocabulary), number(hidden), number(cache().getLayers()), number(parameters),
-                        IntegerAttr(), builder.getDenseI64ArrayAttr({}),
+                        number(vocabulary), number(hidden), number(cache().getLayers()),
+                        number(parameters), IntegerAttr(), builder.getDenseI64ArrayAttr({}),
                         builder.getStringAttr(StringRef(::tenon::formatInfo(most).name)));
   auto context = module->getAttrOfType<IntegerAttr>(TenonDialect::kMaxContextAttrName);
-  plan::LimitsOp::create(builder, module.getLoc(), number(context ? context.getInt() : 0), number(0), number(0),
-                         number(0), number(0), number(0));
+  plan::LimitsOp::create(builder, module.getLoc(), number(context ? context.getInt() : 0),
+                         number(0), number(0), number(0), number(0), number(0));
 }
 
 void PlanBuilder::addKv() {
   auto number = [&](uint64_t value) { return builder.getI64IntegerAttr(value); };
-  plan::KvOp::create(builder, module.getLoc(), number(cache().getLayers()), number(cache().getKvHeads()),
-                     number(cache().getHeadDim()), number(0), number(0), number(0));
+  plan::KvOp::create(builder, module.getLoc(), number(cache().getLayers()),
+                     number(cache().getKvHeads()), number(cache().getHeadDim()), number(0),
+                     number(0), number(0));
 }
 
 void PlanBuilder::addChips() {
@@ -196,12 +205,14 @@ void PlanBuilder::addChips() {
   auto arena = zero;
   SmallVector<plan::ExtentAttr> sizes;
   for (const BufferInfo &info : assignment.buffers()) {
-    sizes.push_back(plan::ExtentAttr::get(context, 0, info.bytesPerToken, info.bytesPerLogitRow, 0));
+    sizes.push_back(
+        plan::ExtentAttr::get(context, 0, info.bytesPerToken, info.bytesPerLogitRow, 0));
     arena = arena.max(sizes.back());
   }
   OpBuilder::InsertionGuard guard(builder);
-  auto chip = plan::ChipOp::create(builder, module.getLoc(), builder.getI64IntegerAttr(0),
-                                     builder.getStringAttr("cpu"), arena, builder.getI64IntegerAttr(0));
+  auto chip =
+      plan::ChipOp::create(builder, module.getLoc(), builder.getI64IntegerAttr(0),
+                           builder.getStringAttr("cpu"), arena, builder.getI64IntegerAttr(0));
   builder.setInsertionPointToStart(&chip.getBody().emplaceBlock());
   for (auto [info, size] : llvm::zip_equal(assignment.buffers(), sizes))
     plan::BufferOp::create(builder, module.getLoc(), builder.getStringAttr(info.name), zero, size);
@@ -215,17 +226,23 @@ void PlanBuilder::addWeights() {
     RankedTensorType type = weight.getTensorType();
     const bool matrix = type.getRank() == 2;
     const ::tenon::WeightFormat format = matrix ? weightFormat(type) : ::tenon::WeightFormat::F32;
-    const uint64_t rows = matrix ? type.getDimSize(0) : 1, columns = type.getDimSize(matrix ? 1 : 0);
-    const uint64_t size = matrix ? ::tenon::packedBytes(format, rows, columns) : columns * sizeof(float);
+    const uint64_t rows = matrix ? type.getDimSize(0) : 1,
+                   columns = type.getDimSize(matrix ? 1 : 0);
+    const uint64_t size =
+        matrix ? ::tenon::packedBytes(format, rows, columns) : columns * sizeof(float);
     IntegerAttr seed;
     if (options.randomSeed && !weight.getValue())
       // Any seed but 0, of 63 bits so that text shows it without a sign.
-      seed = number(((llvm::xxh3_64bits(weight.getSymName()) ^ (options.randomSeed * 0x9e3779b97f4a7c15)) >> 1) | 1);
+      seed = number(
+          ((llvm::xxh3_64bits(weight.getSymName()) ^ (options.randomSeed * 0x9e3779b97f4a7c15)) >>
+           1) |
+          1);
     uint64_t &end = seed ? made : stored;
-    plan::WeightOp::create(builder, weight.getLoc(), builder.getStringAttr(weight.getSymName()),
-                           plan::WeightFormatAttr::get(builder.getContext(), static_cast<plan::WeightFormat>(format)),
-                           number(rows), number(columns), number(end), number(size),
-                           matrix ? builder.getUnitAttr() : UnitAttr(), seed);
+    plan::WeightOp::create(
+        builder, weight.getLoc(), builder.getStringAttr(weight.getSymName()),
+        plan::WeightFormatAttr::get(builder.getContext(), static_cast<plan::WeightFormat>(format)),
+        number(rows), number(columns), number(end), number(size),
+        matrix ? builder.getUnitAttr() : UnitAttr(), seed);
     end = llvm::alignTo(end + size, 64);
   }
   engine.getFirstChip().setWeightsBytes(stored);
@@ -253,7 +270,8 @@ plan::ArgAttr PlanBuilder::argument(plan::SlotRole role, Value pointer) {
   case plan::SlotRole::Weight:
     if (auto param = pointer.getDefiningOp<ParamOp>())
       return plan::ArgAttr::get(context, plan::ArgKind::Weight, symbol(param.getWeight()), 0);
-    return plan::ArgAttr::get(context, plan::ArgKind::LayerWeight, {}, layerWeights.lookup(pointer));
+    return plan::ArgAttr::get(context, plan::ArgKind::LayerWeight, {},
+                              layerWeights.lookup(pointer));
   default:
     return plan::ArgAttr::get(context, plan::ArgKind::Buffer, bufferName(pointer), 0);
   }
@@ -270,7 +288,8 @@ void PlanBuilder::addLaunch(FusedOp region) {
 }
 
 plan::FunctionOp PlanBuilder::addFunction(func::FuncOp function) {
-  auto lowered = plan::FunctionOp::create(builder, function.getLoc(), builder.getStringAttr(function.getSymName()));
+  auto lowered = plan::FunctionOp::create(builder, function.getLoc(),
+                                          builder.getStringAttr(function.getSymName()));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&lowered.getBody().emplaceBlock());
   for (auto region : function.getOps<FusedOp>())
@@ -304,7 +323,9 @@ LogicalResult PlanBuilder::addStep() {
   auto endSegment = [&](bool last) {
     if (segment.empty())
       return success();
-    std::string name = last ? "step_end" : segments == 0 ? "step_begin" : "step_" + std::to_string(segments);
+    std::string name = last            ? "step_end"
+                       : segments == 0 ? "step_begin"
+                                       : "step_" + std::to_string(segments);
     ++segments;
     if (failed(addSegment(segment, name)))
       return failure();
@@ -340,7 +361,8 @@ LogicalResult PlanBuilder::addStep() {
     return failure();
   for (PendingCall &call : calls)
     plan::CallOp::create(builder, step.getLoc(), FlatSymbolRefAttr::get(call.function),
-                         builder.getArrayAttr(call.weights), builder.getI64IntegerAttr(call.kvLayer));
+                         builder.getArrayAttr(call.weights),
+                         builder.getI64IntegerAttr(call.kvLayer));
   return success();
 }
 

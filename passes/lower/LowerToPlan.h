@@ -12,14 +12,16 @@ namespace mlir::tenon {
 
 struct LowerToPlanOptions {
   std::string target = "cpu";
-  /// != 0: weights of the checkpoint are made at load, each from its own seed derived from this one.
+  /// != 0: weights of the checkpoint are made at load, each from its own seed derived from this
+  /// one.
   uint64_t randomSeed = 0;
 };
 
-/// The plan of a module that the fuse stage has finished with: launches, calls, weights and buffers;
-/// places, limits and KV geometry are left open (zeros). `module` is not changed. Errors are emitted at
-/// the op at fault.
-FailureOr<OwningOpRef<plan::EngineOp>> lowerToPlan(ModuleOp module, const LowerToPlanOptions &options);
+/// The plan of a module that the fuse stage has finished with: launches, calls, weights and
+/// buffers; places, limits and KV geometry are left open (zeros). `module` is not changed. Errors
+/// are emitted at the op at fault.
+FailureOr<OwningOpRef<plan::EngineOp>> lowerToPlan(ModuleOp module,
+                                                   const LowerToPlanOptions &options);
 
 } // namespace mlir::tenon
 

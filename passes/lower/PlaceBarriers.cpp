@@ -19,15 +19,16 @@ struct PlaceBarriersPass : mlir::tenon::impl::PlaceBarriersPassBase<PlaceBarrier
     engine.walk([](LaunchOp launch) { launch.setBarrierBefore(false); });
     StepWalk walk(engine);
     ArrayRef<StepLaunch> launches = walk.launches();
-    // A barrier that a later call of a function needs stands in its earlier calls too, where it only
-    // ends a dependency sooner: one walk finds all.
+    // A barrier that a later call of a function needs stands in its earlier calls too, where it
+    // only ends a dependency sooner: one walk finds all.
     size_t sinceBarrier = 0;
     for (size_t i = 0; i < launches.size(); ++i) {
       LaunchOp launch = launches[i].op;
-      if (!launch.getBarrierBefore() &&
-          llvm::any_of(launches.slice(sinceBarrier, i - sinceBarrier), [&](const StepLaunch &earlier) {
-            return needsBarrier(earlier, launches[i], walk.buffers());
-          }))
+      if (!launch.getBarrierBefore() && llvm::any_of(launches.slice(sinceBarrier, i - sinceBarrier),
+                                                     [&](const StepLaunch &earlier) {
+                                                       return needsBarrier(earlier, launches[i],
+                                                                           walk.buffers());
+                                                     }))
         launch.setBarrierBefore(true);
       if (launch.getBarrierBefore())
         sinceBarrier = i;

@@ -20,12 +20,15 @@ LogicalResult checkPlanned(EngineOp engine) {
   LimitsOp limits = engine.getLimits();
   if (kv.getBlockTokens() == 0)
     return kv.emitOpError("has no block geometry");
-  if (limits.getMaxContext() == 0 || limits.getDefaultStepTokens() == 0 || limits.getDefaultSequences() == 0)
+  if (limits.getMaxContext() == 0 || limits.getDefaultStepTokens() == 0 ||
+      limits.getDefaultSequences() == 0)
     return limits.emitOpError("has limits that are not planned");
-  const uint64_t needed = llvm::divideCeil(limits.getMaxContext(), kv.getBlockTokens()) * kv.getBytesPerBlock();
+  const uint64_t needed =
+      llvm::divideCeil(limits.getMaxContext(), kv.getBlockTokens()) * kv.getBytesPerBlock();
   if (limits.getDefaultKvBytes() < needed)
-    return limits.emitOpError("kv_bytes is ") << limits.getDefaultKvBytes() << ", but one sequence of "
-                                              << limits.getMaxContext() << " tokens takes " << needed;
+    return limits.emitOpError("kv_bytes is ")
+           << limits.getDefaultKvBytes() << ", but one sequence of " << limits.getMaxContext()
+           << " tokens takes " << needed;
   return success();
 }
 
@@ -59,8 +62,8 @@ LogicalResult checkBarriers(const StepWalk &walk) {
     for (size_t j = sinceBarrier; j < i; ++j)
       if (needsBarrier(launches[j], launches[i], walk.buffers())) {
         LaunchOp earlier = launches[j].op;
-        return launch.emitOpError("\"") << launch.getName() << "\" needs a barrier after \""
-                                        << earlier.getName() << "\"";
+        return launch.emitOpError("\"")
+               << launch.getName() << "\" needs a barrier after \"" << earlier.getName() << "\"";
       }
   }
   return success();
@@ -70,7 +73,8 @@ struct VerifyPlanPass : mlir::tenon::impl::VerifyPlanPassBase<VerifyPlanPass> {
   void runOnOperation() override {
     EngineOp engine = getOperation();
     StepWalk walk(engine);
-    if (failed(checkPlanned(engine)) || failed(checkBuffers(engine, walk)) || failed(checkBarriers(walk)))
+    if (failed(checkPlanned(engine)) || failed(checkBuffers(engine, walk)) ||
+        failed(checkBarriers(walk)))
       signalPassFailure();
     markAllAnalysesPreserved();
   }

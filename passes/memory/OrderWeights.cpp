@@ -17,7 +17,8 @@ using namespace mlir::plan;
 namespace {
 constexpr uint64_t kAlignment = 64;
 constexpr uint64_t kPage = 4096;
-/// From this size on a weight begins on a page: what is lost is at most a sixteenth, on average far less.
+/// From this size on a weight begins on a page: what is lost is at most a sixteenth, on average far
+/// less.
 constexpr uint64_t kPageAlignedFrom = 64 * 1024;
 
 /// Names of the weights that a step reads, by first use.

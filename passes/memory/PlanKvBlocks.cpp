@@ -19,8 +19,8 @@ struct PlanKvBlocksPass : mlir::tenon::impl::PlanKvBlocksPassBase<PlanKvBlocksPa
     constexpr uint64_t elementBytes = 2; // f16
     kv.setBlockTokens(::tenon::cpu::kBlockTokens);
     kv.setElementBytes(elementBytes);
-    kv.setBytesPerBlock(2 * kv.getLayers() * kv.getKvHeads() * kv.getHeadDim() * kv.getBlockTokens() *
-                        elementBytes);
+    kv.setBytesPerBlock(2 * kv.getLayers() * kv.getKvHeads() * kv.getHeadDim() *
+                        kv.getBlockTokens() * elementBytes);
   }
 };
 } // namespace

@@ -30,19 +30,21 @@ struct PlanLimitsPass : mlir::tenon::impl::PlanLimitsPassBase<PlanLimitsPass> {
     plan::LimitsOp limits = getOperation().getLimits();
     plan::KvOp kv = getOperation().getKv();
     if (kv.getBlockTokens() == 0) {
-      kv.emitOpError("has no block geometry yet; run --tenon-plan-kv-blocks before --tenon-plan-limits");
+      kv.emitOpError(
+          "has no block geometry yet; run --tenon-plan-kv-blocks before --tenon-plan-limits");
       return signalPassFailure();
     }
     limits.setMaxStepTokens(orDefault(limits.getMaxStepTokens(), kMaxStepTokens));
-    limits.setDefaultStepTokens(
-        std::min(orDefault(limits.getDefaultStepTokens(), kDefaultStepTokens), limits.getMaxStepTokens()));
+    limits.setDefaultStepTokens(std::min(
+        orDefault(limits.getDefaultStepTokens(), kDefaultStepTokens), limits.getMaxStepTokens()));
     limits.setMaxSequences(orDefault(limits.getMaxSequences(), kMaxSequences));
-    limits.setDefaultSequences(
-        std::min(orDefault(limits.getDefaultSequences(), kDefaultSequences), limits.getMaxSequences()));
+    limits.setDefaultSequences(std::min(orDefault(limits.getDefaultSequences(), kDefaultSequences),
+                                        limits.getMaxSequences()));
     if (limits.getDefaultKvBytes() == 0) {
       const uint64_t block = kv.getBlockTokens();
-      const uint64_t blocks = llvm::divideCeil(limits.getMaxContext(), block) +
-                              (limits.getDefaultSequences() - 1) * llvm::divideCeil(kRoomTokens, block);
+      const uint64_t blocks =
+          llvm::divideCeil(limits.getMaxContext(), block) +
+          (limits.getDefaultSequences() - 1) * llvm::divideCeil(kRoomTokens, block);
       limits.setDefaultKvBytes(blocks * kv.getBytesPerBlock());
     }
   }

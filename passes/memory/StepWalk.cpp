@@ -94,8 +94,10 @@ bool plan::mayOverlap(BufferOp a, BufferOp b) {
          !b.getOffset().plus(b.getSize()).fitsIn(a.getOffset());
 }
 
-bool plan::needsBarrier(const StepLaunch &earlier, const StepLaunch &later, ArrayRef<BufferOp> buffers) {
-  if (earlier.kvLayer >= 0 && earlier.kvLayer == later.kvLayer && (earlier.writesKv || later.writesKv))
+bool plan::needsBarrier(const StepLaunch &earlier, const StepLaunch &later,
+                        ArrayRef<BufferOp> buffers) {
+  if (earlier.kvLayer >= 0 && earlier.kvLayer == later.kvLayer &&
+      (earlier.writesKv || later.writesKv))
     return true;
   for (const BufferAccess &a : earlier.buffers)
     for (const BufferAccess &b : later.buffers) {
@@ -103,7 +105,8 @@ bool plan::needsBarrier(const StepLaunch &earlier, const StepLaunch &later, Arra
         continue;
       if (a.buffer == b.buffer) {
         // Each worker goes on with the rows that it made itself.
-        const bool ownRows = (a.ownTokenRows && b.ownTokenRows) || (a.ownLogitRows && b.ownLogitRows);
+        const bool ownRows =
+            (a.ownTokenRows && b.ownTokenRows) || (a.ownLogitRows && b.ownLogitRows);
         if (!ownRows || a.rowBytes != b.rowBytes)
           return true;
       } else if (mayOverlap(buffers[a.buffer], buffers[b.buffer])) {

@@ -33,14 +33,25 @@ static uint64_t readBytes(const std::string &text) {
     throw CLI::ValidationError("--memory-limit", "'" + text + "' is not a size");
   }
   std::string unit = CLI::detail::to_lower(text.substr(end));
-  static const std::pair<const char *, double> units[] = {
-      {"", 1},           {"b", 1},          {"k", 1024.0},     {"kib", 1024.0},       {"kb", 1e3},
-      {"m", 1048576.0},  {"mib", 1048576.0}, {"mb", 1e6},      {"g", 1073741824.0},   {"gib", 1073741824.0},
-      {"gb", 1e9},       {"t", 1099511627776.0}, {"tib", 1099511627776.0}, {"tb", 1e12}};
+  static const std::pair<const char *, double> units[] = {{"", 1},
+                                                          {"b", 1},
+                                                          {"k", 1024.0},
+                                                          {"kib", 1024.0},
+                                                          {"kb", 1e3},
+                                                          {"m", 1048576.0},
+                                                          {"mib", 1048576.0},
+                                                          {"mb", 1e6},
+                                                          {"g", 1073741824.0},
+                                                          {"gib", 1073741824.0},
+                                                          {"gb", 1e9},
+                                                          {"t", 1099511627776.0},
+                                                          {"tib", 1099511627776.0},
+                                                          {"tb", 1e12}};
   for (auto [name, scale] : units)
     if (unit == name && value * scale >= 1 && value * scale < 1e18)
       return static_cast<uint64_t>(value * scale);
-  throw CLI::ValidationError("--memory-limit", "'" + text + "' is not a size; write bytes, or 500MB, 2GiB, 1.5G");
+  throw CLI::ValidationError("--memory-limit",
+                             "'" + text + "' is not a size; write bytes, or 500MB, 2GiB, 1.5G");
 }
 
 static int run(int argc, char **argv) {
@@ -49,30 +60,38 @@ static int run(int argc, char **argv) {
   app.set_version_flag("--version", "tenon-compile " TENON_VERSION);
   CompileOptions options;
   std::string limit;
-  app.add_option("input", options.input, "GGUF file, or a config.json together with --random-weights")
+  app.add_option("input", options.input,
+                 "GGUF file, or a config.json together with --random-weights")
       ->required()
       ->type_name("IN");
   app.add_option("-o,--output", options.output, "Engine to write")->type_name("FILE");
-  app.add_option("--target", options.target,
-                 "cpu (avx2, avx512 and amx in one engine), cpu:native, or cpu:VARIANT[,VARIANT...]")
+  app.add_option(
+         "--target", options.target,
+         "cpu (avx2 and avx512 in one engine), cpu:native, or cpu:VARIANT[,VARIANT...]")
       ->capture_default_str();
   app.add_option("--weights", options.weights, "How weights are stored; keep: as in the checkpoint")
       ->capture_default_str();
   app.add_option("--max-context", options.maxContext,
                  "Most positions of a sequence (default: the model's, at most 8192)")
       ->check(CLI::PositiveNumber);
-  app.add_flag("--plan-only", options.planOnly, "Print the memory and cost plan; reads no weight data");
-  app.add_flag("--verify", options.verify,
-               "Run every kernel against the reference evaluation and store the errors in the engine");
+  app.add_flag("--plan-only", options.planOnly,
+               "Print the memory and cost plan; reads no weight data");
+  app.add_flag(
+      "--verify", options.verify,
+      "Run every kernel against the reference evaluation and store the errors in the engine");
   app.add_flag("--explain", options.explain, "Print what was fused, kept and rejected, and why");
-  app.add_option("--dump-after", options.dumpAfter, "Print the IR after a stage: import, fuse, memory or plan")
+  app.add_option("--dump-after", options.dumpAfter,
+                 "Print the IR after a stage: import, fuse, memory or plan")
       ->check(CLI::IsMember({"import", "fuse", "memory", "plan"}))
       ->type_name("STAGE");
-  app.add_option("--random-weights", options.randomSeed, "Make the weights at load from this seed (config.json)")
+  app.add_option("--random-weights", options.randomSeed,
+                 "Make the weights at load from this seed (config.json)")
       ->check(CLI::PositiveNumber)
       ->type_name("SEED");
-  app.add_option("--random-format", options.randomFormat, "Format of random matrices")->capture_default_str();
-  app.add_option("--memory-limit", limit, "Refuse a plan that needs more on a chip (2GiB, 500MB, bytes)")
+  app.add_option("--random-format", options.randomFormat, "Format of random matrices")
+      ->capture_default_str();
+  app.add_option("--memory-limit", limit,
+                 "Refuse a plan that needs more on a chip (2GiB, 500MB, bytes)")
       ->type_name("BYTES");
   app.add_flag("--json", options.json, "One JSON object on stdout");
   app.add_flag("-q,--quiet", options.quiet, "No progress on stderr");
@@ -81,13 +100,16 @@ static int run(int argc, char **argv) {
     if (!limit.empty())
       options.memoryLimit = readBytes(limit);
     if (options.weights != "keep")
-      throw CLI::ValidationError("--weights", "'" + options.weights +
-                                                  "' is not there yet; keep leaves them as the checkpoint has them");
+      throw CLI::ValidationError(
+          "--weights", "'" + options.weights +
+                           "' is not there yet; keep leaves them as the checkpoint has them");
     if (options.json && !options.dumpAfter.empty())
-      throw CLI::ValidationError("--json", "and --dump-after both write to stdout; ask for one of them");
+      throw CLI::ValidationError("--json",
+                                 "and --dump-after both write to stdout; ask for one of them");
     if (options.verify && options.output.empty())
       throw CLI::ValidationError("--verify", "stores what it finds in the engine; add -o FILE");
-    if (options.output.empty() && !options.planOnly && !options.explain && options.dumpAfter.empty())
+    if (options.output.empty() && !options.planOnly && !options.explain &&
+        options.dumpAfter.empty())
       throw CLI::RequiredError("-o FILE (or --plan-only, --explain, --dump-after)");
   } catch (const CLI::ParseError &error) {
     const int code = app.exit(error);

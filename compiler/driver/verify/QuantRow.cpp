@@ -14,7 +14,9 @@ namespace tenon::compiler {
 static constexpr uint64_t kGroup = 32;
 static constexpr float kSteps = 16256; ///< Largest q: 127 * 128.
 
-template <typename T> static void put(uint8_t *at, T value) { std::memcpy(at, &value, sizeof(value)); }
+template <typename T> static void put(uint8_t *at, T value) {
+  std::memcpy(at, &value, sizeof(value));
+}
 template <typename T> static T get(const uint8_t *at) {
   T value;
   std::memcpy(&value, at, sizeof(value));

@@ -4,8 +4,8 @@
 #include "compiler/driver/verify/RegionCheck.h"
 
 #include "compiler/driver/verify/RegionRunner.h"
-#include "dialects/tenon/Cost.h"
 #include "dialects/plan/CpuKernels.h"
+#include "dialects/tenon/Cost.h"
 #include "runtime/device/cpu/CpuFeatures.h"
 #include "runtime/device/cpu/KernelLibrary.h"
 
@@ -27,7 +27,8 @@ struct LoadedVariant {
   cpu::KernelLibrary library;
 };
 
-/// The steps that are compared: decoding, a prompt's beginning, and several sequences at odd places.
+/// The steps that are compared: decoding, a prompt's beginning, and several sequences at odd
+/// places.
 struct Sample {
   llvm::SmallVector<SampleRun> runs;
   uint32_t workers;
@@ -56,7 +57,8 @@ llvm::Expected<std::vector<LoadedVariant>> loadVariants(llvm::ArrayRef<KernelObj
   for (const KernelObject &object : objects) {
     const std::string lacks = cpu::missingFor(object.variant, cpu::cpuFeatures());
     if (!lacks.empty()) {
-      missing += (missing.empty() ? "" : "; ") + std::string(cpu::variantName(object.variant)) + " needs " + lacks;
+      missing += (missing.empty() ? "" : "; ") + std::string(cpu::variantName(object.variant)) +
+                 " needs " + lacks;
       continue;
     }
     if (object.variant == engine::Variant::Amx)
@@ -69,13 +71,15 @@ llvm::Expected<std::vector<LoadedVariant>> loadVariants(llvm::ArrayRef<KernelObj
     loaded.push_back({object.variant, std::move(*library)});
   }
   if (loaded.empty())
-    return llvm::createStringError("--verify runs kernels on this machine, and it runs none of the target (" +
-                                   missing + "); add cpu:avx2 or cpu:native to --target");
+    return llvm::createStringError(
+        "--verify runs kernels on this machine, and it runs none of the target (" + missing +
+        "); add cpu:avx2 or cpu:native to --target");
   return std::move(loaded);
 }
 
 /// Checks one region with every loaded variant.
-llvm::Expected<RegionCheck> checkRegion(mlir::tenon::FusedOp region, const mlir::tenon::LaunchSpec &launch,
+llvm::Expected<RegionCheck> checkRegion(mlir::tenon::FusedOp region,
+                                        const mlir::tenon::LaunchSpec &launch,
                                         plan::KernelOp kernel, uint32_t vocabulary,
                                         const frontend::Checkpoint &checkpoint,
                                         llvm::MutableArrayRef<LoadedVariant> variants) {
@@ -93,12 +97,14 @@ llvm::Expected<RegionCheck> checkRegion(mlir::tenon::FusedOp region, const mlir:
     for (auto [number, sample] : llvm::enumerate(kSamples)) {
       const uint64_t seed = llvm::xxh3_64bits(check.region) + number;
       SampleRandom random(seed);
-      auto error = runner.run(*function, SampleStep(sample.runs, vocabulary, random), sample.workers, seed);
+      auto error =
+          runner.run(*function, SampleStep(sample.runs, vocabulary, random), sample.workers, seed);
       if (!error)
         return error.takeError();
       ++check.samples;
       if (check.worst.empty() || error->relative() > check.maxRelError)
-        check.worst = std::string(cpu::variantName(variant.variant)) + ", sample " + std::to_string(number);
+        check.worst =
+            std::string(cpu::variantName(variant.variant)) + ", sample " + std::to_string(number);
       check.maxRelError = std::max(check.maxRelError, error->relative());
       check.maxAbsError = std::max(check.maxAbsError, error->maxAbs);
     }
@@ -109,7 +115,8 @@ llvm::Expected<RegionCheck> checkRegion(mlir::tenon::FusedOp region, const mlir:
 
 llvm::Expected<std::vector<RegionCheck>> checkRegions(ModuleOp module, plan::EngineOp plan,
                                                       const frontend::Checkpoint &checkpoint,
-                                                      llvm::ArrayRef<KernelObject> objects, Progress &progress) {
+                                                      llvm::ArrayRef<KernelObject> objects,
+                                                      Progress &progress) {
   auto variants = loadVariants(objects);
   if (!variants)
     return variants.takeError();
@@ -123,7 +130,8 @@ llvm::Expected<std::vector<RegionCheck>> checkRegions(ModuleOp module, plan::Eng
   module.walk([&](mlir::tenon::FusedOp region) {
     std::string why;
     Value input = mlir::tenon::rowInput(region);
-    const bool logitRows = input && mlir::tenon::rowDomain(input) == mlir::tenon::RowDomain::LogitRow;
+    const bool logitRows =
+        input && mlir::tenon::rowDomain(input) == mlir::tenon::RowDomain::LogitRow;
     auto launch = mlir::tenon::lowerLaunch(
         region, logitRows ? plan::RowDomain::LogitRows : plan::RowDomain::Tokens, why);
     if (failed(launch)) {
@@ -131,10 +139,12 @@ llvm::Expected<std::vector<RegionCheck>> checkRegions(ModuleOp module, plan::Eng
       return WalkResult::interrupt();
     }
     auto kind = StringAttr::get(module.getContext(), plan::kernelKindName(launch->spec.kind));
-    plan::KernelOp kernel = kernels.lookup({kind, plan::specToAttr(module.getContext(), launch->spec)});
+    plan::KernelOp kernel =
+        kernels.lookup({kind, plan::specToAttr(module.getContext(), launch->spec)});
     if (!kernel || !done.insert(kernel).second)
       return WalkResult::advance();
-    auto check = checkRegion(region, *launch, kernel, plan.getModel().getVocabulary(), checkpoint, *variants);
+    auto check = checkRegion(region, *launch, kernel, plan.getModel().getVocabulary(), checkpoint,
+                             *variants);
     if (!check) {
       problem = llvm::toString(check.takeError());
       return WalkResult::interrupt();
@@ -156,15 +166,19 @@ std::string describeDiffering(llvm::ArrayRef<RegionCheck> checks) {
     if (!check.passed())
       out << (text.empty() ? "" : "; ") << "region " << check.region << " (kernel " << check.kernel
           << ") differs from the reference by "
-          << llvm::format("%.3g of its largest value, %.3g is allowed", check.maxRelError, check.tolerance)
+          << llvm::format("%.3g of its largest value, %.3g is allowed", check.maxRelError,
+                          check.tolerance)
           << " (" << check.worst << ")";
   return text;
 }
 
 llvm::json::Object checkAsJson(const RegionCheck &check) {
-  return llvm::json::Object{{"region", check.region},         {"kernel", check.kernel},
-                            {"max_abs_error", check.maxAbsError}, {"max_rel_error", check.maxRelError},
-                            {"tolerance", check.tolerance},   {"samples", check.samples},
+  return llvm::json::Object{{"region", check.region},
+                            {"kernel", check.kernel},
+                            {"max_abs_error", check.maxAbsError},
+                            {"max_rel_error", check.maxRelError},
+                            {"tolerance", check.tolerance},
+                            {"samples", check.samples},
                             {"worst", check.worst}};
 }
 
@@ -173,7 +187,8 @@ std::string certificate(llvm::ArrayRef<RegionCheck> checks) {
   for (const RegionCheck &check : checks)
     list.push_back(checkAsJson(check));
   std::string text;
-  llvm::raw_string_ostream(text) << llvm::formatv("{0:2}", llvm::json::Value(llvm::json::Object{{"checks", std::move(list)}}))
+  llvm::raw_string_ostream(text) << llvm::formatv("{0:2}", llvm::json::Value(llvm::json::Object{
+                                                               {"checks", std::move(list)}}))
                                  << "\n";
   return text;
 }

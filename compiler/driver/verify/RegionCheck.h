@@ -19,8 +19,8 @@ namespace tenon::compiler {
 
 /// What was found for one region, over all variants that this machine runs.
 struct RegionCheck {
-  std::string region;  ///< "layer_0.ffn_down".
-  std::string kernel;  ///< Symbol of its kernel.
+  std::string region; ///< "layer_0.ffn_down".
+  std::string kernel; ///< Symbol of its kernel.
   double maxAbsError = 0;
   double maxRelError = 0; ///< Relative to the largest magnitude of the reference's result.
   double tolerance = 0;   ///< Most that maxRelError may be.
@@ -29,11 +29,13 @@ struct RegionCheck {
   bool passed() const { return maxRelError <= tolerance; }
 };
 
-/// Checks one region of each kernel. Deterministic. Fails if no variant runs on this machine, or a region
-/// cannot be evaluated.
-llvm::Expected<std::vector<RegionCheck>> checkRegions(mlir::ModuleOp module, mlir::plan::EngineOp plan,
+/// Checks one region of each kernel. Deterministic. Fails if no variant runs on this machine, or a
+/// region cannot be evaluated.
+llvm::Expected<std::vector<RegionCheck>> checkRegions(mlir::ModuleOp module,
+                                                      mlir::plan::EngineOp plan,
                                                       const frontend::Checkpoint &checkpoint,
-                                                      llvm::ArrayRef<KernelObject> objects, Progress &progress);
+                                                      llvm::ArrayRef<KernelObject> objects,
+                                                      Progress &progress);
 
 /// Names the regions that differ, with their errors; empty if none does.
 std::string describeDiffering(llvm::ArrayRef<RegionCheck> checks);

@@ -38,18 +38,20 @@ static uint64_t rowElements(Value value) {
 }
 
 static uint64_t rowBytes(Value value) {
-  return mlir::tenon::isQuantizedRows(value.getType()) ? cpu::QuantRowLayout(rowElements(value)).stride()
-                                                       : rowElements(value) * sizeof(float);
+  return mlir::tenon::isQuantizedRows(value.getType())
+             ? cpu::QuantRowLayout(rowElements(value)).stride()
+             : rowElements(value) * sizeof(float);
 }
 
 namespace {
 /// Elements of the pools that hold one dimension of one head at one position (KernelAbi.h).
 struct KvPlace {
   uint64_t key, value;
-  KvPlace(const SampleStep &step, uint32_t sequence, uint32_t position, uint64_t head, uint64_t d, uint64_t heads,
-          uint64_t dim) {
+  KvPlace(const SampleStep &step, uint32_t sequence, uint32_t position, uint64_t head, uint64_t d,
+          uint64_t heads, uint64_t dim) {
     const uint64_t slot = position % cpu::kBlockTokens;
-    const uint64_t base = (step.blockOf(sequence, position) * heads + head) * dim * cpu::kBlockTokens;
+    const uint64_t base =
+        (step.blockOf(sequence, position) * heads + head) * dim * cpu::kBlockTokens;
     key = base + d * cpu::kBlockTokens + slot;
     value = base + slot * dim + d;
   }
@@ -72,7 +74,8 @@ llvm::Error RegionRunner::loadWeights() {
 }
 
 uint64_t RegionRunner::rowsOf(Value value, const SampleStep &step) const {
-  return mlir::tenon::rowDomain(value) == mlir::tenon::RowDomain::LogitRow ? step.logitRowCount() : step.tokens();
+  return mlir::tenon::rowDomain(value) == mlir::tenon::RowDomain::LogitRow ? step.logitRowCount()
+                                                                           : step.tokens();
 }
 
 RegionRunner::Activation RegionRunner::makeActivation(Value value, const SampleStep &step,
@@ -113,7 +116,8 @@ void RegionRunner::fillCache(HostKvCache &cache, Pools &pools, const SampleStep 
   pools = {AlignedBytes(poolBytes), AlignedBytes(poolBytes)};
   if (launch.spec.kind != cpu::KernelKind::Attention)
     return;
-  // All positions up to the last of each sequence, as earlier steps and this one would have written them.
+  // All positions up to the last of each sequence, as earlier steps and this one would have written
+  // them.
   for (uint32_t row = 0; row < step.tokens(); ++row) {
     const uint32_t sequence = step.sequences[row];
     const bool last = row + 1 == step.tokens() || step.sequences[row + 1] != step.sequences[row];
@@ -131,24 +135,30 @@ void RegionRunner::fillCache(HostKvCache &cache, Pools &pools, const SampleStep 
   }
 }
 
-ResultError RegionRunner::compareCache(const HostKvCache &cache, Pools &pools, const SampleStep &step) const {
+ResultError RegionRunner::compareCache(const HostKvCache &cache, Pools &pools,
+                                       const SampleStep &step) const {
   const uint32_t heads = launch.spec.kvHeads, dim = launch.spec.headDim;
   ResultError error;
   for (uint32_t row = 0; row < step.tokens(); ++row) {
     const uint32_t sequence = step.sequences[row], position = step.positions[row];
-    llvm::ArrayRef<float> key = cache.key(0, sequence, position), value = cache.value(0, sequence, position);
+    llvm::ArrayRef<float> key = cache.key(0, sequence, position),
+                          value = cache.value(0, sequence, position);
     for (uint64_t i = 0; i < key.size(); ++i) {
       const KvPlace place(step, sequence, position, i / dim, i % dim, heads, dim);
-      const double keyError = std::abs(key[i] - static_cast<float>(pools.keys.as<_Float16>()[place.key]));
-      const double valueError = std::abs(value[i] - static_cast<float>(pools.values.as<_Float16>()[place.value]));
+      const double keyError =
+          std::abs(key[i] - static_cast<float>(pools.keys.as<_Float16>()[place.key]));
+      const double valueError =
+          std::abs(value[i] - static_cast<float>(pools.values.as<_Float16>()[place.value]));
       error.maxAbs = std::max({error.maxAbs, keyError, valueError});
-      error.magnitude = std::max({error.magnitude, std::abs(double(key[i])), std::abs(double(value[i]))});
+      error.magnitude =
+          std::max({error.magnitude, std::abs(double(key[i])), std::abs(double(value[i]))});
     }
   }
   return error;
 }
 
-ResultError RegionRunner::compare(Value result, const HostTensor &expected, const uint8_t *got) const {
+ResultError RegionRunner::compare(Value result, const HostTensor &expected,
+                                  const uint8_t *got) const {
   const uint64_t elements = rowElements(result), rows = expected.dim(0);
   llvm::ArrayRef<float> values = expected.floats();
   std::vector<float> row(elements);
@@ -170,8 +180,8 @@ ResultError RegionRunner::compare(Value result, const HostTensor &expected, cons
   return error;
 }
 
-llvm::Expected<ResultError> RegionRunner::run(cpu::KernelFn kernel, const SampleStep &step, uint32_t workers,
-                                              uint64_t seed) {
+llvm::Expected<ResultError> RegionRunner::run(cpu::KernelFn kernel, const SampleStep &step,
+                                              uint32_t workers, uint64_t seed) {
   SampleRandom random(seed);
   HostKvCache cache(1, std::max(1u, launch.spec.kvHeads), std::max(1u, launch.spec.headDim));
   Pools pools;
@@ -180,7 +190,8 @@ llvm::Expected<ResultError> RegionRunner::run(cpu::KernelFn kernel, const Sample
   // The operands, for both.
   llvm::DenseMap<Value, AlignedBytes> memory;
   llvm::SmallVector<HostTensor> operands;
-  for (auto [input, argument] : llvm::zip_equal(region.getInputs(), region.getBodyBlock().getArguments())) {
+  for (auto [input, argument] :
+       llvm::zip_equal(region.getInputs(), region.getBodyBlock().getArguments())) {
     if (isActivation(input)) {
       Activation activation = makeActivation(input, step, random);
       operands.push_back(activation.values);
@@ -206,7 +217,8 @@ llvm::Expected<ResultError> RegionRunner::run(cpu::KernelFn kernel, const Sample
     else if (isWeight(pointer))
       pointers.push_back(weights.find(pointer)->second.bytes.data());
     else
-      pointers.push_back(memory.find(pointer == launch.updated ? launch.residual : pointer)->second.data());
+      pointers.push_back(
+          memory.find(pointer == launch.updated ? launch.residual : pointer)->second.data());
   }
   const cpu::StepView view = step.view();
   AlignedBytes scratch(scratchBytes);
@@ -224,8 +236,9 @@ llvm::Expected<ResultError> RegionRunner::run(cpu::KernelFn kernel, const Sample
   for (auto [result, value] : llvm::zip_equal(region.getResults(), *expected)) {
     const ResultError error =
         isActivation(result)
-            ? compare(result, value,
-                      memory.find(result == launch.updated ? launch.residual : result)->second.data())
+            ? compare(
+                  result, value,
+                  memory.find(result == launch.updated ? launch.residual : result)->second.data())
             : compareCache(cache, pools, step);
     if (error.relative() >= worst.relative())
       worst = error;

@@ -27,8 +27,8 @@ struct ResultError {
 /// function; activations are random.
 class RegionRunner {
 public:
-  RegionRunner(mlir::tenon::FusedOp region, const mlir::tenon::LaunchSpec &launch, uint64_t scratchBytes,
-               const frontend::Checkpoint &checkpoint);
+  RegionRunner(mlir::tenon::FusedOp region, const mlir::tenon::LaunchSpec &launch,
+               uint64_t scratchBytes, const frontend::Checkpoint &checkpoint);
 
   /// Reads and packs the weights of the region.
   llvm::Error loadWeights();
@@ -49,9 +49,12 @@ private:
   uint64_t rowsOf(mlir::Value value, const SampleStep &step) const;
   Activation makeActivation(mlir::Value value, const SampleStep &step, SampleRandom &random) const;
   mlir::tenon::HostTensor makeInts(mlir::BlockArgument argument, const SampleStep &step) const;
-  void fillCache(mlir::tenon::HostKvCache &cache, Pools &pools, const SampleStep &step, SampleRandom &random) const;
-  ResultError compareCache(const mlir::tenon::HostKvCache &cache, Pools &pools, const SampleStep &step) const;
-  ResultError compare(mlir::Value result, const mlir::tenon::HostTensor &expected, const uint8_t *got) const;
+  void fillCache(mlir::tenon::HostKvCache &cache, Pools &pools, const SampleStep &step,
+                 SampleRandom &random) const;
+  ResultError compareCache(const mlir::tenon::HostKvCache &cache, Pools &pools,
+                           const SampleStep &step) const;
+  ResultError compare(mlir::Value result, const mlir::tenon::HostTensor &expected,
+                      const uint8_t *got) const;
 
   mlir::tenon::FusedOp region;
   const mlir::tenon::LaunchSpec &launch;

@@ -27,14 +27,15 @@ SampleStep::SampleStep(llvm::ArrayRef<SampleRun> runs, uint32_t vocabulary, Samp
   for (auto [sequence, run] : llvm::enumerate(runs)) {
     for (uint32_t row = 0; row < run.rows; ++row) {
       if (row % cpu::kAttentionTileRows == 0)
-        tiles.push_back({static_cast<uint32_t>(ids.size()),
-                         std::min(cpu::kAttentionTileRows, run.rows - row)});
+        tiles.push_back(
+            {static_cast<uint32_t>(ids.size()), std::min(cpu::kAttentionTileRows, run.rows - row)});
       ids.push_back(static_cast<int32_t>(random.next() % vocabulary));
       positions.push_back(static_cast<int32_t>(run.firstPosition + row));
       sequences.push_back(static_cast<int32_t>(sequence));
     }
     logitRows.push_back(static_cast<int32_t>(ids.size()) - 1);
-    stride = std::max(stride, (run.firstPosition + run.rows + cpu::kBlockTokens - 1) / cpu::kBlockTokens);
+    stride = std::max(stride,
+                      (run.firstPosition + run.rows + cpu::kBlockTokens - 1) / cpu::kBlockTokens);
   }
   blockTables.resize(runs.size() * stride);
   std::iota(blockTables.begin(), blockTables.end(), 0);

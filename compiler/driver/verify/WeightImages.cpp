@@ -26,10 +26,12 @@ static mlir::tenon::WeightOp declarationOf(Value value) {
       if (!first && call.getCallee() == function.getSymName())
         first = call;
     });
-    return first ? declarationOf(first.getOperand(argument.getArgNumber())) : mlir::tenon::WeightOp();
+    return first ? declarationOf(first.getOperand(argument.getArgNumber()))
+                 : mlir::tenon::WeightOp();
   }
   auto param = value.getDefiningOp<mlir::tenon::ParamOp>();
-  return param ? SymbolTable::lookupNearestSymbolFrom<mlir::tenon::WeightOp>(param, param.getWeightAttr())
+  return param ? SymbolTable::lookupNearestSymbolFrom<mlir::tenon::WeightOp>(param,
+                                                                             param.getWeightAttr())
                : mlir::tenon::WeightOp();
 }
 
@@ -54,14 +56,16 @@ static llvm::Error loadMade(WeightImage &image, const frontend::Tensor &tensor, 
     return loadVector(image, std::move(values));
   }
   image.bytes = AlignedBytes(packedBytes(tensor.format, tensor.rows, tensor.columns));
-  engine::makePanels(plan, 0, panelCount(tensor.rows), reinterpret_cast<std::byte *>(image.bytes.data()));
+  engine::makePanels(plan, 0, panelCount(tensor.rows),
+                     reinterpret_cast<std::byte *>(image.bytes.data()));
   llvm::ArrayRef<uint8_t> panels(image.bytes.data(), image.bytes.size());
-  image.values = HostTensor::stored(
-      {static_cast<int64_t>(tensor.rows), static_cast<int64_t>(tensor.columns)},
-      [panels, format = tensor.format, columns = tensor.columns](int64_t row, llvm::MutableArrayRef<float> out) {
-        for (uint64_t column = 0; column < columns; ++column)
-          out[column] = unpackValue(format, panels, columns, row, column);
-      });
+  image.values =
+      HostTensor::stored({static_cast<int64_t>(tensor.rows), static_cast<int64_t>(tensor.columns)},
+                         [panels, format = tensor.format,
+                          columns = tensor.columns](int64_t row, llvm::MutableArrayRef<float> out) {
+                           for (uint64_t column = 0; column < columns; ++column)
+                             out[column] = unpackValue(format, panels, columns, row, column);
+                         });
   return llvm::Error::success();
 }
 
@@ -72,13 +76,14 @@ static llvm::Error loadMatrix(WeightImage &image, const frontend::Tensor &tensor
   if (frontend::needsRotaryRowOrder(checkpoint, tensor.name, heads))
     order = rotaryRowOrder(heads, checkpoint.config().headDim, checkpoint.config().rotary);
   image.bytes = AlignedBytes(packedBytes(tensor.format, tensor.rows, tensor.columns));
-  if (llvm::Error error = packMatrix(tensor, order, 0, tensor.rows, {image.bytes.data(), image.bytes.size()}))
+  if (llvm::Error error =
+          packMatrix(tensor, order, 0, tensor.rows, {image.bytes.data(), image.bytes.size()}))
     return error;
-  image.values = HostTensor::stored(
-      {static_cast<int64_t>(tensor.rows), static_cast<int64_t>(tensor.columns)},
-      [&tensor, order](int64_t row, llvm::MutableArrayRef<float> out) {
-        frontend::dequantizeRow(tensor, order.empty() ? row : order[row], out);
-      });
+  image.values =
+      HostTensor::stored({static_cast<int64_t>(tensor.rows), static_cast<int64_t>(tensor.columns)},
+                         [&tensor, order](int64_t row, llvm::MutableArrayRef<float> out) {
+                           frontend::dequantizeRow(tensor, order.empty() ? row : order[row], out);
+                         });
   return llvm::Error::success();
 }
 
@@ -93,7 +98,8 @@ llvm::Expected<WeightImage> loadWeightImage(Value value, const frontend::Checkpo
     auto values = cast<DenseElementsAttr>(*declared.getValue()).getValues<float>();
     error = loadVector(image, {values.begin(), values.end()});
   } else if (!tensor) {
-    return llvm::createStringError(checkpoint.path() + ": has no tensor '" + declared.getSymName() + "'");
+    return llvm::createStringError(checkpoint.path() + ": has no tensor '" + declared.getSymName() +
+                                   "'");
   } else if (const bool matrix = declared.getTensorType().getRank() == 2; checkpoint.randomSeed()) {
     error = loadMade(image, *tensor, matrix);
   } else if (matrix) {

@@ -18,10 +18,11 @@ struct WeightImage {
   mlir::tenon::HostTensor values;
 };
 
-/// The weight that `value` is in the first call of its function: the checkpoint's tensor, packed for the
-/// kernel and dequantised row by row for the reference. Weights that are made at load are made here the
-/// same way. The checkpoint must outlive the image.
-llvm::Expected<WeightImage> loadWeightImage(mlir::Value value, const frontend::Checkpoint &checkpoint);
+/// The weight that `value` is in the first call of its function: the checkpoint's tensor, packed
+/// for the kernel and dequantised row by row for the reference. Weights that are made at load are
+/// made here the same way. The checkpoint must outlive the image.
+llvm::Expected<WeightImage> loadWeightImage(mlir::Value value,
+                                            const frontend::Checkpoint &checkpoint);
 
 } // namespace tenon::compiler
 
