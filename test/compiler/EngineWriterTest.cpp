@@ -23,9 +23,9 @@ namespace fs = std::filesystem;
 class EngineWriterTest : public testing::Test {
 protected:
   void SetUp() override {
-    folder = fs::temp_directory_path() /
-             (std::string("tenon-writer-") +
-              testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder =
+        fs::temp_directory_path() / (std::string("tenon-writer-") +
+                                     testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder);
     fs::create_directories(folder);
   }
