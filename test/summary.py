@@ -12,7 +12,10 @@ def outcome(case):
     for tag in ("failure", "error"):
         if case.find(tag) is not None:
             return "failed"
-    return "skipped" if case.find("skipped") is not None or case.get("status") in ("notrun", "disabled") else "passed"
+    skipped = case.find("skipped")
+    if skipped is not None and "Unable to find" in (skipped.get("message") or ""):
+        return "failed"  # ctest's word for a test whose program was not built.
+    return "skipped" if skipped is not None or case.get("status") in ("notrun", "disabled") else "passed"
 
 
 def main():
