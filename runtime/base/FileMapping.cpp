@@ -79,6 +79,16 @@ void FileMapping::readAhead(size_t offset, size_t bytes) const {
   (void)madvise(const_cast<std::byte *>(base) + begin, end - begin, MADV_WILLNEED);
 }
 
+void FileMapping::releasePages(size_t offset, size_t bytes) const {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  if (offset >= length)
+    return;
+  const size_t begin = (offset + page - 1) / page * page;
+  const size_t end = (bytes > length - offset ? length : offset + bytes) / page * page;
+  if (begin < end)
+    (void)madvise(const_cast<std::byte *>(base) + begin, end - begin, MADV_DONTNEED);
+}
+
 StatusOr<std::string> readTextFile(const std::string &path, size_t limit) {
   const bool standardInput = path == "-";
   std::FILE *file = standardInput ? stdin : std::fopen(path.c_str(), "rb");

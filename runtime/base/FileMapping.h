@@ -31,6 +31,9 @@ public:
   /// Asks the kernel to read `length` bytes from `offset` ahead of use. Never blocks for long.
   void readAhead(size_t offset, size_t length) const;
 
+  /// Takes whole pages of the range out of this process; a later read maps them again.
+  void releasePages(size_t offset, size_t length) const;
+
 private:
   std::string filePath;
   const std::byte *base = nullptr;

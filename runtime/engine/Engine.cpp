@@ -64,6 +64,8 @@ Status Engine::load(std::span<const std::byte> bytes, const EngineOptions &optio
     return Status::ok();
 
   TENON_RETURN_IF_ERROR(loadKernels(options));
+  for (SectionKind copied : {SectionKind::Plan, SectionKind::Kernels, SectionKind::PlanText})
+    releasePages(copied);
   if (const uint64_t madeBytes = checkedPlan.madeWeightBytes()) {
     const Stopwatch watch;
     auto region = Arena::map(madeBytes, {.hugePages = true, .populate = false}, "random weights");
@@ -116,6 +118,12 @@ const std::byte *Engine::weight(uint32_t index, uint32_t chip) const {
   const WeightPlan &w = checkedPlan.weights[index];
   return w.randomSeed ? made.data() + w.offset
                       : section(SectionKind::Weights, chip).data() + w.offset;
+}
+
+void Engine::releasePages(SectionKind kind) const {
+  for (const Section &s : sectionTable.sections())
+    if (SectionKind(s.entry.kind) == kind)
+      mapping.releasePages(s.entry.offset, s.entry.size);
 }
 
 Status Engine::verifyWeights() const {

@@ -62,6 +62,10 @@ public:
   /// First byte of weight `index` for `chip`. Only for runnable engines.
   const std::byte *weight(uint32_t index, uint32_t chip = 0) const;
 
+  /// Takes a section's pages out of this process until they are read again. Checking a section touches
+  /// all of it; using it often touches little.
+  void releasePages(SectionKind kind) const;
+
   /// Reads and checks all weights (seconds for gigabytes).
   Status verifyWeights() const;
 

@@ -38,6 +38,23 @@ TEST(FileMapping, readsAWholeFileAndSaysWhatFails) {
               std::string::npos);
 }
 
+TEST(FileMapping, releasedPagesReadTheSameAgain) {
+  const std::string path = testing::TempDir() + "/released";
+  std::FILE *file = std::fopen(path.c_str(), "wb");
+  for (int i = 0; i < 100'000; ++i)
+    std::fputc(i % 251, file);
+  std::fclose(file);
+  auto mapped = FileMapping::open(path);
+  ASSERT_TRUE(mapped.isOk());
+  for (int pass = 0; pass < 2; ++pass) {
+    for (size_t i = 0; i < 100'000; ++i)
+      ASSERT_EQ(mapped->bytes()[i], std::byte(i % 251));
+    mapped->releasePages(0, 100'000);
+    mapped->releasePages(5000, ~size_t(0));
+    mapped->releasePages(200'000, 1);
+  }
+}
+
 TEST(Arena, isZeroedAlignedAndRefusesTheImpossible) {
   for (size_t bytes : {size_t(1), size_t(5000), size_t(5) << 20}) {
     auto arena = Arena::map(bytes, {.hugePages = true, .populate = true}, "a test");

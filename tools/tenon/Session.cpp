@@ -74,6 +74,7 @@ StatusOr<std::unique_ptr<Session>> Session::open(const RunOptions &o) {
                                         o.engine, words->vocabularySize(),
                                         session->plan().model.vocabulary));
   session->words = std::move(*words);
+  session->opened->releasePages(engine::SectionKind::Tokenizer); // checked whole, read in places
   return session;
 }
 
