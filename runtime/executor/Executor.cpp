@@ -67,7 +67,7 @@ Status Executor::allocate() {
 Status Executor::startWorkers() {
   WorkerGroup::Options group;
   group.workers = limits.workers;
-  const cpu::Topology topology = cpu::readTopology();
+  const cpu::Topology &topology = cpu::readTopology();
   if (limits.workers > topology.processors.size()) {
     // Somebody always waits for a thread that does not run: give the processor away at once.
     group.barrierPolicy.spins = 0;

@@ -129,10 +129,21 @@ TEST(ProcessMemory, countsResidentPages) {
 }
 
 TEST(Topology, findsAtLeastOneProcessor) {
-  const cpu::Topology t = cpu::readTopology();
+  const cpu::Topology &t = cpu::readTopology();
   EXPECT_GE(t.processors.size(), 1u);
   EXPECT_GE(t.usefulWorkers, 1u);
   EXPECT_LE(t.usefulWorkers, t.processors.size());
+}
+
+TEST(Topology, isThatOfTheProcessEvenFromAPinnedThread) {
+  const size_t all = cpu::readTopology().processors.size();
+  WorkerGroup::Options options;
+  options.processors = {cpu::readTopology().processors[0]};
+  std::thread([&] {
+    auto pinned = WorkerGroup::start(options);
+    ASSERT_TRUE(pinned.isOk());
+    EXPECT_EQ(cpu::readTopology().processors.size(), all);
+  }).join();
 }
 
 TEST(CpuFeatures, variantsAreChosenBestFirst) {

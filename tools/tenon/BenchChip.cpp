@@ -26,7 +26,7 @@ double ChipLimits::leastSeconds(double bytes, double macs) const {
 }
 
 StatusOr<ChipLimits> measureChip(uint32_t threads, double seconds) {
-  const cpu::Topology topology = cpu::readTopology();
+  const cpu::Topology &topology = cpu::readTopology();
   WorkerGroup::Options options;
   options.workers = threads;
   if (threads <= topology.processors.size())
@@ -59,7 +59,7 @@ StatusOr<ChipLimits> measureChip(uint32_t threads, double seconds) {
 }
 
 boost::json::object machineJson(const ChipLimits &limits) {
-  const cpu::Topology topology = cpu::readTopology();
+  const cpu::Topology &topology = cpu::readTopology();
   const cpu::CpuFeatures &features = cpu::cpuFeatures();
   boost::json::array caches, variants;
   for (const cpu::Cache &c : topology.caches)

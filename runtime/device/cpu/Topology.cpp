@@ -63,7 +63,7 @@ static std::vector<Cache> readCaches(int processor) {
   return caches;
 }
 
-Topology readTopology() {
+static Topology detectTopology() {
   Topology topology;
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -97,6 +97,11 @@ Topology readTopology() {
   if (const uint32_t quota = quotaProcessors())
     topology.usefulWorkers = std::min(topology.usefulWorkers, quota);
   topology.caches = readCaches(topology.processors[0]);
+  return topology;
+}
+
+const Topology &readTopology() {
+  static const Topology topology = detectTopology();
   return topology;
 }
 

@@ -29,8 +29,10 @@ struct Topology {
   std::vector<Cache> caches; ///< Data caches of the first processor, inner to outer.
 };
 
-/// Reads the process's affinity, sysfs and the control group's quota. Falls back to one processor.
-Topology readTopology();
+/// The process's affinity, sysfs and the control group's quota; one processor where nothing can be read. Read
+/// once, at the first call, which must come before a worker group pins the calling thread: a pinned
+/// thread sees its own processor only.
+const Topology &readTopology();
 
 } // namespace tenon::cpu
 
