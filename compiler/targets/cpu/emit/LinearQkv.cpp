@@ -101,7 +101,6 @@ void emitLinearQkv(KernelBuilder &k, const KernelSpec &spec) {
   Value rows = k.stepU32(offsetof(StepView, numTokens));
   const int64_t inStride = rowStride(spec.quantIn, spec.k), panels = spec.headDim / kLanes;
   const int64_t tileStride = spec.headDim * 4, heads = spec.heads, kvHeads = spec.kvHeads;
-  static_assert(kMaxTileRows >= 1);
 
   // A unit is one head: q heads, then k heads, then v heads.
   emitLinearLoop(k, rows, k.constI64(heads + 2 * kvHeads), [&](Value unit, Value row, int64_t count) {
