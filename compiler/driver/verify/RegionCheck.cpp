@@ -61,8 +61,6 @@ llvm::Expected<std::vector<LoadedVariant>> loadVariants(llvm::ArrayRef<KernelObj
                  " needs " + lacks;
       continue;
     }
-    if (object.variant == engine::Variant::Amx)
-      cpu::enableAmx();
     auto library = cpu::KernelLibrary::load(
         {reinterpret_cast<const std::byte *>(object.bytes.data()), object.bytes.size()},
         std::string(cpu::variantName(object.variant)));
