@@ -11,11 +11,11 @@ namespace tenon::cpu {
 uint64_t scratchBytes(const KernelSpec &spec) {
   switch (spec.kind) {
   case KernelKind::Linear:
-    return kMaxTileRows * kPanelChannels * 4;
+    return linearScratchBytes(spec.formats, spec.k, kLinearUnitColumns);
   case KernelKind::LinearGate:
-    return kMaxTileRows * 64 * 4;
+    return linearScratchBytes(spec.formats, spec.k, kGateUnitColumns);
   case KernelKind::LinearQkv:
-    return kMaxTileRows * uint64_t(spec.headDim) * 4;
+    return linearScratchBytes(spec.formats, spec.k, spec.headDim);
   case KernelKind::Attention:
     return AttentionScratch(spec, kAttentionTileRows).bytes;
   case KernelKind::Embed:

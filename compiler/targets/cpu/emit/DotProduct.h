@@ -7,26 +7,38 @@
 
 namespace tenon::cpu {
 
-/// acc[i] += sum over 4 bytes of weights[4i..4i+3] * activation[4i..4i+3]; exact on every variant.
+/// Sums of bytes times bytes for 16 channels, exact on every variant:
+///   sum[i] += sum over 4 bytes of weights[4i..4i+3] * activation[0..3].
 /// How a variant likes its weights: unsigned as stored, or signed (offset already subtracted).
 class DotProduct {
 public:
   DotProduct(KernelBuilder &k, WeightFormat format);
 
-  /// Weights of one step, prepared once for all rows.
+  /// A running sum of at most one group of 32 k, in whatever parts the variant keeps it.
+  struct Sum {
+    Values parts;    ///< i32 lanes.
+    Values pairs;    ///< AVX2: sums of two products, 16 bits wide, not yet added to `parts`.
+    int64_t steps = 0; ///< Steps that `pairs` holds.
+  };
+  /// `initial`: vector<16xi32>, or null for zero.
+  Sum start(Value initial = {});
+  /// Weights of one step (vector<64xi8>, unsigned as stored), made ready for any number of rows.
   Value prepare(Value weights);
-  /// vector<16xi32> += dot; `activation` is four int8 in an i32.
-  Value accumulate(Value acc, Value prepared, Value activation);
+  /// `activation` is four int8 in an i32.
+  void accumulate(Sum &sum, Value prepared, Value activation);
+  /// vector<16xi32>
+  Value finish(Sum &sum);
   /// Whether the stored offset is still in the products, to be cancelled by offset * -sum(a).
   bool offsetRemains() const { return remaining; }
 
 private:
-  Value avx2(Value acc, Value weights, Value activations, bool signedWeights);
-  Value neon(Value acc, Value weights, Value activations);
+  void accumulateAvx2(Sum &sum, Value weights, Value activations);
+  void flushPairs(Sum &sum);
 
   KernelBuilder &k;
   bool eightBit;
   bool remaining;
+  int64_t pairSteps; ///< AVX2: steps whose pairs fit 16 bits together.
 };
 
 } // namespace tenon::cpu

@@ -25,6 +25,9 @@ using Values = llvm::SmallVector<Value, 16>;
 
 /// Lanes of every vector that an emitter handles.
 inline constexpr int64_t kLanes = 16;
+/// How far ahead of its use a kernel that streams asks for its bytes. Panels follow each other, so that
+/// what lies ahead is the next panel's; the processor's own prefetching stops at every page and plane.
+inline constexpr int64_t kPrefetchBytes = 8192;
 
 class KernelBuilder {
 public:

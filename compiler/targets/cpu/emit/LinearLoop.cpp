@@ -4,40 +4,133 @@
 #include "compiler/targets/cpu/emit/LinearLoop.h"
 #include "compiler/targets/cpu/emit/PanelProduct.h"
 
-namespace tenon::cpu {
+#include <algorithm>
 
-void emitLinearLoop(KernelBuilder &k, Value rows, Value units,
-                    llvm::function_ref<void(Value, Value, int64_t)> body) {
-  Value blockRows = k.constI64(kRowBlock);
-  Value blocks = k.divU(k.addC(rows, kRowBlock - 1), blockRows);
-  auto [first, last] = k.share(k.mul(blocks, units));
-  k.forEach(first, last, 1, [&](Value item) {
-    Value block = k.divU(item, units), unit = k.remU(item, units);
-    Value row = k.mul(block, blockRows);
-    Value end = k.minU(k.add(row, blockRows), rows);
-    for (int64_t count : panelRowCounts(k.variant())) {
-      Value runs = k.divU(k.sub(end, row), k.constI64(count));
-      Value stop = k.add(row, k.mulC(runs, count));
-      k.forEach(row, stop, count, [&](Value r) { body(unit, r, count); });
+namespace tenon::cpu {
+namespace {
+
+/// Panels prepared together on any variant.
+constexpr int64_t kMostTilePanels = 2;
+
+/// The rows of one item, and where their sums go.
+struct RowTile {
+  KernelBuilder &k;
+  const LinearShape &shape;
+  Value first, count; ///< Rows of the step, i64.
+
+  int64_t stride() const { return shape.unitColumns * 4; }
+  Value prepared() const { return k.at(k.scratch, {}, kRowBlock * stride()); }
+  Value inputAt(Value row) const {
+    return k.at(shape.input, k.mulC(k.add(first, row), shape.inputStride));
+  }
+  Value tileAt(Value row, Value column) const {
+    return k.at(k.scratch, k.add(k.mulC(row, stride()), k.mulC(column, 4)));
+  }
+
+  /// Calls `body(row, count)` for runs of rows, `count` out of `counts`.
+  void forRuns(llvm::ArrayRef<int64_t> counts, llvm::function_ref<void(Value, int64_t)> body) const {
+    Value row = k.constI64(0);
+    for (int64_t c : counts) {
+      Value stop = k.add(row, k.mulC(k.divU(k.sub(count, row), k.constI64(c)), c));
+      k.forEach(row, stop, c, [&](Value r) { body(r, c); });
       row = stop;
     }
+  }
+
+  /// Every panel streamed by once for `rows` rows from `row`.
+  void stream(const PanelRun &run, Value row, int64_t rows) const {
+    const std::string product = emitStreamProduct(k, run.format, shape.columns, rows);
+    const int64_t panelBytes = PanelLayout(run.format, shape.columns).bytes;
+    Value base = k.at(run.weights, k.mulC(run.firstPanel, panelBytes));
+    Value input = inputAt(row);
+    k.forEach(k.constI64(0), k.constI64(run.panels), 1, [&](Value panel) {
+      Value column = k.addC(k.mulC(panel, kLanes), run.column);
+      k.callInternal(product, {input, k.at(base, k.mulC(panel, panelBytes)), tileAt(row, column),
+                               k.constI64(stride())});
+    });
+  }
+
+  /// `panels` panels from `panel` (i64, within the run): prepared chunk by chunk, all rows over each.
+  void multiplyPrepared(const PanelRun &run, Value panel, int64_t panels) const {
+    const int64_t panelBytes = PanelLayout(run.format, shape.columns).bytes;
+    const int64_t groups = shape.columns / 32, chunk = chunkGroups(run.format, shape.columns);
+    const int64_t chunkBytes = PreparedLayout(run.format).chunkBytes(run.format, shape.columns);
+    const std::string prepare = emitPreparePanel(k, run.format, shape.columns);
+    Value base = k.at(run.weights, k.mulC(k.add(run.firstPanel, panel), panelBytes));
+    Value column = k.addC(k.mulC(panel, kLanes), run.column);
+    k.forEach(k.constI64(0), count, 1, [&](Value row) {
+      for (int64_t p = 0; p < panels; ++p)
+        k.store(k.splatF32(0), tileAt(row, column), {}, p * kLanes * 4);
+    });
+    k.forEach(k.constI64(0), k.constI64(groups), chunk, [&](Value firstGroup) {
+      Value lastGroup = k.minU(k.addC(firstGroup, chunk), k.constI64(groups));
+      for (int64_t p = 0; p < panels; ++p)
+        k.callInternal(prepare, {k.at(base, {}, p * panelBytes), firstGroup, lastGroup,
+                                 k.at(prepared(), {}, p * chunkBytes)});
+      forRuns(tileRowCounts(k.variant(), run.format), [&](Value row, int64_t rows) {
+        k.callInternal(emitTileProduct(k, run.format, shape.columns, rows, panels),
+                       {inputAt(row), firstGroup, lastGroup, prepared(), tileAt(row, column),
+                        k.constI64(stride())});
+      });
+    });
+  }
+
+  void multiplyMany(const PanelRun &run) const {
+    if (formatInfo(run.format).isFloat())
+      return forRuns(tileRowCounts(k.variant(), run.format),
+                     [&](Value row, int64_t rows) { stream(run, row, rows); });
+    const int64_t together = std::min(tilePanels(k.variant()), run.panels);
+    const int64_t whole = run.panels / together * together;
+    k.forEach(k.constI64(0), k.constI64(whole), together,
+              [&](Value panel) { multiplyPrepared(run, panel, together); });
+    if (whole < run.panels)
+      multiplyPrepared(run, k.constI64(whole), run.panels - whole);
+  }
+
+  void multiply(const PanelRun &run) const {
+    const int64_t most = maxStreamRows(k.variant());
+    k.ifElse(
+        k.cmpI("ugt", count, k.constI64(most)), {},
+        [&] {
+          multiplyMany(run);
+          return Values{};
+        },
+        [&] {
+          for (int64_t rows = most; rows > 0; --rows)
+            k.ifThen(k.cmpI("eq", count, k.constI64(rows)),
+                     [&] { stream(run, k.constI64(0), rows); });
+          return Values{};
+        });
+  }
+};
+
+} // namespace
+
+void emitLinearLoop(KernelBuilder &k, const LinearShape &shape,
+                    llvm::function_ref<void(Value, Multiply)> products,
+                    llvm::function_ref<void(Value, Value, Value)> epilogue) {
+  Value blockRows = k.constI64(kRowBlock);
+  Value blocks = k.divU(k.addC(shape.rows, kRowBlock - 1), blockRows);
+  auto [first, last] = k.share(k.mul(blocks, shape.units));
+  k.forEach(first, last, 1, [&](Value item) {
+    Value unit = k.remU(item, shape.units);
+    Value firstRow = k.mul(k.divU(item, shape.units), blockRows);
+    Value count = k.minU(k.sub(shape.rows, firstRow), blockRows);
+    const RowTile tile{k, shape, firstRow, count};
+    products(unit, [&](const PanelRun &run) { tile.multiply(run); });
+    k.forEach(k.constI64(0), count, 1, [&](Value row) {
+      epilogue(unit, k.add(firstRow, row), tile.tileAt(row, k.constI64(0)));
+    });
   });
 }
 
-void emitPanels(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows, Value input,
-                Value weights, Value firstPanel, int64_t panels, Value tile, int64_t tileStride,
-                int64_t tileColumn) {
-  const std::string product = emitPanelProduct(k, format, columns, rows);
-  const int64_t panelBytes = PanelLayout(format, columns).bytes;
-  Value base = k.at(weights, k.mulC(firstPanel, panelBytes));
-  Value stride = k.constI64(tileStride);
-  auto one = [&](Value i) {
-    k.callInternal(product, {input, k.at(base, k.mulC(i, panelBytes)),
-                             k.at(tile, k.mulC(i, kLanes * 4), tileColumn * 4), stride});
-  };
-  if (panels == 1)
-    return one(k.constI64(0));
-  k.forEach(k.constI64(0), k.constI64(panels), 1, one);
+uint64_t linearScratchBytes(llvm::ArrayRef<WeightFormat> formats, uint64_t columns,
+                            int64_t unitColumns) {
+  int64_t prepared = 0;
+  for (WeightFormat format : formats)
+    if (!formatInfo(format).isFloat())
+      prepared = std::max(prepared, PreparedLayout(format).chunkBytes(format, columns));
+  return kRowBlock * unitColumns * 4 + kMostTilePanels * prepared;
 }
 
 } // namespace tenon::cpu

@@ -1,5 +1,10 @@
 //===- LinearLoop.h - How a linear walks its output -------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
+//
+// A linear's output is cut into units: a few panels that one epilogue needs together. A worker takes its
+// share of (row block, unit) items, row blocks outermost, so that workers share a block's inputs while
+// each streams its own units' weights.
+//
 #ifndef TENON_COMPILER_TARGETS_CPU_EMIT_LINEARLOOP_H
 #define TENON_COMPILER_TARGETS_CPU_EMIT_LINEARLOOP_H
 
@@ -9,20 +14,38 @@ namespace tenon::cpu {
 
 /// Rows that one pass over the weights of a unit serves; their inputs stay in L2.
 inline constexpr int64_t kRowBlock = 128;
-/// Most rows of one call of a panel product, hence of a tile.
-inline constexpr int64_t kMaxTileRows = 8;
+/// Output columns of a unit of a Linear, and of a LinearGate (gate and up). Of a LinearQkv: a head.
+inline constexpr int64_t kLinearUnitColumns = 32, kGateUnitColumns = 64;
 
-/// Calls `body(unit, row, count)` for this worker's share of (row block, unit) items, where rows come
-/// in runs of `count` (a constant out of panelRowCounts). Items are row-block major, so that workers
-/// share a row block's inputs while each streams its own units' weights.
-void emitLinearLoop(KernelBuilder &k, Value rows, Value units,
-                    llvm::function_ref<void(Value unit, Value row, int64_t count)> body);
+/// What all items of a linear have in common.
+struct LinearShape {
+  uint64_t columns;    ///< K
+  Value input;         ///< First input row.
+  int64_t inputStride; ///< Bytes.
+  Value rows, units;   ///< i64
+  int64_t unitColumns; ///< Output columns of a unit: its tile is [kRowBlock][unitColumns] f32.
+};
 
-/// Calls the panel product of `panels` consecutive panels (count i64, first panel index `firstPanel`)
-/// into columns `tileColumn + 16 * i` of the tile at `tile` (row stride `tileStride` bytes).
-void emitPanels(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows, Value input,
-                Value weights, Value firstPanel, int64_t panels, Value tile, int64_t tileStride,
-                int64_t tileColumn);
+/// Consecutive panels of one matrix, to be multiplied into columns `column`.. of the unit's tile.
+struct PanelRun {
+  WeightFormat format;
+  Value weights;    ///< The matrix's first panel.
+  Value firstPanel; ///< i64
+  int64_t panels;
+  int64_t column;
+};
+
+using Multiply = llvm::function_ref<void(const PanelRun &)>;
+
+/// For each item: `products(unit, multiply)` calls `multiply` for each of the unit's runs (perhaps under
+/// a condition); then `epilogue(unit, row, tileRow)` is emitted for each row, where `row` is the step's
+/// row and `tileRow` points at its unitColumns sums.
+void emitLinearLoop(KernelBuilder &k, const LinearShape &shape,
+                    llvm::function_ref<void(Value unit, Multiply multiply)> products,
+                    llvm::function_ref<void(Value unit, Value row, Value tileRow)> epilogue);
+
+/// Scratch that a linear of such units needs, whatever the variant.
+uint64_t linearScratchBytes(llvm::ArrayRef<WeightFormat> formats, uint64_t columns, int64_t unitColumns);
 
 } // namespace tenon::cpu
 

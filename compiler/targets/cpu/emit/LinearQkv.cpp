@@ -95,57 +95,47 @@ struct HeadRow {
 
 void emitLinearQkv(KernelBuilder &k, const KernelSpec &spec) {
   static_assert(kBlockTokens == 16, "blockOf shifts by 4");
-  Value input = k.buffer(0);
   Value weights[3] = {k.buffer(1), k.buffer(2), k.buffer(3)};
   Value qOut = k.buffer(4), kPool = k.buffer(5), vPool = k.buffer(6), table = k.buffer(7);
-  Value rows = k.stepU32(offsetof(StepView, numTokens));
-  const int64_t inStride = rowStride(spec.quantIn, spec.k), panels = spec.headDim / kLanes;
-  const int64_t tileStride = spec.headDim * 4, heads = spec.heads, kvHeads = spec.kvHeads;
-
+  const int64_t panels = spec.headDim / kLanes, heads = spec.heads, kvHeads = spec.kvHeads;
   // A unit is one head: q heads, then k heads, then v heads.
-  emitLinearLoop(k, rows, k.constI64(heads + 2 * kvHeads), [&](Value unit, Value row, int64_t count) {
-    Value in = k.at(input, k.mulC(row, inStride));
-    auto part = [&](int which, int64_t firstUnit,
-                    llvm::function_ref<void(const HeadRow &, Value)> finish) {
-      Value head = k.sub(unit, k.constI64(firstUnit));
-      emitPanels(k, spec.formats[which], spec.k, count, in, weights[which], k.mulC(head, panels),
-                 panels, k.scratch, tileStride, 0);
-      k.forEach(k.constI64(0), k.constI64(count), 1, [&](Value r) {
-        finish({k, spec, k.at(k.scratch, k.mulC(r, tileStride)), k.add(row, r)}, head);
-      });
+  const LinearShape shape{spec.k, k.buffer(0), int64_t(rowStride(spec.quantIn, spec.k)),
+                          k.stepU32(offsetof(StepView, numTokens)), k.constI64(heads + 2 * kvHeads),
+                          spec.headDim};
+  const int64_t firstOf[3] = {0, heads, heads + kvHeads};
+  /// `body(matrix, head)` for the matrix that `unit` belongs to.
+  const auto select = [&](Value unit, llvm::function_ref<void(int, Value)> body) {
+    const auto of = [&](int matrix) {
+      body(matrix, k.sub(unit, k.constI64(firstOf[matrix])));
+      return Values{};
     };
-    auto isBelow = [&](int64_t bound) { return k.cmpI("ult", unit, k.constI64(bound)); };
-    k.ifElse(
-        isBelow(heads), {},
-        [&] {
-          part(0, 0, [&](const HeadRow &h, Value head) {
-            if (spec.qkNorm)
-              h.norm(k.buffer(8));
-            h.rotate(table);
-            h.storeQuery(qOut, head);
-          });
-          return Values{};
-        },
-        [&] {
-          k.ifElse(
-              isBelow(heads + kvHeads), {},
-              [&] {
-                part(1, heads, [&](const HeadRow &h, Value head) {
-                  if (spec.qkNorm)
-                    h.norm(k.buffer(9));
-                  h.rotate(table);
-                  h.storeKey(kPool, head);
-                });
-                return Values{};
-              },
-              [&] {
-                part(2, heads + kvHeads,
-                     [&](const HeadRow &h, Value head) { h.storeValue(vPool, head); });
-                return Values{};
-              });
-          return Values{};
+    const auto before = [&](int matrix) { return k.cmpI("ult", unit, k.constI64(firstOf[matrix])); };
+    k.ifElse(before(1), {}, [&] { return of(0); }, [&] {
+      k.ifElse(before(2), {}, [&] { return of(1); }, [&] { return of(2); });
+      return Values{};
+    });
+  };
+  emitLinearLoop(
+      k, shape,
+      [&](Value unit, Multiply multiply) {
+        select(unit, [&](int matrix, Value head) {
+          multiply({spec.formats[matrix], weights[matrix], k.mulC(head, panels), panels, 0});
         });
-  });
+      },
+      [&](Value unit, Value row, Value tileRow) {
+        const HeadRow headRow{k, spec, tileRow, row};
+        select(unit, [&](int matrix, Value head) {
+          if (matrix == 2)
+            return headRow.storeValue(vPool, head);
+          if (spec.qkNorm)
+            headRow.norm(k.buffer(8 + matrix));
+          headRow.rotate(table);
+          if (matrix == 0)
+            headRow.storeQuery(qOut, head);
+          else
+            headRow.storeKey(kPool, head);
+        });
+      });
 }
 
 } // namespace tenon::cpu

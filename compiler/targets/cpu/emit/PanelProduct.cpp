@@ -1,8 +1,9 @@
-//===- PanelProduct.cpp - Rows times one weight panel ---------------------===//
+//===- PanelProduct.cpp - Rows times weight panels ------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 
 #include "compiler/targets/cpu/emit/PanelProduct.h"
 #include "compiler/targets/cpu/emit/DotProduct.h"
+#include "compiler/targets/cpu/emit/FloatPanel.h"
 #include "compiler/targets/cpu/emit/QuantRows.h"
 #include "compiler/targets/cpu/emit/WeightUnpack.h"
 
@@ -10,149 +11,228 @@
 
 namespace tenon::cpu {
 
-llvm::ArrayRef<int64_t> panelRowCounts(engine::Variant variant) {
-  // Accumulators live in registers: R integer and R float vectors of 16 lanes beside the weights.
-  static constexpr int64_t wide[] = {8, 4, 2, 1};
-  static constexpr int64_t narrow[] = {2, 1};
-  return variant == engine::Variant::Avx2 ? llvm::ArrayRef(narrow) : llvm::ArrayRef(wide);
+using engine::Variant;
+
+int64_t maxStreamRows(Variant variant) { return variant == Variant::Avx2 ? 2 : 4; }
+
+llvm::ArrayRef<int64_t> tileRowCounts(Variant variant, WeightFormat format) {
+  // Accumulators live in registers. Integers: rows x panels x (two planes and the float sum), beside
+  // the panels' weights. Floats: two chains a row.
+  static constexpr int64_t eight[] = {8, 4, 2, 1}, four[] = {4, 2, 1}, two[] = {2, 1};
+  if (variant == Variant::Avx2)
+    return two;
+  return formatInfo(format).isFloat() ? llvm::ArrayRef(eight) : llvm::ArrayRef(four);
+}
+
+int64_t tilePanels(Variant variant) { return variant == Variant::Avx512 ? 2 : 1; }
+
+int64_t chunkGroups(WeightFormat format, uint64_t columns) {
+  // Two panels of 20 groups are 25 KB: they stay in L1 beside the rows.
+  constexpr int64_t most = 20;
+  const int64_t groups = columns / 32;
+  if (formatInfo(format).superScales)
+    return std::min<int64_t>(groups, most / 8 * 8);
+  const int64_t chunks = llvm::divideCeil(groups, most);
+  return llvm::divideCeil(groups, chunks);
+}
+
+PreparedLayout::PreparedLayout(WeightFormat format) {
+  const FormatInfo info = formatInfo(format);
+  scales = kStepsPerGroup * 64;
+  min = scales + 32 / std::max(info.group, 16u) * 64;
+  groupBytes = min + (info.hasMin ? 64 : 0);
 }
 
 namespace {
 
-struct Panel {
+/// Rows times panels of one format, a group of 32 k at a time.
+struct IntegerProduct {
   KernelBuilder &k;
   WeightFormat format;
-  uint64_t columns;
-  int64_t rows;
-  Value input, panel;
-};
+  const FormatInfo info = formatInfo(format);
+  const QuantRowLayout row;
+  const int64_t rows, panels;
+  Value input;
 
-/// One group of 32 k, in this order: sums[r] += (integer dot * scale) * scaleA;  += min * sumA.
-/// The dot of a row is 128 * (weights . high plane) + (weights . low plane), exact in 32 bits.
-Values integerGroup(Panel &p, Value group, const SuperScales &super, ValueRange sums) {
-  KernelBuilder &k = p.k;
-  const FormatInfo info = formatInfo(p.format);
-  const QuantRowLayout row(p.columns);
-  const int64_t stride = row.stride();
-  const int64_t parts = 32 / info.group; // one integer sum for each weight scale
-  const int64_t stepsPerPart = kStepsPerGroup / parts;
-  DotProduct dot(k, p.format);
-  GroupQuants quants(k, p.format, p.columns, p.panel, group);
-  GroupScales scales = emitGroupScales(k, p.format, p.columns, p.panel, group, super);
+  IntegerProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows,
+                 int64_t panels, Value input)
+      : k(k), format(format), row(columns), rows(rows), panels(panels), input(input) {}
 
-  Value groupBytes = k.mulC(group, 32), word = k.mulC(group, 4), pair = k.mulC(group, 8);
-  Values out(sums.begin(), sums.end());
-  for (int64_t part = 0; part < parts; ++part) {
-    Values high(p.rows, k.splatI32(0)), low(p.rows, k.splatI32(0));
-    for (int64_t r = 0; r < p.rows && dot.offsetRemains(); ++r) {
-      Value negSum = parts == 1
-                         ? k.loadSplat(k.i32, p.input, word, r * stride + row.negSum32Offset())
-                         : k.loadSplat(k.i32, p.input, pair,
-                                       r * stride + row.negSum16Offset() + part * 4);
-      low[r] = k.shl(negSum, k.splatI32(llvm::Log2_32(info.offset)));
-    }
-    for (int64_t step = part * stepsPerPart; step < (part + 1) * stepsPerPart; ++step) {
-      Value weights = dot.prepare(quants.step(step));
-      for (int64_t r = 0; r < p.rows; ++r) {
-        const int64_t at = r * stride + step * 4;
-        high[r] = dot.accumulate(high[r], weights, k.load(k.i32, p.input, groupBytes, at));
-        low[r] = dot.accumulate(low[r], weights,
-                                k.load(k.i32, p.input, groupBytes, at + row.lowOffset()));
+  /// `sums` (rows x panels, row by row) after group `group` (i64). `weights(panel, step)` are prepared
+  /// quants; `scales[panel]` the group's.
+  Values group(Value group, llvm::ArrayRef<GroupScales> scales, ValueRange sums,
+               llvm::function_ref<Value(int64_t panel, int64_t step)> weights) const {
+    const int64_t stride = row.stride();
+    const int64_t parts = 32 / info.group; // one integer sum for each weight scale
+    const int64_t stepsPerPart = kStepsPerGroup / parts;
+    DotProduct dot(k, format);
+    Value bytes = k.mulC(group, 32), word = k.mulC(group, 4), pair = k.mulC(group, 8);
+    Values out(sums.begin(), sums.end());
+    for (int64_t part = 0; part < parts; ++part) {
+      llvm::SmallVector<DotProduct::Sum, 16> high, low;
+      for (int64_t r = 0; r < rows; ++r) {
+        Value initial;
+        if (dot.offsetRemains()) {
+          Value negSum = parts == 1 ? k.loadSplat(k.i32, input, word, r * stride + row.negSum32Offset())
+                                    : k.loadSplat(k.i32, input, pair,
+                                                  r * stride + row.negSum16Offset() + part * 4);
+          initial = k.shl(negSum, k.splatI32(llvm::Log2_32(info.offset)));
+        }
+        for (int64_t p = 0; p < panels; ++p) {
+          high.push_back(dot.start());
+          low.push_back(dot.start(initial));
+        }
+      }
+      for (int64_t step = part * stepsPerPart; step < (part + 1) * stepsPerPart; ++step) {
+        Values prepared;
+        for (int64_t p = 0; p < panels; ++p)
+          prepared.push_back(weights(p, step));
+        for (int64_t r = 0; r < rows; ++r) {
+          const int64_t at = r * stride + step * 4;
+          Value upper = k.load(k.i32, input, bytes, at);
+          Value lower = k.load(k.i32, input, bytes, at + row.lowOffset());
+          for (int64_t p = 0; p < panels; ++p) {
+            dot.accumulate(high[r * panels + p], prepared[p], upper);
+            dot.accumulate(low[r * panels + p], prepared[p], lower);
+          }
+        }
+      }
+      for (int64_t r = 0; r < rows; ++r) {
+        Value rowScale = k.loadSplat(k.f32, input, word, r * stride + row.scaleOffset());
+        for (int64_t p = 0; p < panels; ++p) {
+          const int64_t i = r * panels + p;
+          Value integer =
+              k.add(k.shl(dot.finish(high[i]), k.splatI32(kQuantLowBits)), dot.finish(low[i]));
+          out[i] = k.fma(k.mulF(k.toF32(integer), scales[p].scale[part]), rowScale, out[i]);
+        }
       }
     }
-    for (int64_t r = 0; r < p.rows; ++r) {
-      Value scaleA = k.loadSplat(k.f32, p.input, word, r * stride + row.scaleOffset());
-      Value integer = k.add(k.shl(high[r], k.splatI32(kQuantLowBits)), low[r]);
-      out[r] = k.fma(k.mulF(k.toF32(integer), scales.scale[part]), scaleA, out[r]);
+    for (int64_t r = 0; r < rows && info.hasMin; ++r) {
+      Value rowSum = k.loadSplat(k.f32, input, word, r * stride + row.sumOffset());
+      for (int64_t p = 0; p < panels; ++p)
+        out[r * panels + p] = k.fma(scales[p].min, rowSum, out[r * panels + p]);
     }
+    return out;
   }
-  for (int64_t r = 0; r < p.rows && scales.min; ++r)
-    out[r] = k.fma(scales.min, k.loadSplat(k.f32, p.input, word, r * stride + row.sumOffset()), out[r]);
-  return out;
+};
+
+/// Calls `body(group, super, carried)` for groups `first` to `last`; with super scales both are multiples of 8.
+Values forGroups(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel, Value first,
+                 Value last, ValueRange carried,
+                 llvm::function_ref<Values(Value, const SuperScales &, ValueRange)> body) {
+  if (!formatInfo(format).superScales)
+    return k.forLoop(first, last, 1, carried,
+                     [&](Value g, ValueRange inner) { return body(g, {}, inner); });
+  return k.forLoop(k.shrU(first, k.constI64(3)), k.shrU(last, k.constI64(3)), 1, carried,
+                   [&](Value superGroup, ValueRange outer) {
+                     SuperScales super = emitSuperScales(k, format, columns, panel, superGroup);
+                     Value from = k.mulC(superGroup, 8);
+                     return k.forLoop(from, k.addC(from, 8), 1, outer,
+                                      [&](Value g, ValueRange inner) { return body(g, super, inner); });
+                   });
 }
 
-Values integerPanel(Panel &p, ValueRange zeros) {
-  KernelBuilder &k = p.k;
-  const int64_t groups = p.columns / 32;
-  if (!formatInfo(p.format).superScales)
-    return k.forLoop(k.constI64(0), k.constI64(groups), 1, zeros, [&](Value g, ValueRange sums) {
-      return integerGroup(p, g, {}, sums);
-    });
-  return k.forLoop(
-      k.constI64(0), k.constI64(groups / 8), 1, zeros, [&](Value superGroup, ValueRange sums) {
-        SuperScales super = emitSuperScales(k, p.format, p.columns, p.panel, superGroup);
-        Value first = k.mulC(superGroup, 8);
-        return k.forLoop(first, k.addC(first, 8), 1, sums, [&](Value g, ValueRange inner) {
-          return integerGroup(p, g, super, inner);
-        });
-      });
+/// Asks for the bytes `distance` ahead of group `group`'s even share of its panel.
+void prefetchAhead(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel, Value group,
+                   int64_t distance) {
+  const int64_t groups = columns / 32;
+  const int64_t lines = llvm::divideCeil(PanelLayout(format, columns).bytes / 64, groups);
+  for (int64_t i = 0; i < lines; ++i)
+    k.prefetch(panel, k.mulC(group, lines * 64), distance + i * 64, /*locality=*/3);
 }
 
-/// Weights of k and k+1 as f32: vector<16xf32> each.
-std::pair<Value, Value> floatPair(Panel &p, Value pairIndex) {
-  KernelBuilder &k = p.k;
-  if (p.format == WeightFormat::F32) {
-    Value offset = k.mulC(pairIndex, 128);
-    return {k.load(k.vec(k.f32), p.panel, offset), k.load(k.vec(k.f32), p.panel, offset, 64)};
-  }
-  if (p.format == WeightFormat::F16) {
-    Value offset = k.mulC(pairIndex, 64);
-    return {k.toF32(k.load(k.vec(k.f16), p.panel, offset)),
-            k.toF32(k.load(k.vec(k.f16), p.panel, offset, 32))};
-  }
-  Value both = k.load(k.vec(k.i32), p.panel, k.mulC(pairIndex, 64));
-  return {k.bitcast(k.shl(both, k.splatI32(16)), k.vec(k.f32)),
-          k.bitcast(k.andI(both, k.splatI32(0xffff0000)), k.vec(k.f32))};
-}
-
-/// sums = even k in order + odd k in order: two chains per row whatever the number of rows.
-Values floatPanel(Panel &p, ValueRange zeros) {
-  KernelBuilder &k = p.k;
-  const int64_t stride = p.columns * 4, rows = p.rows;
-  Values carried(zeros.begin(), zeros.end());
-  carried.append(zeros.begin(), zeros.end());
-  Values sums = k.forLoop(
-      k.constI64(0), k.constI64(p.columns / 2), 1, carried, [&](Value i, ValueRange acc) {
-        auto [even, odd] = floatPair(p, i);
-        Value offset = k.mulC(i, 8);
-        Values next(acc.begin(), acc.end());
-        for (int64_t r = 0; r < rows; ++r) {
-          next[r] = k.fma(even, k.loadSplat(k.f32, p.input, offset, r * stride), next[r]);
-          next[rows + r] =
-              k.fma(odd, k.loadSplat(k.f32, p.input, offset, r * stride + 4), next[rows + r]);
-        }
-        return next;
-      });
-  Values out;
-  for (int64_t r = 0; r < rows; ++r)
-    out.push_back(k.addF(sums[r], sums[rows + r]));
-  if (p.columns % 2) {
-    const int64_t last = p.columns - 1;
-    Value weights = [&]() -> Value {
-      if (p.format == WeightFormat::F32)
-        return k.load(k.vec(k.f32), p.panel, {}, last * 64);
-      if (p.format == WeightFormat::F16)
-        return k.toF32(k.load(k.vec(k.f16), p.panel, {}, last * 32));
-      return floatPair(p, k.constI64(last / 2)).first;
-    }();
-    for (int64_t r = 0; r < rows; ++r)
-      out[r] = k.fma(weights, k.loadSplat(k.f32, p.input, {}, r * stride + last * 4), out[r]);
-  }
-  return out;
+std::string functionName(llvm::StringRef what, WeightFormat format, uint64_t columns) {
+  return (what + "_" + llvm::StringRef(formatInfo(format).name) + "_k" + llvm::Twine(columns)).str();
 }
 
 } // namespace
 
-std::string emitPanelProduct(KernelBuilder &k, WeightFormat format, uint64_t columns,
-                             int64_t rows) {
-  std::string name = "panel_" + std::string(formatInfo(format).name) + "_k" +
-                     std::to_string(columns) + "_r" + std::to_string(rows);
+std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows) {
+  std::string name = functionName("stream", format, columns) + "_r" + std::to_string(rows);
   k.internalFunction(name, {k.ptr, k.ptr, k.ptr, k.i64}, [&](ValueRange arguments) {
-    Panel p{k, format, columns, rows, arguments[0], arguments[1]};
-    Values zeros(rows, k.splatF32(0.0));
-    Values sums = formatInfo(format).isFloat() ? floatPanel(p, zeros) : integerPanel(p, zeros);
+    Value input = arguments[0], panel = arguments[1];
+    Values sums(rows, k.splatF32(0.0));
+    if (formatInfo(format).isFloat()) {
+      sums = emitFloatPanel(k, format, columns, rows, input, panel);
+    } else {
+      IntegerProduct product(k, format, columns, rows, 1, input);
+      DotProduct dot(k, format);
+      sums = forGroups(k, format, columns, panel, k.constI64(0), k.constI64(columns / 32), sums,
+                       [&](Value g, const SuperScales &super, ValueRange inner) {
+                         prefetchAhead(k, format, columns, panel, g, kPrefetchBytes);
+                         GroupQuants quants(k, format, columns, panel, g);
+                         GroupScales scales = emitGroupScales(k, format, columns, panel, g, super);
+                         return product.group(g, scales, inner, [&](int64_t, int64_t step) {
+                           return dot.prepare(quants.step(step));
+                         });
+                       });
+    }
     for (int64_t r = 0; r < rows; ++r)
       k.store(sums[r], arguments[2], k.mulC(arguments[3], r));
+  });
+  return name;
+}
+
+std::string emitPreparePanel(KernelBuilder &k, WeightFormat format, uint64_t columns) {
+  std::string name = functionName("prepare", format, columns);
+  k.internalFunction(name, {k.ptr, k.i64, k.i64, k.ptr}, [&](ValueRange arguments) {
+    Value panel = arguments[0], first = arguments[1];
+    const PreparedLayout layout(format);
+    const FormatInfo info = formatInfo(format);
+    DotProduct dot(k, format);
+    // The panels of the next tile are fetched while this one computes.
+    const int64_t ahead = tilePanels(k.variant()) * PanelLayout(format, columns).bytes;
+    forGroups(k, format, columns, panel, first, arguments[2], {},
+              [&](Value g, const SuperScales &super, ValueRange) {
+                prefetchAhead(k, format, columns, panel, g, ahead);
+                Value out = k.at(arguments[3], k.mulC(k.sub(g, first), layout.groupBytes));
+                GroupQuants quants(k, format, columns, panel, g);
+                for (int64_t step = 0; step < kStepsPerGroup; ++step)
+                  k.store(dot.prepare(quants.step(step)), out, {}, step * 64);
+                GroupScales scales = emitGroupScales(k, format, columns, panel, g, super);
+                for (int64_t part = 0; part < 32 / info.group; ++part)
+                  k.store(scales.scale[part], out, {}, layout.scales + part * 64);
+                if (info.hasMin)
+                  k.store(scales.min, out, {}, layout.min);
+                return Values{};
+              });
+  });
+  return name;
+}
+
+std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows,
+                            int64_t panels) {
+  std::string name = functionName("tile", format, columns) + "_r" + std::to_string(rows) + "_p" +
+                     std::to_string(panels);
+  k.internalFunction(name, {k.ptr, k.i64, k.i64, k.ptr, k.ptr, k.i64}, [&](ValueRange arguments) {
+    Value first = arguments[1], tile = arguments[4], tileStride = arguments[5];
+    const PreparedLayout layout(format);
+    const int64_t chunkBytes = layout.chunkBytes(format, columns);
+    const FormatInfo info = formatInfo(format);
+    Values sums;
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t p = 0; p < panels; ++p)
+        sums.push_back(k.load(k.vec(k.f32), tile, k.mulC(tileStride, r), p * kLanes * 4));
+    IntegerProduct product(k, format, columns, rows, panels, arguments[0]);
+    sums = k.forLoop(first, arguments[2], 1, sums, [&](Value g, ValueRange inner) {
+      Value prepared = k.at(arguments[3], k.mulC(k.sub(g, first), layout.groupBytes));
+      auto vector = [&](int64_t panel, int64_t offset) {
+        return k.load(k.vec(k.f32), prepared, {}, panel * chunkBytes + offset);
+      };
+      llvm::SmallVector<GroupScales, 2> scales(panels);
+      for (int64_t p = 0; p < panels; ++p) {
+        for (int64_t part = 0; part < 32 / info.group; ++part)
+          scales[p].scale[part] = vector(p, layout.scales + part * 64);
+        if (info.hasMin)
+          scales[p].min = vector(p, layout.min);
+      }
+      return product.group(g, scales, inner, [&](int64_t panel, int64_t step) {
+        return k.load(k.vec(k.i8, 64), prepared, {}, panel * chunkBytes + step * 64);
+      });
+    });
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t p = 0; p < panels; ++p)
+        k.store(sums[r * panels + p], tile, k.mulC(tileStride, r), p * kLanes * 4);
   });
   return name;
 }

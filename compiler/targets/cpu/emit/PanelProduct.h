@@ -1,7 +1,14 @@
-//===- PanelProduct.h - Rows times one weight panel -------------*- C++ -*-===//
+//===- PanelProduct.h - Rows times weight panels ----------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The innermost loop of every linear: R activation rows times one panel of 16 output channels.
+// The innermost loops of every linear: R activation rows times panels of 16 output channels. Two ways
+// with the same arithmetic, hence the same bits:
+//
+//   stream   few rows: weights are unpacked in registers as they pass by, each byte touched once;
+//   blocks   many rows: panels are unpacked ("prepared") into L1 a chunk of columns at a time, and
+//            tiles of rows go over them. Sums between chunks rest in the tile.
+//
+// Per group of 32 k, in order: sums += (exact integer dot * weight scale) * row scale; += min * row sum.
 //
 #ifndef TENON_COMPILER_TARGETS_CPU_EMIT_PANELPRODUCT_H
 #define TENON_COMPILER_TARGETS_CPU_EMIT_PANELPRODUCT_H
@@ -12,15 +19,40 @@
 
 namespace tenon::cpu {
 
-/// Row counts that one pass over a panel handles on `variant`, descending; the last is 1. Every row's
-/// arithmetic is the same in each, so that the split of a batch never changes a bit.
-llvm::ArrayRef<int64_t> panelRowCounts(engine::Variant variant);
+/// Row counts that one stream pass handles on `variant`, descending by one to 1.
+int64_t maxStreamRows(engine::Variant variant);
+/// Row counts of the tiles that go over prepared panels (or over float panels), descending; the last is 1.
+llvm::ArrayRef<int64_t> tileRowCounts(engine::Variant variant, WeightFormat format);
+/// Panels that a tile of prepared weights covers.
+int64_t tilePanels(engine::Variant variant);
 
-/// Emits (once) the internal function `void f(ptr input, ptr panel, ptr tile, i64 tileStride)`, where
-/// `input` points at the first of `rows` activation rows (QuantRows for block formats, f32 rows
-/// otherwise), `panel` at a packed panel, and row r's 16 sums (f32) go to tile + r * tileStride.
-/// Returns its name.
-std::string emitPanelProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows);
+/// Columns are prepared in chunks of this many groups of 32 at most; block formats only.
+int64_t chunkGroups(WeightFormat format, uint64_t columns);
+
+/// A panel's chunk, prepared: per group the quants of 8 steps [16 ch][4 kk] bytes, the scales as f32
+/// vectors (one, or two where the format's group is 16), and the minimum where there is one.
+struct PreparedLayout {
+  int64_t scales, min, groupBytes;
+  explicit PreparedLayout(WeightFormat format);
+  /// Bytes of one panel's chunk.
+  int64_t chunkBytes(WeightFormat format, uint64_t columns) const {
+    return chunkGroups(format, columns) * groupBytes;
+  }
+};
+
+/// Each emits an internal function once and returns its name. `input` points at the first of the rows
+/// (QuantRows for block formats, f32 rows otherwise), row r's 16 sums (f32) lie at tile + r * tileStride.
+
+/// void f(ptr input, ptr panel, ptr tile, i64 tileStride): tile = rows . panel.
+std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows);
+
+/// void f(ptr panel, i64 firstGroup, i64 lastGroup, ptr prepared). Block formats.
+std::string emitPreparePanel(KernelBuilder &k, WeightFormat format, uint64_t columns);
+
+/// void f(ptr input, i64 firstGroup, i64 lastGroup, ptr prepared, ptr tile, i64 tileStride):
+/// tile += rows . `panels` prepared panels (chunkBytes apart; 16 columns of the tile each). Block formats.
+std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows,
+                            int64_t panels);
 
 } // namespace tenon::cpu
 
