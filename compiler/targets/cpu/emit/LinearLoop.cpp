@@ -4,6 +4,8 @@
 #include "compiler/targets/cpu/emit/LinearLoop.h"
 #include "compiler/targets/cpu/emit/PanelProduct.h"
 
+#include "llvm/Support/MathExtras.h"
+
 #include <algorithm>
 
 namespace tenon::cpu {
@@ -50,6 +52,11 @@ struct RowTile {
     });
   }
 
+  void prefetchNext(Value panels, Value lines, Value turn) const {
+    Value from = k.mulC(k.mul(lines, turn), 64);
+    k.forEach(from, k.add(from, k.mulC(lines, 64)), 64, [&](Value at) { k.prefetch(panels, at, 0, 3); });
+  }
+
   /// `panels` panels from `panel` (i64, within the run): prepared chunk by chunk, all rows over each.
   void multiplyPrepared(const PanelRun &run, Value panel, int64_t panels) const {
     const int64_t panelBytes = PanelLayout(run.format, shape.columns).bytes;
@@ -62,12 +69,21 @@ struct RowTile {
       for (int64_t p = 0; p < panels; ++p)
         k.store(k.splatF32(0), tileAt(row, column), {}, p * kLanes * 4);
     });
+    // While these panels are multiplied the next ones arrive, a few lines with each tile.
+    const llvm::ArrayRef<int64_t> counts = tileRowCounts(k.variant(), run.format);
+    const int64_t chunks = llvm::divideCeil(groups, chunk);
+    Value nextPanels = k.at(base, {}, panels * panelBytes);
+    Value tiles = k.divU(count, k.constI64(counts.front()));
+    Value linesPerTile = k.addC(k.divU(k.constI64(panels * panelBytes / 64), k.mulC(tiles, chunks)), 1);
     k.forEach(k.constI64(0), k.constI64(groups), chunk, [&](Value firstGroup) {
       Value lastGroup = k.minU(k.addC(firstGroup, chunk), k.constI64(groups));
       for (int64_t p = 0; p < panels; ++p)
         k.callInternal(prepare, {k.at(base, {}, p * panelBytes), firstGroup, lastGroup,
                                  k.at(prepared(), {}, p * chunkBytes)});
-      forRuns(tileRowCounts(k.variant(), run.format), [&](Value row, int64_t rows) {
+      forRuns(counts, [&](Value row, int64_t rows) {
+        if (rows == counts.front())
+          prefetchNext(nextPanels, linesPerTile, k.add(k.mul(k.divU(firstGroup, k.constI64(chunk)), tiles),
+                                                       k.divU(row, k.constI64(rows))));
         k.callInternal(emitTileProduct(k, run.format, shape.columns, rows, panels),
                        {inputAt(row), firstGroup, lastGroup, prepared(), tileAt(row, column),
                         k.constI64(stride())});

@@ -132,13 +132,12 @@ Values forGroups(KernelBuilder &k, WeightFormat format, uint64_t columns, Value 
                    });
 }
 
-/// Asks for the bytes `distance` ahead of group `group`'s even share of its panel.
-void prefetchAhead(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel, Value group,
-                   int64_t distance) {
+/// Asks for the bytes kPrefetchBytes ahead of group `group`'s even share of its panel.
+void prefetchAhead(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel, Value group) {
   const int64_t groups = columns / 32;
   const int64_t lines = llvm::divideCeil(PanelLayout(format, columns).bytes / 64, groups);
   for (int64_t i = 0; i < lines; ++i)
-    k.prefetch(panel, k.mulC(group, lines * 64), distance + i * 64, /*locality=*/3);
+    k.prefetch(panel, k.mulC(group, lines * 64), kPrefetchBytes + i * 64, /*locality=*/3);
 }
 
 std::string functionName(llvm::StringRef what, WeightFormat format, uint64_t columns) {
@@ -159,7 +158,7 @@ std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t co
       DotProduct dot(k, format);
       sums = forGroups(k, format, columns, panel, k.constI64(0), k.constI64(columns / 32), sums,
                        [&](Value g, const SuperScales &super, ValueRange inner) {
-                         prefetchAhead(k, format, columns, panel, g, kPrefetchBytes);
+                         prefetchAhead(k, format, columns, panel, g);
                          GroupQuants quants(k, format, columns, panel, g);
                          GroupScales scales = emitGroupScales(k, format, columns, panel, g, super);
                          return product.group(g, scales, inner, [&](int64_t, int64_t step) {
@@ -180,11 +179,8 @@ std::string emitPreparePanel(KernelBuilder &k, WeightFormat format, uint64_t col
     const PreparedLayout layout(format);
     const FormatInfo info = formatInfo(format);
     DotProduct dot(k, format);
-    // The panels of the next tile are fetched while this one computes.
-    const int64_t ahead = tilePanels(k.variant()) * PanelLayout(format, columns).bytes;
     forGroups(k, format, columns, panel, first, arguments[2], {},
               [&](Value g, const SuperScales &super, ValueRange) {
-                prefetchAhead(k, format, columns, panel, g, ahead);
                 Value out = k.at(arguments[3], k.mulC(k.sub(g, first), layout.groupBytes));
                 GroupQuants quants(k, format, columns, panel, g);
                 for (int64_t step = 0; step < kStepsPerGroup; ++step)
