@@ -61,6 +61,9 @@ public:
     return {logitsBase + size_t(row) * vocabulary, vocabulary};
   }
 
+  /// The last step's tables, as the kernels saw them.
+  const cpu::StepView &stepView() const { return view; }
+
   /// Copies the K and V of a block in all layers (copy on write).
   void copyBlock(int32_t from, int32_t to);
 

@@ -3,17 +3,15 @@
 
 #include "runtime/device/cpu/ChipProbe.h"
 
-#include "runtime/base/Arena.h"
 #include "runtime/base/Clock.h"
-#include "runtime/device/cpu/CpuFeatures.h"
+#include "runtime/device/cpu/ChipProbeLoops.h"
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstring>
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include <time.h>
+#include <vector>
 
 namespace tenon::cpu {
 
@@ -22,143 +20,154 @@ namespace {
 /// Keeps the compiler from dropping a computation.
 std::atomic<uint64_t> sink;
 
-/// 16-byte vectors, eight sums: enough loads in flight for any core.
-uint64_t readOnce(const std::byte *data, uint64_t bytes) {
-  using Vector = uint64_t __attribute__((vector_size(16)));
-  Vector sums[8] = {};
-  const auto *at = reinterpret_cast<const Vector *>(data);
-  for (uint64_t i = 0; i + 8 <= bytes / sizeof(Vector); i += 8)
-    for (int lane = 0; lane < 8; ++lane)
-      sums[lane] += at[i + static_cast<uint64_t>(lane)];
-  uint64_t sum = 0;
-  for (const Vector &s : sums)
-    sum += s[0] ^ s[1];
-  return sum;
+uint64_t threadNanos() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return uint64_t(t.tv_sec) * 1'000'000'000 + uint64_t(t.tv_nsec);
 }
 
-constexpr int kChains = 12; // latency of a fused multiply-add times its throughput, and then some
-constexpr uint64_t kRounds = 20'000;
+struct alignas(64) WorkerPass {
+  uint64_t began = 0, ended = 0, busy = 0;
+};
 
-#if defined(__x86_64__)
-__attribute__((target("avx512f"))) void f32Rounds512() {
-  __m512 sums[kChains];
-  for (__m512 &s : sums) {
-    s = _mm512_set1_ps(1);
-    asm volatile("" : "+v"(s)); // else equal chains become one
-  }
-  const __m512 a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(1e-3f);
-  for (uint64_t i = 0; i < kRounds; ++i) {
-#pragma unroll
-    for (int c = 0; c < kChains; ++c)
-      sums[c] = _mm512_fmadd_ps(sums[c], a, b);
-  }
-  float sum = 0;
-  for (__m512 &s : sums)
-    sum += _mm512_cvtss_f32(s);
-  sink.fetch_add(uint64_t(sum), std::memory_order_relaxed);
-}
+/// The rates of passes that do the same in one way.
+struct PassRates {
+  std::vector<double> clean, all;
 
-__attribute__((target("avx2,fma"))) void f32Rounds256() {
-  __m256 sums[kChains];
-  for (__m256 &s : sums) {
-    s = _mm256_set1_ps(1);
-    asm volatile("" : "+v"(s)); // else equal chains become one
+  ProbeRate summary() {
+    std::vector<double> &counted = clean.size() * 10 >= all.size() ? clean : all;
+    std::sort(counted.begin(), counted.end());
+    return {counted[counted.size() / 2], counted.back(), static_cast<uint32_t>(all.size()),
+            static_cast<uint32_t>(all.size() - clean.size())};
   }
-  const __m256 a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(1e-3f);
-  for (uint64_t i = 0; i < kRounds; ++i) {
-#pragma unroll
-    for (int c = 0; c < kChains; ++c)
-      sums[c] = _mm256_fmadd_ps(sums[c], a, b);
-  }
-  float sum = 0;
-  for (__m256 &s : sums)
-    sum += _mm256_cvtss_f32(s);
-  sink.fetch_add(uint64_t(sum), std::memory_order_relaxed);
-}
+};
 
-__attribute__((target("avx512f,avx512bw,avx512vnni"))) void int8Rounds512() {
-  __m512i sums[kChains];
-  for (__m512i &s : sums) {
-    s = _mm512_setzero_si512();
-    asm volatile("" : "+v"(s));
-  }
-  __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-2);
-  asm volatile("" : "+v"(a), "+v"(b));
-  for (uint64_t i = 0; i < kRounds; ++i) {
-#pragma unroll
-    for (int c = 0; c < kChains; ++c)
-      sums[c] = _mm512_dpbusd_epi32(sums[c], a, b);
-  }
-  int32_t sum = 0;
-  for (__m512i &s : sums)
-    sum += _mm_cvtsi128_si32(_mm512_castsi512_si128(s));
-  sink.fetch_add(uint64_t(uint32_t(sum)), std::memory_order_relaxed);
-}
-#endif
-
-/// Best rate of rounds() over the given time, in multiply-accumulates per second of all workers.
-double bestRate(WorkerGroup &group, uint32_t computing, double seconds, void (*rounds)(),
-                double macsPerRound) {
+/// Runs body(worker, pass) on the first `active` workers for about `seconds`, one pass after the
+/// other; `work` is what they do together in a pass. Pass p works in way p % ways: taking turns,
+/// all ways meet the same machine. Returns the way with the best median.
+template <typename Body>
+ProbeRate measurePasses(WorkerGroup &group, uint32_t active, double seconds, double work,
+                        uint32_t ways, Body &&body) {
+  std::vector<WorkerPass> workers(active);
+  std::vector<PassRates> rates(ways);
   const Stopwatch total;
-  double best = 0;
-  do {
-    const Stopwatch watch;
+  // The first passes warm caches, page tables and clock.
+  const uint32_t warm = 2 * ways;
+  for (uint32_t pass = 0; pass < 2 * warm || total.seconds() < seconds; ++pass) {
     group.runEach([&](uint32_t worker) {
-      if (worker < computing)
-        rounds();
+      group.barrier().arriveAndWait();
+      if (worker >= active)
+        return;
+      WorkerPass &mine = workers[worker];
+      const uint64_t cpu = threadNanos();
+      mine.began = nowNanos();
+      body(worker, pass);
+      mine.ended = nowNanos();
+      mine.busy = threadNanos() - cpu;
     });
-    best = std::max(best, macsPerRound * double(kRounds) * computing / watch.seconds());
-  } while (total.seconds() < seconds);
+    if (pass < warm)
+      continue;
+    uint64_t first = UINT64_MAX, last = 0;
+    bool disturbed = false;
+    for (const WorkerPass &w : workers) {
+      first = std::min(first, w.began);
+      last = std::max(last, w.ended);
+    }
+    // A worker that was kept waiting, or that started late, shared the pass with somebody else.
+    const uint64_t slack = (last - first) / 32 + 1000;
+    for (const WorkerPass &w : workers)
+      disturbed |= w.busy + slack < w.ended - w.began || w.began > first + slack;
+    const double rate = work * 1e9 / double(std::max<uint64_t>(last - first, 1));
+    rates[pass % ways].all.push_back(rate);
+    if (!disturbed)
+      rates[pass % ways].clean.push_back(rate);
+  }
+  ProbeRate best;
+  for (PassRates &way : rates)
+    if (const ProbeRate rate = way.summary(); rate.median > best.median)
+      best = rate;
   return best;
 }
+
+/// Bytes that a worker reads in one pass.
+constexpr uint64_t kPassBytes = uint64_t(16) << 20;
+constexpr uint64_t kReadGrain = 64 << 10;
 
 } // namespace
 
-StatusOr<double> probeReadBandwidth(WorkerGroup &group, uint32_t readers, uint64_t bytes,
-                                    double seconds) {
-  auto buffer = Arena::map(bytes, {.hugePages = true, .populate = false}, "the bandwidth probe");
+StatusOr<ReadProbe> ReadProbe::create(WorkerGroup &group, uint64_t bytesEach) {
+  constexpr uint64_t hugePage = uint64_t(2) << 20;
+  const uint64_t part = (bytesEach + hugePage - 1) / hugePage * hugePage;
+  auto buffer = Arena::map(part * group.size(), {.hugePages = true, .populate = false},
+                           "the bandwidth probe");
   if (!buffer)
     return buffer.status();
-  const uint64_t share = bytes / readers / 4096 * 4096;
-  group.runEach([&](uint32_t worker) {
-    if (worker < readers)
-      std::memset(buffer->data() + worker * share, 1 + int(worker), share);
-  });
-  const Stopwatch total;
-  double best = 0;
-  // Small buffers are read several times per pass, so that starting the workers does not count.
-  const uint64_t repeats = std::max<uint64_t>(1, (uint64_t(64) << 20) / bytes);
-  do {
-    const Stopwatch watch;
-    group.runEach([&](uint32_t worker) {
-      if (worker >= readers)
-        return;
-      uint64_t sum = 0;
-      for (uint64_t r = 0; r < repeats; ++r)
-        sum += readOnce(buffer->data() + worker * share, share);
-      sink.fetch_add(sum, std::memory_order_relaxed);
-    });
-    best = std::max(best, double(share) * readers * double(repeats) / watch.seconds());
-  } while (total.seconds() < seconds);
-  return best;
+  group.runEach(
+      [&](uint32_t worker) { std::memset(buffer->data() + worker * part, 1 + int(worker), part); });
+  return ReadProbe(group, std::move(*buffer), part);
 }
 
-double probeF32Macs(WorkerGroup &group, uint32_t computing, double seconds) {
-#if defined(__x86_64__)
-  if (cpuFeatures().avx512)
-    return bestRate(group, computing, seconds, f32Rounds512, 16.0 * kChains);
-  if (cpuFeatures().avx2)
-    return bestRate(group, computing, seconds, f32Rounds256, 8.0 * kChains);
-#endif
-  return 0;
+ProbeRate ReadProbe::measure(uint32_t readers, uint64_t bytesEach, double seconds) const {
+  const uint64_t bytes = std::min(bytesEach, partBytes) / kReadGrain * kReadGrain;
+  const uint64_t slice = std::min(bytes, kPassBytes), slices = bytes / slice;
+  const uint64_t repeats = std::max<uint64_t>(1, kPassBytes / slice);
+  const std::span<const ReadLoop> loops = readLoops();
+  return measurePasses(*group, readers, seconds, double(slice * repeats * readers), loops.size(),
+                       [&](uint32_t worker, uint32_t pass) {
+                         const std::byte *at =
+                             buffer.data() + worker * partBytes + pass % slices * slice;
+                         uint64_t sum = 0;
+                         for (uint64_t r = 0; r < repeats; ++r)
+                           sum += loops[pass % loops.size()](at, slice);
+                         sink.fetch_add(sum, std::memory_order_relaxed);
+                       });
 }
 
-double probeInt8Macs(WorkerGroup &group, uint32_t computing, double seconds) {
-#if defined(__x86_64__)
-  if (cpuFeatures().avx512)
-    return bestRate(group, computing, seconds, int8Rounds512, 64.0 * kChains);
-#endif
-  return 0;
+uint64_t ReadProbe::hugeBytes() const {
+  std::FILE *file = std::fopen("/proc/self/smaps", "r");
+  if (!file)
+    return 0;
+  const auto wanted = reinterpret_cast<uintptr_t>(buffer.data());
+  char line[256];
+  uint64_t bytes = 0;
+  bool inside = false;
+  while (std::fgets(line, sizeof(line), file)) {
+    unsigned long low, high, kilobytes;
+    if (std::sscanf(line, "%lx-%lx ", &low, &high) == 2)
+      inside = low < wanted + buffer.size() && high > wanted;
+    else if (inside && std::sscanf(line, "AnonHugePages: %lu kB", &kilobytes) == 1)
+      bytes += uint64_t(kilobytes) * 1024;
+  }
+  std::fclose(file);
+  return std::min<uint64_t>(bytes, buffer.size());
+}
+
+ProbeRate probeMacs(WorkerGroup &group, MacUnit unit, uint32_t computing, double seconds) {
+  const MacLoop loop = macLoop(unit);
+  if (!loop.run)
+    return {};
+  constexpr uint32_t calls = 8;
+  return measurePasses(group, computing, seconds, loop.macs * calls * computing, 1,
+                       [&](uint32_t, uint32_t) {
+                         for (uint32_t c = 0; c < calls; ++c)
+                           loop.run();
+                       });
+}
+
+std::string_view macUnitName(MacUnit unit) {
+  switch (unit) {
+  case MacUnit::F32:
+    return "f32";
+  case MacUnit::Bf16:
+    return "bf16";
+  case MacUnit::Int8:
+    return "int8";
+  case MacUnit::AmxBf16:
+    return "amx_bf16";
+  case MacUnit::AmxInt8:
+    return "amx_int8";
+  }
+  return "unknown";
 }
 
 } // namespace tenon::cpu
