@@ -3,26 +3,66 @@
 
 #include "tools/tenon/BenchChip.h"
 
-#include "runtime/device/cpu/ChipProbe.h"
 #include "runtime/device/cpu/CpuFeatures.h"
 #include "runtime/device/cpu/Topology.h"
+#include "tools/tenon/Session.h"
 
 #include <boost/json.hpp>
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <string>
 
 namespace tenon::tool {
 
-static uint64_t outerCacheBytes(const cpu::Topology &topology) {
-  return topology.caches.empty() ? 0 : topology.caches.back().bytes;
+namespace {
+
+constexpr uint64_t kMebibyte = uint64_t(1) << 20;
+
+uint64_t cacheBytes(const cpu::Topology &topology, uint32_t level) {
+  for (const cpu::Cache &c : topology.caches)
+    if (c.level == level)
+      return c.bytes;
+  return 0;
 }
 
-double ChipLimits::leastSeconds(double bytes, double macs) const {
-  const double fastest = std::max(f32MacsPerSecond, int8MacsPerSecond);
-  const double moving = dramBytesPerSecond > 0 ? bytes / dramBytesPerSecond : 0;
-  const double computing = fastest > 0 ? macs / fastest : 0;
-  return std::max(moving, computing);
+/// Where each figure of `limits` stands in JSON and in the table.
+template <typename Visit> void forEachRate(ChipLimits &limits, Visit &&visit) {
+  visit("dram_bytes_per_second", "read from memory", limits.dram);
+  visit("l3_bytes_per_second", "read from L3", limits.l3);
+  visit("l2_bytes_per_second", "read from L2", limits.l2);
+  static const char *const titles[] = {"f32 multiply-add", "bf16 (AVX-512)", "int8 (VNNI)",
+                                       "bf16 (AMX tiles)", "int8 (AMX tiles)"};
+  for (cpu::MacUnit unit : cpu::kMacUnits) {
+    const size_t i = static_cast<size_t>(unit);
+    const std::string key = std::string(cpu::macUnitName(unit)) + "_macs_per_second";
+    visit(key.c_str(), titles[i], limits.units[i]);
+  }
+}
+
+} // namespace
+
+double ChipLimits::bytesPerSecond(double workingSet) const {
+  const bool cached = l3.together.median > 0 && workingSet <= double(l3Bytes) / 2;
+  return cached ? l3.together.median : dram.together.median;
+}
+
+void ChipLimits::improveWith(const ChipLimits &other) {
+  const auto better = [](cpu::ProbeRate &mine, const cpu::ProbeRate &theirs) {
+    const double best = std::max(mine.best, theirs.best);
+    if (theirs.median > mine.median)
+      mine = theirs;
+    mine.best = best;
+  };
+  ChipLimits copy = other;
+  const ChipRate *from[3 + std::size(cpu::kMacUnits)];
+  size_t count = 0;
+  forEachRate(copy, [&](const char *, const char *, ChipRate &rate) { from[count++] = &rate; });
+  count = 0;
+  forEachRate(*this, [&](const char *, const char *, ChipRate &rate) {
+    better(rate.together, from[count]->together);
+    better(rate.alone, from[count++]->alone);
+  });
 }
 
 StatusOr<ChipLimits> measureChip(uint32_t threads, double seconds) {
@@ -36,29 +76,38 @@ StatusOr<ChipLimits> measureChip(uint32_t threads, double seconds) {
     return group.status();
   ChipLimits limits;
   limits.threads = threads;
-  const double each = seconds / 6;
-  // Far beyond the outer cache, or a fixed size where it is unknown.
-  const uint64_t outer = outerCacheBytes(topology);
-  const uint64_t dram = std::clamp<uint64_t>(8 * outer, uint64_t(256) << 20, uint64_t(1) << 30);
-  const auto read = [&](double &into, uint32_t readers, uint64_t bytes) -> Status {
-    auto rate = cpu::probeReadBandwidth(**group, readers, bytes, each);
-    if (!rate)
-      return rate.status();
-    into = *rate;
-    return Status::ok();
+  limits.l2BytesEach = cacheBytes(topology, 2);
+  limits.l3Bytes = cacheBytes(topology, 3);
+  // Memory is what all caches together cannot hold; a gibibyte in all is enough for that and small
+  // enough to be had.
+  const uint64_t dramEach =
+      std::max(std::min(4 * limits.l3Bytes, 1024 * kMebibyte / threads), 64 * kMebibyte);
+  auto probe = cpu::ReadProbe::create(**group, dramEach);
+  if (!probe)
+    return probe.status();
+  limits.hugeShare = double(probe->hugeBytes()) / double(dramEach * threads);
+
+  const double each = seconds / (2 * (3 + std::size(cpu::kMacUnits)));
+  const auto measureBoth = [&](ChipRate &into, auto &&measure) {
+    into.together = measure(threads);
+    into.alone = threads == 1 ? into.together : measure(1u);
   };
-  TENON_RETURN_IF_ERROR(read(limits.dramBytesPerSecond, threads, dram));
-  TENON_RETURN_IF_ERROR(read(limits.dramBytesPerSecondOneThread, 1, dram));
-  if (outer >= (uint64_t(4) << 20)) {
-    TENON_RETURN_IF_ERROR(read(limits.l3BytesPerSecond, threads, outer / 2));
-    TENON_RETURN_IF_ERROR(read(limits.l3BytesPerSecondOneThread, 1, outer / 2));
-  }
-  limits.f32MacsPerSecond = cpu::probeF32Macs(**group, threads, each);
-  limits.int8MacsPerSecond = cpu::probeInt8Macs(**group, threads, each);
+  // Memory is what neighbours disturb most: it gets the time that missing units do not take.
+  measureBoth(limits.dram, [&](uint32_t n) { return probe->measure(n, dramEach, 2 * each); });
+  if (limits.l3Bytes >= 4 * kMebibyte)
+    measureBoth(limits.l3,
+                [&](uint32_t n) { return probe->measure(n, limits.l3Bytes / 2 / n, each); });
+  if (limits.l2BytesEach >= 128 * 1024)
+    measureBoth(limits.l2,
+                [&](uint32_t n) { return probe->measure(n, limits.l2BytesEach / 2, each); });
+  for (cpu::MacUnit unit : cpu::kMacUnits)
+    measureBoth(limits.units[static_cast<size_t>(unit)],
+                [&](uint32_t n) { return cpu::probeMacs(**group, unit, n, each / 2); });
   return limits;
 }
 
-boost::json::object machineJson(const ChipLimits &limits) {
+boost::json::object machineJson(const ChipLimits &measured) {
+  ChipLimits limits = measured;
   const cpu::Topology &topology = cpu::readTopology();
   const cpu::CpuFeatures &features = cpu::cpuFeatures();
   boost::json::array caches, variants;
@@ -70,18 +119,51 @@ boost::json::object machineJson(const ChipLimits &limits) {
       const std::string_view name = cpu::variantName(v);
       variants.push_back(boost::json::string(name.data(), name.size()));
     }
-  return {{"processor", cpu::cpuName()},
-          {"processors", topology.processors.size()},
-          {"cores", topology.cores},
-          {"caches", std::move(caches)},
-          {"variants", std::move(variants)},
-          {"threads", limits.threads},
-          {"dram_bytes_per_second", limits.dramBytesPerSecond},
-          {"dram_bytes_per_second_one_thread", limits.dramBytesPerSecondOneThread},
-          {"l3_bytes_per_second", limits.l3BytesPerSecond},
-          {"l3_bytes_per_second_one_thread", limits.l3BytesPerSecondOneThread},
-          {"f32_macs_per_second", limits.f32MacsPerSecond},
-          {"int8_macs_per_second", limits.int8MacsPerSecond}};
+  boost::json::object machine = {{"processor", cpu::cpuName()},
+                                 {"processors", topology.processors.size()},
+                                 {"cores", topology.cores},
+                                 {"caches", std::move(caches)},
+                                 {"variants", std::move(variants)},
+                                 {"threads", limits.threads},
+                                 {"probe_huge_page_share", limits.hugeShare}};
+  boost::json::object passes;
+  forEachRate(limits, [&](const char *key, const char *, const ChipRate &rate) {
+    const std::string name = key;
+    machine[name] = rate.together.median;
+    machine[name + "_best"] = rate.together.best;
+    machine[name + "_one_thread"] = rate.alone.median;
+    machine[name + "_one_thread_best"] = rate.alone.best;
+    passes[name] = {{"passes", rate.together.passes}, {"disturbed", rate.together.disturbed}};
+  });
+  machine["probe_passes"] = std::move(passes);
+  return machine;
+}
+
+Status runBenchChip(uint32_t threads, bool json) {
+  auto measured = measureChip(threads ? threads : cpu::readTopology().usefulWorkers, 6);
+  if (!measured)
+    return measured.status();
+  ChipLimits &chip = *measured;
+  if (json) {
+    printJson({{"machine", machineJson(chip)}});
+    return Status::ok();
+  }
+  fmt::print("{}, {} threads, {:.0f} % of the probe's buffer in huge pages\n\n"
+             "{:<20}{:>12}{:>10}{:>10}{:>14}{:>10}{:>20}\n",
+             cpu::cpuName(), chip.threads, 100 * chip.hugeShare, "", "", "together", "best",
+             "one thread", "best", "disturbed passes");
+  forEachRate(chip, [](const char *key, const char *title, const ChipRate &rate) {
+    if (rate.together.median == 0)
+      return;
+    const bool bytes = std::string_view(key).find("bytes") != std::string_view::npos;
+    fmt::print("{:<20}{:>12}{:>10.1f}{:>10.1f}{:>14.1f}{:>10.1f}{:>20}\n", title,
+               bytes ? "GB/s" : "GMAC/s", rate.together.median * 1e-9, rate.together.best * 1e-9,
+               rate.alone.median * 1e-9, rate.alone.best * 1e-9,
+               fmt::format("{} of {}", rate.together.disturbed, rate.together.passes));
+  });
+  fmt::print("\nmedians and bests of passes of half a millisecond during which no worker lost its "
+             "processor\n");
+  return Status::ok();
 }
 
 } // namespace tenon::tool

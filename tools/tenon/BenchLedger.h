@@ -1,0 +1,63 @@
+//===- BenchLedger.h - What launches take and cannot take less --*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_TOOLS_TENON_BENCHLEDGER_H
+#define TENON_TOOLS_TENON_BENCHLEDGER_H
+
+#include "runtime/engine/EngineFormat.h"
+#include "runtime/engine/Plan.h"
+#include "runtime/executor/Executor.h"
+#include "tools/tenon/BenchChip.h"
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tenon::tool {
+
+/// Launches of one kind and name, summed over steps.
+struct LaunchKind {
+  std::string kind, name;
+  cpu::MacUnit unit = cpu::MacUnit::F32; ///< What its multiply-accumulates run on.
+  uint32_t launches = 0;                 ///< In a step.
+  double seconds = 0;                    ///< 0 unless steps were timed launch by launch.
+  double memoryBytes = 0; ///< Weights once a step, and each sequence's K and V once a launch.
+  double bytes = 0;       ///< Those and the activations.
+  double macs = 0;
+};
+
+/// Adds up steps of one engine by kind of launch: work from the plan's costs, time from a timing
+/// executor.
+class Ledger {
+public:
+  Ledger(const engine::Plan &plan, engine::Variant variant);
+
+  /// One step: its tables, and the times of its launches alone (zeros if they were not measured).
+  void add(const cpu::StepView &step, std::span<const executor::LaunchTiming> timings);
+
+  std::span<const LaunchKind> kinds() const { return sums; }
+  uint64_t steps() const { return count; }
+  double seconds() const;     ///< Of all launches.
+  double memoryBytes() const; ///< Of all launches.
+
+  /// Seconds that the steps' launches of a kind cannot take less than on this chip, one after the
+  /// other: memory at its bandwidth, activations at the inner cache's, products at their unit's
+  /// peak, whichever takes longest.
+  double leastSeconds(const LaunchKind &kind, const ChipLimits &chip) const;
+  double leastSeconds(const ChipLimits &chip) const;
+
+private:
+  /// A launch of a function, with all its calls.
+  struct Launch {
+    engine::CostForm cost;
+    uint32_t kind = 0, times = 0;
+    uint64_t window = 0; ///< Positions that attention looks back at most; 0: all.
+  };
+  std::vector<Launch> launches;
+  std::vector<uint32_t> kindOfTiming; ///< By position in the executor's list.
+  std::vector<LaunchKind> sums;
+  uint64_t count = 0;
+};
+
+} // namespace tenon::tool
+
+#endif // TENON_TOOLS_TENON_BENCHLEDGER_H

@@ -1,0 +1,323 @@
+//===- BenchMeasure.cpp - The rows of tenon bench -------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tools/tenon/BenchMeasure.h"
+
+#include "runtime/base/Clock.h"
+#include "runtime/base/ProcessMemory.h"
+#include "runtime/generate/Generator.h"
+#include "runtime/sample/Philox.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <unistd.h>
+
+namespace tenon::tool {
+
+namespace {
+
+/// One phase of one repetition.
+struct Sample {
+  uint64_t tokens = 0, steps = 0;
+  double seconds = 0, hostSeconds = 0, ttftMs = 0;
+};
+
+/// When each request's first token came; for a generator's first requests.
+class FirstTokens : public generate::Listener {
+public:
+  void onToken(const generate::TokenEvent &event) override {
+    if (event.request >= milliseconds.size())
+      milliseconds.resize(event.request + 1, 0);
+    double &first = milliseconds[event.request];
+    if (first == 0)
+      first = watch.milliseconds();
+  }
+  std::vector<double> milliseconds;
+
+private:
+  const Stopwatch watch;
+};
+
+Percentiles percentiles(std::vector<double> samples) {
+  if (samples.empty())
+    return {};
+  std::sort(samples.begin(), samples.end());
+  // Nearest rank.
+  const auto at = [&](double share) {
+    const auto rank = static_cast<size_t>(std::ceil(share * double(samples.size())));
+    return samples[std::min(std::max<size_t>(rank, 1), samples.size()) - 1];
+  };
+  return {at(0.5), at(0.95), at(0.99)};
+}
+
+/// The sample with the median time; of an even number the faster of the two in the middle.
+const Sample &medianOf(std::vector<Sample> &samples) {
+  std::sort(samples.begin(), samples.end(),
+            [](const Sample &a, const Sample &b) { return a.seconds < b.seconds; });
+  return samples[(samples.size() - 1) / 2];
+}
+
+/// Measures one cell on one executor.
+class CellRun {
+public:
+  CellRun(Session &session, const BenchOptions &o, uint32_t sequences, uint32_t tokens)
+      : session(session), options(o), sequences(sequences), promptTokens(std::max(tokens, 1u)) {
+    executor::CapacityRequest &c = wanted;
+    const engine::Plan &plan = session.plan();
+    c.stepTokens = o.run.stepTokens.value_or(std::max(sequences, plan.limits.defaultStepTokens));
+    // Before all sequences decode together, some may have drawn a token in steps that still had
+    // prompt rows: at most a block's rows of each are left to compute (see fill()).
+    leadTokens = sequences * plan.kv.blockTokens / std::max(*c.stepTokens, 1u) + 2;
+    const uint64_t positions = uint64_t(promptTokens) + o.newTokens + leadTokens;
+    c.sequences = sequences;
+    c.context = static_cast<uint32_t>(std::min<uint64_t>(positions, UINT32_MAX));
+    c.kvBytes = (positions + plan.kv.blockTokens - 1) / plan.kv.blockTokens * sequences *
+                plan.kv.bytesPerBlock;
+  }
+
+  /// Whether the engine allows it.
+  Status check() const {
+    const engine::LimitsPlan &limits = session.plan().limits;
+    if (*wanted.context > limits.maxContext)
+      return Status::invalidArgument(fmt::format(
+          "bench: {} tokens in the cache, {} new ones and {} between the phases are {} positions; "
+          "the engine allows {}. Ask for fewer, or compile with a larger --max-context",
+          promptTokens, options.newTokens, leadTokens, *wanted.context, limits.maxContext));
+    if (sequences > limits.maxSequences)
+      return Status::invalidArgument(
+          fmt::format("bench: {} sequences; the engine allows {}", sequences, limits.maxSequences));
+    return Status::ok();
+  }
+
+  Status measure(Cell &cell, bool wantPrefill, bool wantDecode);
+  Status measureLaunches(Cell &cell, bool wantPrefill, bool wantDecode);
+
+private:
+  Status add(generate::Generator &generator, uint32_t tokens, uint32_t newTokens,
+             uint64_t *firstNumber = nullptr) const;
+  Status warmUp();
+  Status fill(generate::Generator &generator, Sample &sample, std::vector<double> &ttftMs,
+              Ledger *ledger);
+  Status decode(generate::Generator &generator, uint32_t steps, Sample &sample,
+                std::vector<double> &stepMs, Ledger *ledger);
+
+  Session &session;
+  const BenchOptions &options;
+  const uint32_t sequences, promptTokens;
+  uint32_t leadTokens = 0;
+  executor::CapacityRequest wanted;
+};
+
+Status CellRun::add(generate::Generator &generator, uint32_t tokens, uint32_t newTokens,
+                    uint64_t *firstNumber) const {
+  for (uint32_t s = 0; s < sequences; ++s) {
+    generate::Request request;
+    request.maxNewTokens = newTokens;
+    request.prompt.resize(tokens);
+    for (uint32_t i = 0; i < tokens; ++i)
+      request.prompt[i] =
+          static_cast<int32_t>(sample::uniformDraw(s, i) * session.plan().model.vocabulary);
+    auto added = generator.add(std::move(request));
+    if (!added)
+      return added.status();
+    if (s == 0 && firstNumber)
+      *firstNumber = *added;
+  }
+  return Status::ok();
+}
+
+/// Touches weights, pages and code once.
+Status CellRun::warmUp() {
+  generate::Generator generator(session.executor(), session.plan());
+  TENON_RETURN_IF_ERROR(add(generator, std::min(promptTokens, 16u), 2));
+  generate::Listener nobody;
+  while (generator.hasWork())
+    TENON_RETURN_IF_ERROR(generator.step(nobody));
+  return Status::ok();
+}
+
+/// Computes every sequence's prompt up to its first token. The generator's prefix tree keeps all
+/// whole blocks, so that decode() begins with them in place.
+Status CellRun::fill(generate::Generator &generator, Sample &sample, std::vector<double> &ttftMs,
+                     Ledger *ledger) {
+  TENON_RETURN_IF_ERROR(add(generator, promptTokens, 1));
+  const generate::StepStats before = generator.stats();
+  FirstTokens first;
+  while (generator.hasWork()) {
+    session.executor().resetTimings();
+    TENON_RETURN_IF_ERROR(generator.step(first));
+    if (ledger)
+      ledger->add(session.executor().stepView(), session.executor().timings());
+  }
+  const generate::StepStats &after = generator.stats();
+  const double compute = double(after.computeNanos - before.computeNanos) * 1e-9;
+  sample.tokens = after.promptTokens - before.promptTokens;
+  sample.steps = after.steps - before.steps;
+  sample.seconds =
+      double(after.prefillNanos + after.decodeNanos - before.prefillNanos - before.decodeNanos) *
+      1e-9;
+  sample.hostSeconds = sample.seconds - compute;
+  double sum = 0;
+  for (double ms : first.milliseconds)
+    sum += ms;
+  sample.ttftMs = sum / sequences;
+  ttftMs.insert(ttftMs.end(), first.milliseconds.begin(), first.milliseconds.end());
+  return Status::ok();
+}
+
+/// Decodes all sequences together for `steps` steps.
+Status CellRun::decode(generate::Generator &generator, uint32_t steps, Sample &sample,
+                       std::vector<double> &stepMs, Ledger *ledger) {
+  uint64_t firstRequest = 0;
+  TENON_RETURN_IF_ERROR(add(generator, promptTokens, steps + leadTokens, &firstRequest));
+  generate::Listener nobody;
+  while (sample.steps < steps && generator.hasWork()) {
+    session.executor().resetTimings();
+    const generate::StepStats before = generator.stats();
+    TENON_RETURN_IF_ERROR(generator.step(nobody));
+    const generate::StepStats &after = generator.stats();
+    if (after.decodeTokens - before.decodeTokens != sequences)
+      continue; // prompt rows are left, or some sequences are not there yet
+    const double seconds = double(after.decodeNanos - before.decodeNanos) * 1e-9;
+    ++sample.steps;
+    sample.tokens += sequences;
+    sample.seconds += seconds;
+    sample.hostSeconds += seconds - double(after.computeNanos - before.computeNanos) * 1e-9;
+    stepMs.push_back(seconds * 1e3);
+    if (ledger)
+      ledger->add(session.executor().stepView(), session.executor().timings());
+  }
+  for (uint32_t s = 0; s < sequences; ++s)
+    generator.cancel(firstRequest + s);
+  if (sample.steps < steps)
+    return Status::internal(
+        fmt::format("{} of {} decode steps had all {} sequences", sample.steps, steps, sequences));
+  return Status::ok();
+}
+
+Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
+  session.releaseExecutor();
+  resetPeakResident();
+  TENON_RETURN_IF_ERROR(session.prepare(wanted));
+  TENON_RETURN_IF_ERROR(warmUp());
+  std::vector<Sample> fills, decodes;
+  std::vector<double> ttftMs, stepMs;
+  std::unique_ptr<generate::Generator> generator;
+  for (uint32_t r = 0; r < (wantPrefill ? options.repeat : 1); ++r) {
+    generator.reset();
+    generator = std::make_unique<generate::Generator>(session.executor(), session.plan(),
+                                                      /*prefixTree=*/true);
+    TENON_RETURN_IF_ERROR(
+        fill(*generator, fills.emplace_back(), ttftMs, r == 0 ? &cell.prefillWork : nullptr));
+  }
+  for (uint32_t r = 0; wantDecode && r < options.repeat; ++r)
+    TENON_RETURN_IF_ERROR(decode(*generator, options.newTokens, decodes.emplace_back(), stepMs,
+                                 r == 0 ? &cell.decodeWork : nullptr));
+  if (wantPrefill) {
+    for (const Sample &s : fills)
+      cell.prefill.samples.push_back(s.seconds);
+    const Sample median = medianOf(fills);
+    cell.prefill.tokens = median.tokens;
+    cell.prefill.steps = median.steps;
+    cell.prefill.seconds = median.seconds;
+    cell.prefill.bestSeconds = fills.front().seconds;
+    cell.prefill.hostSeconds = median.hostSeconds;
+    cell.prefill.ttftMs = median.ttftMs;
+    cell.prefill.ttft = percentiles(std::move(ttftMs));
+  }
+  if (wantDecode) {
+    for (const Sample &s : decodes)
+      cell.decode.samples.push_back(s.seconds);
+    const Sample median = medianOf(decodes);
+    cell.decode.tokens = median.tokens;
+    cell.decode.steps = median.steps;
+    cell.decode.seconds = median.seconds;
+    cell.decode.bestSeconds = decodes.front().seconds;
+    cell.decode.hostSeconds = median.hostSeconds;
+    cell.decode.stepMs = percentiles(std::move(stepMs));
+  }
+  cell.plannedBytes = session.executor().memory().total();
+  cell.peakBytes = peakResidentBytes();
+  return Status::ok();
+}
+
+Status CellRun::measureLaunches(Cell &cell, bool wantPrefill, bool wantDecode) {
+  constexpr uint32_t decodeSteps = 16;
+  session.releaseExecutor();
+  TENON_RETURN_IF_ERROR(session.prepare(wanted, /*timeLaunches=*/true));
+  TENON_RETURN_IF_ERROR(warmUp());
+  generate::Generator generator(session.executor(), session.plan(), /*prefixTree=*/true);
+  Sample sample;
+  std::vector<double> samples;
+  Ledger prefill(session.plan(), session.engine().variant()), decoding = prefill;
+  TENON_RETURN_IF_ERROR(fill(generator, sample, samples, &prefill));
+  sample = {};
+  if (wantDecode)
+    TENON_RETURN_IF_ERROR(
+        decode(generator, std::min(options.newTokens, decodeSteps), sample, samples, &decoding));
+  if (wantPrefill)
+    cell.prefillWork = std::move(prefill);
+  if (wantDecode)
+    cell.decodeWork = std::move(decoding);
+  cell.timed = true;
+  return Status::ok();
+}
+
+bool contains(const std::vector<uint32_t> &list, uint32_t value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+} // namespace
+
+StatusOr<BenchResults> measureGrid(Session &session, const BenchOptions &o) {
+  const std::vector<uint32_t> &contexts = o.contexts.empty() ? o.promptTokens : o.contexts;
+  std::vector<uint32_t> lengths = o.promptTokens;
+  for (uint32_t context : contexts)
+    if (!contains(lengths, context))
+      lengths.push_back(context);
+  for (uint32_t sequences : o.sequences)
+    for (uint32_t tokens : lengths)
+      TENON_RETURN_IF_ERROR(CellRun(session, o, sequences, tokens).check());
+
+  BenchResults results;
+  const LaunchDetail detail = o.launches.value_or(o.json ? LaunchDetail::All : LaunchDetail::First);
+  for (uint32_t sequences : o.sequences) {
+    const size_t firstCell = results.cells.size();
+    for (uint32_t tokens : lengths) {
+      const bool wantPrefill = contains(o.promptTokens, tokens);
+      const bool wantDecode = contains(contexts, tokens);
+      if (isatty(STDERR_FILENO))
+        fmt::print(stderr, "measuring {} sequences at {} tokens\n", sequences, tokens);
+      const Ledger none(session.plan(), session.engine().variant());
+      results.cells.push_back(std::make_unique<Cell>(Cell{sequences, tokens, {}, {}, none, none}));
+      CellRun run(session, o, sequences, tokens);
+      Cell &cell = *results.cells.back();
+      TENON_RETURN_IF_ERROR(run.measure(cell, wantPrefill, wantDecode));
+      // The first row's prefill and decode.
+      const bool first = sequences == o.sequences.front() &&
+                         (tokens == o.promptTokens.front() || tokens == contexts.front());
+      if (detail == LaunchDetail::All || (detail == LaunchDetail::First && first))
+        TENON_RETURN_IF_ERROR(run.measureLaunches(cell, wantPrefill, wantDecode));
+    }
+    const auto cell = [&](uint32_t tokens) -> const Cell * {
+      for (size_t c = firstCell; c < results.cells.size(); ++c)
+        if (results.cells[c]->tokens == tokens)
+          return results.cells[c].get();
+      return nullptr;
+    };
+    for (uint32_t prompt : o.promptTokens) {
+      if (o.contexts.empty()) {
+        results.rows.push_back({cell(prompt), cell(prompt)});
+        continue;
+      }
+      for (uint32_t context : o.contexts)
+        results.rows.push_back({cell(prompt), cell(context)});
+    }
+  }
+  session.releaseExecutor();
+  return results;
+}
+
+} // namespace tenon::tool

@@ -1,0 +1,78 @@
+//===- BenchMeasure.h - The rows of tenon bench -----------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_TOOLS_TENON_BENCHMEASURE_H
+#define TENON_TOOLS_TENON_BENCHMEASURE_H
+
+#include "tools/tenon/BenchLedger.h"
+#include "tools/tenon/Session.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tenon::tool {
+
+/// For which rows launches are measured one by one.
+enum class LaunchDetail : uint8_t { None, First, All };
+
+struct BenchOptions {
+  RunOptions run;
+  std::vector<uint32_t> sequences = {1}, promptTokens = {512};
+  std::vector<uint32_t> contexts; ///< Empty: decode follows the prompt.
+  uint32_t newTokens = 128, repeat = 3;
+  std::optional<LaunchDetail> launches; ///< Absent: all for JSON, the first for people.
+  std::string svg;
+  bool json = false;
+};
+
+/// Of many samples.
+struct Percentiles {
+  double median = 0, p95 = 0, p99 = 0;
+};
+
+/// Prompts of all sequences from an empty cache, each to its first token. Rates, times and TTFT are
+/// of the repetition with the median time; percentiles are over all sequences and repetitions.
+struct PrefillFigures {
+  uint64_t tokens = 0, steps = 0;
+  double seconds = 0, bestSeconds = 0, hostSeconds = 0;
+  double ttftMs = 0; ///< Mean over the sequences.
+  Percentiles ttft;
+  std::vector<double> samples; ///< Seconds of each repetition.
+};
+
+/// Steps in which every sequence draws its next token and nothing else happens. Rates and times are
+/// of the repetition with the median time; percentiles are over all steps of all repetitions.
+struct DecodeFigures {
+  uint64_t tokens = 0, steps = 0;
+  double seconds = 0, bestSeconds = 0, hostSeconds = 0;
+  Percentiles stepMs;
+  std::vector<double> samples;
+};
+
+/// What was measured with some sequences at one number of tokens in the cache.
+struct Cell {
+  uint32_t sequences = 0, tokens = 0;
+  PrefillFigures prefill;
+  DecodeFigures decode;
+  Ledger prefillWork, decodeWork; ///< With times where launches were measured.
+  bool timed = false;
+  uint64_t plannedBytes = 0, peakBytes = 0;
+};
+
+/// One line of the report: the prefill of one cell and the decode of another, often the same.
+struct Row {
+  const Cell *prefill = nullptr, *decode = nullptr;
+};
+
+struct BenchResults {
+  std::vector<std::unique_ptr<Cell>> cells;
+  std::vector<Row> rows; ///< By sequences, then prompt, then context.
+};
+
+/// Measures the grid. InvalidArgument if a cell exceeds what the engine allows, before anything is
+/// measured.
+StatusOr<BenchResults> measureGrid(Session &session, const BenchOptions &options);
+
+} // namespace tenon::tool
+
+#endif // TENON_TOOLS_TENON_BENCHMEASURE_H

@@ -1,0 +1,187 @@
+//===- BenchReport.cpp - What tenon bench prints --------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tools/tenon/BenchReport.h"
+
+#include "runtime/device/cpu/CpuFeatures.h"
+
+#include <boost/json.hpp>
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace tenon::tool {
+
+namespace {
+
+double ratio(double a, double b) { return b > 0 ? a / b : 0; }
+
+/// The figures of a row that are computed from others.
+struct RowFigures {
+  double prefillRate, prefillBest, decodeRate, decodeBest, tpotMs, hostUs, hostShare,
+      prefillHostShare, limitShare, prefillLimitShare;
+  uint64_t planned, peak;
+};
+
+RowFigures figuresOf(const Row &row, const ChipLimits &chip) {
+  const PrefillFigures &p = row.prefill->prefill;
+  const DecodeFigures &d = row.decode->decode;
+  const Ledger &decodeWork = row.decode->decodeWork, &prefillWork = row.prefill->prefillWork;
+  const double stepSeconds = ratio(d.seconds, double(d.steps));
+  return {ratio(double(p.tokens), p.seconds), ratio(double(p.tokens), p.bestSeconds),
+          ratio(double(d.tokens), d.seconds), ratio(double(d.tokens), d.bestSeconds),
+          stepSeconds * 1e3, ratio(d.hostSeconds, double(d.steps)) * 1e6,
+          ratio(d.hostSeconds, d.seconds), ratio(p.hostSeconds, p.seconds),
+          ratio(decodeWork.leastSeconds(chip), double(decodeWork.steps()) * stepSeconds),
+          // The ledger's steps are those of one whole prefill.
+          ratio(prefillWork.leastSeconds(chip), p.seconds),
+          std::max(row.prefill->plannedBytes, row.decode->plannedBytes),
+          std::max(row.prefill->peakBytes, row.decode->peakBytes)};
+}
+
+uint32_t contextOf(const Row &row) { return row.decode->tokens; }
+
+boost::json::object percentilesJson(const Percentiles &p) {
+  return {{"median", p.median}, {"p95", p.p95}, {"p99", p.p99}};
+}
+
+boost::json::array kindsJson(const Ledger &ledger, const ChipLimits &chip) {
+  boost::json::array kinds;
+  const double perStep = ratio(1, double(ledger.steps()));
+  for (const LaunchKind &k : ledger.kinds())
+    kinds.push_back({{"kind", k.kind},
+                     {"name", k.name},
+                     {"launches", k.launches},
+                     {"unit", std::string(cpu::macUnitName(k.unit))},
+                     {"time_us", k.seconds * 1e6 * perStep},
+                     {"bytes", k.bytes * perStep},
+                     {"memory_bytes", k.memoryBytes * perStep},
+                     {"macs", k.macs * perStep},
+                     {"limit_us", ledger.leastSeconds(k, chip) * 1e6 * perStep},
+                     {"limit_share", ratio(ledger.leastSeconds(k, chip), k.seconds)}});
+  return kinds;
+}
+
+/// A phase launch by launch, beside the same phase without a barrier after each launch.
+boost::json::object phaseJson(const Ledger &ledger, double stepSeconds, const ChipLimits &chip) {
+  return {{"steps", ledger.steps()},
+          {"step_us", stepSeconds * 1e6},
+          {"launch_sum_us", ratio(ledger.seconds(), double(ledger.steps())) * 1e6},
+          {"kinds", kindsJson(ledger, chip)}};
+}
+
+double prefillStepSeconds(const Row &row) {
+  return ratio(row.prefill->prefill.seconds, double(row.prefill->prefill.steps));
+}
+
+double decodeStepSeconds(const Row &row) {
+  return ratio(row.decode->decode.seconds, double(row.decode->decode.steps));
+}
+
+void printKinds(const char *phase, const Ledger &ledger, double stepSeconds,
+                const ChipLimits &chip) {
+  if (ledger.steps() == 0 || ledger.seconds() == 0)
+    return;
+  const double perStep = 1 / double(ledger.steps());
+  fmt::print(
+      "\nlaunches of a {} step: {:.0f} us with a barrier after each, the step without {:.0f} "
+      "us\n  {:<20}{:<20}{:>5}{:>11}{:>7}{:>11}{:>11}{:>10}  {:<9}{:>7}\n",
+      phase, ledger.seconds() * perStep * 1e6, stepSeconds * 1e6, "kind", "name", "times", "us",
+      "%", "MB", "MMAC", "limit us", "unit", "share");
+  for (const LaunchKind &k : ledger.kinds()) {
+    const double least = ledger.leastSeconds(k, chip);
+    fmt::print("  {:<20}{:<20}{:>5}{:>11.1f}{:>6.1f}%{:>11.3f}{:>11.2f}{:>10.1f}  {:<9}{:>6.0f}%\n",
+               k.kind, k.name, k.launches, k.seconds * perStep * 1e6,
+               100 * ratio(k.seconds, ledger.seconds()), k.bytes * perStep * 1e-6,
+               k.macs * perStep * 1e-6, least * perStep * 1e6,
+               k.macs > 0 ? cpu::macUnitName(k.unit) : "", 100 * ratio(least, k.seconds));
+  }
+}
+
+} // namespace
+
+void printBenchTables(const Session &session, const BenchOptions &o, const BenchResults &results,
+                      const ChipLimits &chip) {
+  const ChipRate &products = chip.unit(cpu::MacUnit::Int8);
+  fmt::print("{}, {} threads, {}; {:.1f} GB/s from memory, {:.0f} GMAC/s f32, {:.0f} int8\n",
+             cpu::cpuName(), session.threads(), cpu::variantName(session.engine().variant()),
+             chip.dram.together.median * 1e-9, chip.unit(cpu::MacUnit::F32).together.median * 1e-9,
+             products.together.median * 1e-9);
+  fmt::print("median of {}; {} new tokens; planned memory / peak resident in MiB\n\n", o.repeat,
+             o.newTokens);
+  fmt::print("{:>5}{:>8}{:>8} |{:>10}{:>10}{:>7} |{:>10}{:>9}{:>9}{:>9}{:>7}{:>7} |{:>15}\n", "",
+             "", "", "prefill", "", "", "decode", "TPOT", "", "", "", "", "");
+  fmt::print("{:>5}{:>8}{:>8} |{:>10}{:>10}{:>7} |{:>10}{:>9}{:>9}{:>9}{:>7}{:>7} |{:>15}\n",
+             "seqs", "prompt", "context", "tokens/s", "TTFT ms", "limit", "tokens/s", "ms", "p95",
+             "p99", "host", "limit", "plan/peak");
+  for (const Row &row : results.rows) {
+    const RowFigures f = figuresOf(row, chip);
+    const Percentiles &step = row.decode->decode.stepMs;
+    fmt::print("{:>5}{:>8}{:>8} |{:>10.1f}{:>10.1f}{:>6.0f}% |{:>10.1f}{:>9.2f}{:>9.2f}{:>9.2f}"
+               "{:>6.1f}%{:>6.0f}% |{:>15}\n",
+               row.decode->sequences, row.prefill->tokens, contextOf(row), f.prefillRate,
+               row.prefill->prefill.ttftMs, 100 * f.prefillLimitShare, f.decodeRate, step.median,
+               step.p95, step.p99, 100 * f.hostShare, 100 * f.limitShare,
+               fmt::format("{} / {}", f.planned >> 20, f.peak >> 20));
+  }
+  for (const Row &row : results.rows) {
+    if (!row.prefill->timed && !row.decode->timed)
+      continue;
+    fmt::print("\n{} sequences, prompt {}, context {}\n", row.decode->sequences,
+               row.prefill->tokens, contextOf(row));
+    printKinds("prefill", row.prefill->prefillWork, prefillStepSeconds(row), chip);
+    printKinds("decode", row.decode->decodeWork, decodeStepSeconds(row), chip);
+  }
+}
+
+void printBenchJson(const Session &session, const BenchOptions &o, const BenchResults &results,
+                    const ChipLimits &chip) {
+  boost::json::array rows;
+  for (const Row &row : results.rows) {
+    const RowFigures f = figuresOf(row, chip);
+    const PrefillFigures &p = row.prefill->prefill;
+    const DecodeFigures &d = row.decode->decode;
+    boost::json::object json = {{"sequences", row.decode->sequences},
+                                {"prompt_tokens", row.prefill->tokens},
+                                {"context_tokens", contextOf(row)},
+                                {"new_tokens", o.newTokens},
+                                {"repeat", o.repeat},
+                                {"prefill_tokens_per_second", f.prefillRate},
+                                {"prefill_tokens_per_second_best", f.prefillBest},
+                                {"prefill_tokens", p.tokens},
+                                {"prefill_ms", p.seconds * 1e3},
+                                {"ttft_ms", p.ttftMs},
+                                {"ttft_ms_percentiles", percentilesJson(p.ttft)},
+                                {"prefill_host_share", f.prefillHostShare},
+                                {"prefill_limit_share", f.prefillLimitShare},
+                                {"decode_tokens_per_second", f.decodeRate},
+                                {"decode_tokens_per_second_best", f.decodeBest},
+                                {"decode_tokens", d.tokens},
+                                {"decode_ms", d.seconds * 1e3},
+                                {"tpot_ms", f.tpotMs},
+                                {"tpot_ms_percentiles", percentilesJson(d.stepMs)},
+                                {"host_us_per_step", f.hostUs},
+                                {"host_share", f.hostShare},
+                                {"limit_share", f.limitShare},
+                                {"planned_bytes", f.planned},
+                                {"peak_rss_bytes", f.peak}};
+    boost::json::object launches;
+    if (row.prefill->timed)
+      launches["prefill"] = phaseJson(row.prefill->prefillWork, prefillStepSeconds(row), chip);
+    if (row.decode->timed)
+      launches["decode"] = phaseJson(row.decode->decodeWork, decodeStepSeconds(row), chip);
+    if (!launches.empty())
+      json["launches"] = std::move(launches);
+    rows.push_back(std::move(json));
+  }
+  boost::json::object machine = machineJson(chip);
+  machine["variant"] = std::string(cpu::variantName(session.engine().variant()));
+  boost::json::object report = {{"machine", std::move(machine)}, {"rows", std::move(rows)}};
+  boost::json::array launches;
+  if (!results.rows.empty() && results.rows.front().decode->timed)
+    launches = kindsJson(results.rows.front().decode->decodeWork, chip);
+  report["launches"] = std::move(launches);
+  printJson(report);
+}
+
+} // namespace tenon::tool
