@@ -29,9 +29,9 @@ struct RowTile {
     return k.at(k.scratch, k.add(k.mulC(row, stride()), k.mulC(column, 4)));
   }
 
-  /// Calls `body(row, count)` for runs of rows, `count` out of `counts`.
-  void forRuns(llvm::ArrayRef<int64_t> counts, llvm::function_ref<void(Value, int64_t)> body) const {
-    Value row = k.constI64(0);
+  /// Calls `body(row, count)` for runs of the rows from `row`, `count` out of `counts`.
+  void forRuns(Value row, llvm::ArrayRef<int64_t> counts,
+               llvm::function_ref<void(Value, int64_t)> body) const {
     for (int64_t c : counts) {
       Value stop = k.add(row, k.mulC(k.divU(k.sub(count, row), k.constI64(c)), c));
       k.forEach(row, stop, c, [&](Value r) { body(r, c); });
@@ -52,48 +52,44 @@ struct RowTile {
     });
   }
 
-  void prefetchNext(Value panels, Value lines, Value turn) const {
-    Value from = k.mulC(k.mul(lines, turn), 64);
-    k.forEach(from, k.add(from, k.mulC(lines, 64)), 64, [&](Value at) { k.prefetch(panels, at, 0, 3); });
-  }
-
   /// `panels` panels from `panel` (i64, within the run): prepared chunk by chunk, all rows over each.
   void multiplyPrepared(const PanelRun &run, Value panel, int64_t panels) const {
     const int64_t panelBytes = PanelLayout(run.format, shape.columns).bytes;
     const int64_t groups = shape.columns / 32, chunk = chunkGroups(run.format, shape.columns);
     const int64_t chunkBytes = PreparedLayout(run.format).chunkBytes(run.format, shape.columns);
-    const std::string prepare = emitPreparePanel(k, run.format, shape.columns);
     Value base = k.at(run.weights, k.mulC(k.add(run.firstPanel, panel), panelBytes));
     Value column = k.addC(k.mulC(panel, kLanes), run.column);
     k.forEach(k.constI64(0), count, 1, [&](Value row) {
       for (int64_t p = 0; p < panels; ++p)
         k.store(k.splatF32(0), tileAt(row, column), {}, p * kLanes * 4);
     });
-    // While these panels are multiplied the next ones arrive, a few lines with each tile.
     const llvm::ArrayRef<int64_t> counts = tileRowCounts(k.variant(), run.format);
-    const int64_t chunks = llvm::divideCeil(groups, chunk);
-    Value nextPanels = k.at(base, {}, panels * panelBytes);
-    Value tiles = k.divU(count, k.constI64(counts.front()));
-    Value linesPerTile = k.addC(k.divU(k.constI64(panels * panelBytes / 64), k.mulC(tiles, chunks)), 1);
     k.forEach(k.constI64(0), k.constI64(groups), chunk, [&](Value firstGroup) {
       Value lastGroup = k.minU(k.addC(firstGroup, chunk), k.constI64(groups));
-      for (int64_t p = 0; p < panels; ++p)
-        k.callInternal(prepare, {k.at(base, {}, p * panelBytes), firstGroup, lastGroup,
-                                 k.at(prepared(), {}, p * chunkBytes)});
-      forRuns(counts, [&](Value row, int64_t rows) {
-        if (rows == counts.front())
-          prefetchNext(nextPanels, linesPerTile, k.add(k.mul(k.divU(firstGroup, k.constI64(chunk)), tiles),
-                                                       k.divU(row, k.constI64(rows))));
-        k.callInternal(emitTileProduct(k, run.format, shape.columns, rows, panels),
-                       {inputAt(row), firstGroup, lastGroup, prepared(), tileAt(row, column),
-                        k.constI64(stride())});
-      });
+      const auto product = [&](Value row, int64_t rows, TileSource source, Value next) {
+        Value unused = next ? next : base;
+        k.callInternal(emitTileProduct(k, run.format, shape.columns, rows, panels, source, bool(next)),
+                       {inputAt(row), firstGroup, lastGroup, base, prepared(), tileAt(row, column),
+                        k.constI64(stride()), unused});
+      };
+      // There are more rows than a stream takes, hence at least one largest tile. While the first tiles
+      // are multiplied, the panels that come next arrive, one with each tile.
+      const int64_t most = counts.front();
+      const auto nextPanel = [&](int64_t i) { return k.at(base, {}, (panels + i) * panelBytes); };
+      product(k.constI64(0), most, TileSource::Packed, nextPanel(0));
+      Value row = k.constI64(most);
+      if (panels > 1) {
+        Value second = k.cmpI("uge", count, k.constI64(2 * most));
+        k.ifThen(second, [&] { product(row, most, TileSource::Prepared, nextPanel(1)); });
+        row = k.select(second, k.constI64(2 * most), row);
+      }
+      forRuns(row, counts, [&](Value r, int64_t rows) { product(r, rows, TileSource::Prepared, {}); });
     });
   }
 
   void multiplyMany(const PanelRun &run) const {
     if (formatInfo(run.format).isFloat())
-      return forRuns(tileRowCounts(k.variant(), run.format),
+      return forRuns(k.constI64(0), tileRowCounts(k.variant(), run.format),
                      [&](Value row, int64_t rows) { stream(run, row, rows); });
     const int64_t together = std::min(tilePanels(k.variant()), run.panels);
     const int64_t whole = run.panels / together * together;

@@ -116,28 +116,32 @@ struct IntegerProduct {
   }
 };
 
-/// Calls `body(group, super, carried)` for groups `first` to `last`; with super scales both are multiples of 8.
-Values forGroups(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel, Value first,
-                 Value last, ValueRange carried,
-                 llvm::function_ref<Values(Value, const SuperScales &, ValueRange)> body) {
+/// Calls `body(group, super scales of each panel, carried)` for groups `first` to `last`; with super
+/// scales both are multiples of 8.
+Values forGroups(KernelBuilder &k, WeightFormat format, uint64_t columns, llvm::ArrayRef<Value> panels,
+                 Value first, Value last, ValueRange carried,
+                 llvm::function_ref<Values(Value, llvm::ArrayRef<SuperScales>, ValueRange)> body) {
+  llvm::SmallVector<SuperScales, 2> super(panels.size());
   if (!formatInfo(format).superScales)
     return k.forLoop(first, last, 1, carried,
-                     [&](Value g, ValueRange inner) { return body(g, {}, inner); });
+                     [&](Value g, ValueRange inner) { return body(g, super, inner); });
   return k.forLoop(k.shrU(first, k.constI64(3)), k.shrU(last, k.constI64(3)), 1, carried,
                    [&](Value superGroup, ValueRange outer) {
-                     SuperScales super = emitSuperScales(k, format, columns, panel, superGroup);
+                     for (size_t p = 0; p < panels.size(); ++p)
+                       super[p] = emitSuperScales(k, format, columns, panels[p], superGroup);
                      Value from = k.mulC(superGroup, 8);
                      return k.forLoop(from, k.addC(from, 8), 1, outer,
                                       [&](Value g, ValueRange inner) { return body(g, super, inner); });
                    });
 }
 
-/// Asks for the bytes kPrefetchBytes ahead of group `group`'s even share of its panel.
-void prefetchAhead(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel, Value group) {
+/// Asks for the bytes `ahead` of group `group`'s even share of its panel.
+void prefetchShare(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel, Value group,
+                   int64_t ahead) {
   const int64_t groups = columns / 32;
   const int64_t lines = llvm::divideCeil(PanelLayout(format, columns).bytes / 64, groups);
   for (int64_t i = 0; i < lines; ++i)
-    k.prefetch(panel, k.mulC(group, lines * 64), kPrefetchBytes + i * 64, /*locality=*/3);
+    k.prefetch(panel, k.mulC(group, lines * 64), ahead + i * 64, /*locality=*/3);
 }
 
 std::string functionName(llvm::StringRef what, WeightFormat format, uint64_t columns) {
@@ -157,10 +161,10 @@ std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t co
       IntegerProduct product(k, format, columns, rows, 1, input);
       DotProduct dot(k, format);
       sums = forGroups(k, format, columns, panel, k.constI64(0), k.constI64(columns / 32), sums,
-                       [&](Value g, const SuperScales &super, ValueRange inner) {
-                         prefetchAhead(k, format, columns, panel, g);
+                       [&](Value g, llvm::ArrayRef<SuperScales> super, ValueRange inner) {
+                         prefetchShare(k, format, columns, panel, g, kPrefetchBytes);
                          GroupQuants quants(k, format, columns, panel, g);
-                         GroupScales scales = emitGroupScales(k, format, columns, panel, g, super);
+                         GroupScales scales = emitGroupScales(k, format, columns, panel, g, super[0]);
                          return product.group(g, scales, inner, [&](int64_t, int64_t step) {
                            return dot.prepare(quants.step(step));
                          });
@@ -172,60 +176,66 @@ std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t co
   return name;
 }
 
-std::string emitPreparePanel(KernelBuilder &k, WeightFormat format, uint64_t columns) {
-  std::string name = functionName("prepare", format, columns);
-  k.internalFunction(name, {k.ptr, k.i64, k.i64, k.ptr}, [&](ValueRange arguments) {
-    Value panel = arguments[0], first = arguments[1];
-    const PreparedLayout layout(format);
-    const FormatInfo info = formatInfo(format);
-    DotProduct dot(k, format);
-    forGroups(k, format, columns, panel, first, arguments[2], {},
-              [&](Value g, const SuperScales &super, ValueRange) {
-                Value out = k.at(arguments[3], k.mulC(k.sub(g, first), layout.groupBytes));
-                GroupQuants quants(k, format, columns, panel, g);
-                for (int64_t step = 0; step < kStepsPerGroup; ++step)
-                  k.store(dot.prepare(quants.step(step)), out, {}, step * 64);
-                GroupScales scales = emitGroupScales(k, format, columns, panel, g, super);
-                for (int64_t part = 0; part < 32 / info.group; ++part)
-                  k.store(scales.scale[part], out, {}, layout.scales + part * 64);
-                if (info.hasMin)
-                  k.store(scales.min, out, {}, layout.min);
-                return Values{};
-              });
-  });
-  return name;
-}
-
 std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows,
-                            int64_t panels) {
-  std::string name = functionName("tile", format, columns) + "_r" + std::to_string(rows) + "_p" +
-                     std::to_string(panels);
-  k.internalFunction(name, {k.ptr, k.i64, k.i64, k.ptr, k.ptr, k.i64}, [&](ValueRange arguments) {
-    Value first = arguments[1], tile = arguments[4], tileStride = arguments[5];
+                            int64_t panels, TileSource source, bool fetch) {
+  const bool prepare = source == TileSource::Packed;
+  std::string name = functionName(prepare ? "prepare" : "tile", format, columns) + "_r" +
+                     std::to_string(rows) + "_p" + std::to_string(panels) + (fetch ? "_f" : "");
+  k.internalFunction(name, {k.ptr, k.i64, k.i64, k.ptr, k.ptr, k.ptr, k.i64, k.ptr}, [&](ValueRange arguments) {
+    Value first = arguments[1], packed = arguments[3], tile = arguments[5], tileStride = arguments[6];
     const PreparedLayout layout(format);
     const int64_t chunkBytes = layout.chunkBytes(format, columns);
+    const int64_t panelBytes = PanelLayout(format, columns).bytes;
     const FormatInfo info = formatInfo(format);
+    DotProduct dot(k, format);
+    IntegerProduct product(k, format, columns, rows, panels, arguments[0]);
     Values sums;
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t p = 0; p < panels; ++p)
         sums.push_back(k.load(k.vec(k.f32), tile, k.mulC(tileStride, r), p * kLanes * 4));
-    IntegerProduct product(k, format, columns, rows, panels, arguments[0]);
-    sums = k.forLoop(first, arguments[2], 1, sums, [&](Value g, ValueRange inner) {
-      Value prepared = k.at(arguments[3], k.mulC(k.sub(g, first), layout.groupBytes));
-      auto vector = [&](int64_t panel, int64_t offset) {
-        return k.load(k.vec(k.f32), prepared, {}, panel * chunkBytes + offset);
-      };
-      llvm::SmallVector<GroupScales, 2> scales(panels);
+
+    llvm::SmallVector<GroupScales, 2> scales(panels);
+    const auto preparedAt = [&](Value group) {
+      if (fetch)
+        prefetchShare(k, format, columns, arguments[7], group, 0);
+      return k.at(arguments[4], k.mulC(k.sub(group, first), layout.groupBytes));
+    };
+    const auto forScales = [&](llvm::function_ref<void(Value &, int64_t offset)> body) {
       for (int64_t p = 0; p < panels; ++p) {
         for (int64_t part = 0; part < 32 / info.group; ++part)
-          scales[p].scale[part] = vector(p, layout.scales + part * 64);
+          body(scales[p].scale[part], p * chunkBytes + layout.scales + part * 64);
         if (info.hasMin)
-          scales[p].min = vector(p, layout.min);
+          body(scales[p].min, p * chunkBytes + layout.min);
       }
-      return product.group(g, scales, inner, [&](int64_t panel, int64_t step) {
-        return k.load(k.vec(k.i8, 64), prepared, {}, panel * chunkBytes + step * 64);
+    };
+    if (prepare) {
+      llvm::SmallVector<Value, 2> panel;
+      for (int64_t p = 0; p < panels; ++p)
+        panel.push_back(k.at(packed, {}, p * panelBytes));
+      sums = forGroups(k, format, columns, panel, first, arguments[2], sums,
+                       [&](Value g, llvm::ArrayRef<SuperScales> super, ValueRange inner) {
+                         Value out = preparedAt(g);
+                         llvm::SmallVector<GroupQuants, 2> quants;
+                         for (int64_t p = 0; p < panels; ++p) {
+                           quants.emplace_back(k, format, columns, panel[p], g);
+                           scales[p] = emitGroupScales(k, format, columns, panel[p], g, super[p]);
+                         }
+                         forScales([&](Value &v, int64_t offset) { k.store(v, out, {}, offset); });
+                         return product.group(g, scales, inner, [&](int64_t p, int64_t step) {
+                           Value weights = dot.prepare(quants[p].step(step));
+                           k.store(weights, out, {}, p * chunkBytes + step * 64);
+                           return weights;
+                         });
+                       });
+    } else {
+      sums = k.forLoop(first, arguments[2], 1, sums, [&](Value g, ValueRange inner) {
+        Value in = preparedAt(g);
+        forScales([&](Value &v, int64_t offset) { v = k.load(k.vec(k.f32), in, {}, offset); });
+        return product.group(g, scales, inner, [&](int64_t p, int64_t step) {
+          return k.load(k.vec(k.i8, 64), in, {}, p * chunkBytes + step * 64);
+        });
       });
-    });
+    }
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t p = 0; p < panels; ++p)
         k.store(sums[r * panels + p], tile, k.mulC(tileStride, r), p * kLanes * 4);

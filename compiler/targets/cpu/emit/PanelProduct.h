@@ -5,8 +5,8 @@
 // with the same arithmetic, hence the same bits:
 //
 //   stream   few rows: weights are unpacked in registers as they pass by, each byte touched once;
-//   blocks   many rows: panels are unpacked ("prepared") into L1 a chunk of columns at a time, and
-//            tiles of rows go over them. Sums between chunks rest in the tile.
+//   tiles    many rows: the first tile of rows leaves the panels it unpacks ("prepared") in L1, a chunk of
+//            columns at a time, for the tiles after it. Sums between chunks rest in the tile's memory.
 //
 // Per group of 32 k, in order: sums += (exact integer dot * weight scale) * row scale; += min * row sum.
 //
@@ -46,13 +46,15 @@ struct PreparedLayout {
 /// void f(ptr input, ptr panel, ptr tile, i64 tileStride): tile = rows . panel.
 std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows);
 
-/// void f(ptr panel, i64 firstGroup, i64 lastGroup, ptr prepared). Block formats.
-std::string emitPreparePanel(KernelBuilder &k, WeightFormat format, uint64_t columns);
+/// Where a tile reads its panels. Packed: it also leaves them prepared.
+enum class TileSource { Packed, Prepared };
 
-/// void f(ptr input, i64 firstGroup, i64 lastGroup, ptr prepared, ptr tile, i64 tileStride):
-/// tile += rows . `panels` prepared panels (chunkBytes apart; 16 columns of the tile each). Block formats.
+/// void f(ptr input, i64 firstGroup, i64 lastGroup, ptr packed, ptr prepared, ptr tile, i64 tileStride, ptr next):
+/// tile += rows . `panels` consecutive panels (16 columns of the tile each), which lie one after the other
+/// at `packed` and chunkBytes apart at `prepared`. With `fetch`, the same groups of the panel at `next` are
+/// prefetched, a few lines with each group: a burst would stall. Block formats.
 std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows,
-                            int64_t panels);
+                            int64_t panels, TileSource source, bool fetch);
 
 } // namespace tenon::cpu
 
