@@ -8,6 +8,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace tenon::executor {
@@ -114,6 +115,7 @@ void Executor::bind() {
     }
   pointers.reserve(arguments); // BoundLaunch points into it: it must not move.
   launches.reserve(count);
+  claims.resize(count); // Launches point into it.
   launchTimings.reserve(count);
   for (uint32_t c = 0; c < plan.calls.size(); ++c) {
     const engine::CallPlan &call = plan.calls[c];
@@ -125,7 +127,8 @@ void Executor::bind() {
         pointers.push_back(resolve(arg, call));
       // Entering the step is a barrier already.
       launches.push_back(
-          {engine.kernel(launch.kernel), list, launch.barrierBefore && !launches.empty()});
+          {engine.kernel(launch.kernel), list, launch.barrierBefore && !launches.empty(),
+           &claims[launches.size()]});
       launchTimings.push_back({c, l});
     }
   }
@@ -180,6 +183,7 @@ Status Executor::fillStep(std::span<const StepRows> rows) {
 
 Status Executor::run(std::span<const StepRows> rows) {
   TENON_RETURN_IF_ERROR(fillStep(rows));
+  std::fill(claims.begin(), claims.end(), 0);
   if (!options.timeLaunches) {
     workers->runEach([this](uint32_t worker) { work(worker); });
     return Status::ok();
@@ -202,7 +206,7 @@ void Executor::work(uint32_t worker) {
   for (const BoundLaunch &launch : launches) {
     if (launch.barrierBefore)
       workers->barrier().arriveAndWait();
-    launch.kernel(launch.arguments, &view, worker, limits.workers, mine);
+    launch.kernel(launch.arguments, &view, worker, limits.workers, mine, launch.claimed);
   }
 }
 
@@ -210,7 +214,7 @@ void Executor::workTimed(uint32_t worker) {
   void *const mine = scratchOf(worker);
   uint64_t began = nowNanos();
   for (size_t i = 0; i < launches.size(); ++i) {
-    launches[i].kernel(launches[i].arguments, &view, worker, limits.workers, mine);
+    launches[i].kernel(launches[i].arguments, &view, worker, limits.workers, mine, launches[i].claimed);
     workers->barrier().arriveAndWait();
     if (worker == 0) {
       const uint64_t now = nowNanos();

@@ -80,6 +80,7 @@ private:
     cpu::KernelFn kernel;
     void *const *arguments;
     bool barrierBefore;
+    uint32_t *claimed; ///< The launch's word in `claims`.
   };
 
   Executor(const engine::Engine &engine, const Capacity &capacity, const ExecutorOptions &options);
@@ -103,6 +104,7 @@ private:
   std::vector<void *> pointers; ///< All launches' pointer lists, one after the other.
   std::vector<BoundLaunch> launches;
   std::vector<LaunchTiming> launchTimings;
+  std::vector<uint32_t> claims; ///< One word a launch, zeroed before each step.
   const float *logitsBase = nullptr;
 
   // The step's tables, in `tables`.

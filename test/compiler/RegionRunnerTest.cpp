@@ -53,7 +53,7 @@ void shareRows(const cpu::StepView *step, uint32_t worker, uint32_t workers, Fn 
 }
 
 void rightKernel(void *const *buffers, const cpu::StepView *step, uint32_t worker, uint32_t workers,
-                 void *) {
+                 void *, uint32_t *) {
   shareRows(step, worker, workers, [&](uint32_t row) {
     std::vector<float> x(kColumns);
     std::memcpy(x.data(), static_cast<float *>(buffers[0]) + row * kColumns, kColumns * 4);
@@ -62,19 +62,19 @@ void rightKernel(void *const *buffers, const cpu::StepView *step, uint32_t worke
   });
 }
 
-void idleKernel(void *const *, const cpu::StepView *, uint32_t, uint32_t, void *) {}
+void idleKernel(void *const *, const cpu::StepView *, uint32_t, uint32_t, void *, uint32_t *) {}
 
 /// Right but for the last row of the step.
 void shortKernel(void *const *buffers, const cpu::StepView *step, uint32_t worker, uint32_t workers,
-                 void *scratch) {
+                 void *scratch, uint32_t *claimed) {
   cpu::StepView shorter = *step;
   --shorter.numTokens;
-  rightKernel(buffers, &shorter, worker, workers, scratch);
+  rightKernel(buffers, &shorter, worker, workers, scratch, claimed);
 }
 
 void nanKernel(void *const *buffers, const cpu::StepView *step, uint32_t worker, uint32_t workers,
-               void *scratch) {
-  rightKernel(buffers, step, worker, workers, scratch);
+               void *scratch, uint32_t *claimed) {
+  rightKernel(buffers, step, worker, workers, scratch, claimed);
   const float nan = std::numeric_limits<float>::quiet_NaN();
   std::memcpy(static_cast<uint8_t *>(buffers[1]) + cpu::QuantRowLayout(kColumns).scaleOffset(),
               &nan, 4);

@@ -207,8 +207,9 @@ void TestKernel::run(const std::vector<BufferRef> &refs, const cpu::StepView &st
     buffers.push_back(ref.data);
   Bytes scratch(scratchSize + 64);
   std::memset(scratch.data() + scratchSize, 0xa5, 64);
+  uint32_t claimed = 0;
   for (uint32_t w = 0; w < workers; ++w)
-    function(buffers.data(), &step, w, workers, scratch.data());
+    function(buffers.data(), &step, w, workers, scratch.data(), &claimed);
   for (uint64_t i = 0; i < 64; ++i)
     ASSERT_EQ(scratch.data()[scratchSize + i], 0xa5) << "kernel wrote past its scratch";
 }

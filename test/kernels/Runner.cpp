@@ -52,8 +52,9 @@ int main() {
   for (size_t i = 0; i < buffers.size(); ++i)
     buffers[i] = bytes(sizes[i]);
   void *scratch = aligned_alloc(64, (scratchBytes + 127) / 64 * 64);
+  uint32_t claimed = 0;
   for (uint32_t w = 0; w < workers; ++w)
-    kernel(buffers.data(), &step, w, static_cast<uint32_t>(workers), scratch);
+    kernel(buffers.data(), &step, w, static_cast<uint32_t>(workers), scratch, &claimed);
   for (size_t i = 0; i < buffers.size(); ++i)
     fwrite(buffers[i], sizes[i], 1, stdout);
   return 0;

@@ -222,8 +222,9 @@ llvm::Expected<ResultError> RegionRunner::run(cpu::KernelFn kernel, const Sample
   }
   const cpu::StepView view = step.view();
   AlignedBytes scratch(scratchBytes);
+  uint32_t claimed = 0;
   for (uint32_t worker = 0; worker < workers; ++worker)
-    kernel(pointers.data(), &view, worker, workers, scratch.data());
+    kernel(pointers.data(), &view, worker, workers, scratch.data(), &claimed);
 
   // The reference, and how far they are apart.
   mlir::tenon::ReferenceContext context;

@@ -45,13 +45,16 @@ static_assert(offsetof(StepView, tokenIds) == 24 && sizeof(StepView) == 72);
 
 /// An emitted kernel: does the share of worker `worker` of `workers`. `buffers` is the launch's
 /// pointer list in the order that the kernel's kind states (compiler/targets/cpu/KernelSpec.h).
-/// `scratch` is private to the worker, 64-byte aligned, at least the plan's scratch bytes.
+/// `scratch` is private to the worker, 64-byte aligned, at least the plan's scratch bytes. `claimed` is
+/// one word for all workers of the launch, zero when the first of them enters: items claimed so far.
 /// Kernels neither allocate nor fail.
 using KernelFn = void (*)(void *const *buffers, const StepView *step, uint32_t worker,
-                          uint32_t workers, void *scratch);
+                          uint32_t workers, void *scratch, uint32_t *claimed);
 
-/// Share of worker w of `items`: [items*w/workers, items*(w+1)/workers).
-/// Every kernel that partitions by row or item uses this formula.
+/// Share of worker w of `items`: [items*w/workers, items*(w+1)/workers). Kernels of short rows are cut so.
+/// Long ones fix only the first items - items/kClaimedPart so, one run for each worker, and hand out the rest
+/// one by one: no processor is quite as fast as the next. Which worker computes an item changes no bit.
+inline constexpr uint32_t kClaimedPart = 4;
 
 /// Activation rows quantised for integer products, one per token ("QuantRow"), K columns (K % 32 == 0).
 /// Per group of 32, x is read as scale * q with a 15-bit q in two int8 planes, q = 128 * high + low:

@@ -12,6 +12,7 @@ struct Panel {
   uint64_t columns;
   int64_t rows;
   Value input, panel;
+  ValueRange ahead;
 };
 
 /// Weights of k and k+1 as f32: vector<16xf32> each.
@@ -39,7 +40,8 @@ Values sumRows(Panel &p) {
       k.constI64(0), k.constI64(p.columns / 2), 1, carried, [&](Value i, ValueRange acc) {
         const int64_t pairBytes = formatInfo(p.format).bits / 8 * 2 * kLanes;
         for (int64_t line = 0; line < pairBytes; line += 64)
-          k.prefetch(p.panel, k.mulC(i, pairBytes), kPrefetchBytes + line, /*locality=*/3);
+          for (Value ahead : p.ahead)
+            k.prefetch(ahead, k.mulC(i, pairBytes), line, /*locality=*/3);
         auto [even, odd] = floatPair(p, i);
         Value offset = k.mulC(i, 8);
         Values next(acc.begin(), acc.end());
@@ -71,8 +73,8 @@ Values sumRows(Panel &p) {
 } // namespace
 
 Values emitFloatPanel(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows,
-                      Value input, Value panel) {
-  Panel p{k, format, columns, rows, input, panel};
+                      Value input, Value panel, ValueRange ahead) {
+  Panel p{k, format, columns, rows, input, panel, ahead};
   return sumRows(p);
 }
 

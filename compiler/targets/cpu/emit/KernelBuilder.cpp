@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "compiler/targets/cpu/emit/KernelBuilder.h"
+#include "runtime/device/cpu/KernelAbi.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -262,7 +263,7 @@ void KernelBuilder::kernel(StringRef symbol, llvm::function_ref<void()> body) {
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToEnd(top.getBody());
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()),
-                                          {ptr, ptr, i32, i32, ptr});
+                                          {ptr, ptr, i32, i32, ptr, ptr});
   auto fn = LLVM::LLVMFuncOp::create(b, loc, symbol, type, LLVM::Linkage::External);
   fn.setPassthroughAttr(b.getStrArrayAttr({"nounwind"}));
   b.setInsertionPointToStart(fn.addEntryBlock(b));
@@ -271,6 +272,7 @@ void KernelBuilder::kernel(StringRef symbol, llvm::function_ref<void()> body) {
   worker = toI64(fn.getArgument(2));
   workers = toI64(fn.getArgument(3));
   scratch = fn.getArgument(4);
+  claimed = fn.getArgument(5);
   body();
   LLVM::ReturnOp::create(b, loc, ValueRange{});
 }
@@ -280,6 +282,35 @@ Value KernelBuilder::stepU32(uint32_t fieldOffset) {
   return toI64(load(i32, step, {}, fieldOffset));
 }
 Value KernelBuilder::stepPointer(uint32_t fieldOffset) { return load(ptr, step, {}, fieldOffset); }
+
+Value KernelBuilder::claim() {
+  return toI64(LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::add, claimed, constI32(1),
+                                         LLVM::AtomicOrdering::monotonic));
+}
+
+void KernelBuilder::forClaimedItems(Value items,
+                                    llvm::function_ref<void(Value, Value, Value)> body) {
+  Value fixed = sub(items, divU(items, constI64(kClaimedPart)));
+  auto [first, last] = share(fixed);
+  const auto claimNext = [&] { return Values{add(fixed, claim())}; };
+  Value start = ifElse(cmpI("ult", first, last), i64, [&] { return Values{first}; }, claimNext)[0];
+  auto loop = scf::WhileOp::create(
+      b, loc, TypeRange{i64}, start,
+      [&](OpBuilder &inner, Location, ValueRange item) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPoint(inner.getInsertionBlock(), inner.getInsertionPoint());
+        scf::ConditionOp::create(b, loc, cmpI("ult", item[0], items), item);
+      },
+      [&](OpBuilder &inner, Location, ValueRange item) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPoint(inner.getInsertionBlock(), inner.getInsertionPoint());
+        Value after = addC(item[0], 1);
+        Value next = ifElse(cmpI("ult", after, last), i64, [&] { return Values{after}; }, claimNext)[0];
+        body(item[0], next, cmpI("eq", item[0], start));
+        scf::YieldOp::create(b, loc, next);
+      });
+  (void)loop;
+}
 
 std::pair<Value, Value> KernelBuilder::share(Value items) {
   return {divU(mul(items, worker), workers), divU(mul(items, addC(worker, 1)), workers)};

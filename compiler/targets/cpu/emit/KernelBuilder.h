@@ -25,9 +25,6 @@ using Values = llvm::SmallVector<Value, 16>;
 
 /// Lanes of every vector that an emitter handles.
 inline constexpr int64_t kLanes = 16;
-/// How far ahead of its use a kernel that streams asks for its bytes. Panels follow each other, so that
-/// what lies ahead is the next panel's; the processor's own prefetching stops at every page and plane.
-inline constexpr int64_t kPrefetchBytes = 8192;
 
 class KernelBuilder {
 public:
@@ -131,13 +128,19 @@ public:
 
   /// The share [first, last) of `items` for this worker.
   std::pair<Value, Value> share(Value items);
+  /// Calls `body(item, next, isFirst)` for the items that this worker gets of 0..items-1: a fixed run,
+  /// then as many of the last quarter as it can claim (KernelAbi.h). `next` is what comes after `item`,
+  /// `items` or more if nothing does.
+  void forClaimedItems(Value items,
+                       llvm::function_ref<void(Value item, Value next, Value isFirst)> body);
 
 private:
   mlir::ModuleOp top;
   mlir::OpBuilder b;
   mlir::Location loc;
   engine::Variant target;
-  Value buffers, step;
+  Value claim();
+  Value buffers, step, claimed;
 };
 
 } // namespace tenon::cpu

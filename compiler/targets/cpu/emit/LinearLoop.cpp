@@ -11,6 +11,8 @@
 namespace tenon::cpu {
 namespace {
 
+/// Nobody has fetched a worker's first unit: it is prefetched this far ahead as it is read.
+constexpr int64_t kFirstUnitLead = 4096;
 /// Panels prepared together on any variant.
 constexpr int64_t kMostTilePanels = 2;
 
@@ -19,6 +21,8 @@ struct RowTile {
   KernelBuilder &k;
   const LinearShape &shape;
   Value first, count; ///< Rows of the step, i64.
+  Value forward;      ///< Units from this one to the worker's next, i64; 0 if there is none.
+  Value lead;         ///< Bytes that a stream prefetches ahead in this unit itself, i64.
 
   int64_t stride() const { return shape.unitColumns * 4; }
   Value prepared() const { return k.at(k.scratch, {}, kRowBlock * stride()); }
@@ -47,8 +51,9 @@ struct RowTile {
     Value input = inputAt(row);
     k.forEach(k.constI64(0), k.constI64(run.panels), 1, [&](Value panel) {
       Value column = k.addC(k.mulC(panel, kLanes), run.column);
-      k.callInternal(product, {input, k.at(base, k.mulC(panel, panelBytes)), tileAt(row, column),
-                               k.constI64(stride())});
+      Value from = k.at(base, k.mulC(panel, panelBytes));
+      k.callInternal(product, {input, from, tileAt(row, column), k.constI64(stride()),
+                               k.at(from, lead), k.at(from, k.mulC(forward, run.panels * panelBytes))});
     });
   }
 
@@ -56,7 +61,6 @@ struct RowTile {
   void multiplyPrepared(const PanelRun &run, Value panel, int64_t panels) const {
     const int64_t panelBytes = PanelLayout(run.format, shape.columns).bytes;
     const int64_t groups = shape.columns / 32, chunk = chunkGroups(run.format, shape.columns);
-    const int64_t chunkBytes = PreparedLayout(run.format).chunkBytes(run.format, shape.columns);
     Value base = k.at(run.weights, k.mulC(k.add(run.firstPanel, panel), panelBytes));
     Value column = k.addC(k.mulC(panel, kLanes), run.column);
     k.forEach(k.constI64(0), count, 1, [&](Value row) {
@@ -73,9 +77,10 @@ struct RowTile {
                         k.constI64(stride()), unused});
       };
       // There are more rows than a stream takes, hence at least one largest tile. While the first tiles
-      // are multiplied, the panels that come next arrive, one with each tile.
+      // are multiplied, the same panels of the next unit arrive, one with each tile.
       const int64_t most = counts.front();
-      const auto nextPanel = [&](int64_t i) { return k.at(base, {}, (panels + i) * panelBytes); };
+      Value nextBase = k.at(base, k.mulC(forward, run.panels * panelBytes));
+      const auto nextPanel = [&](int64_t i) { return k.at(nextBase, {}, i * panelBytes); };
       product(k.constI64(0), most, TileSource::Packed, nextPanel(0));
       Value row = k.constI64(most);
       if (panels > 1) {
@@ -123,12 +128,15 @@ void emitLinearLoop(KernelBuilder &k, const LinearShape &shape,
                     llvm::function_ref<void(Value, Value, Value)> epilogue) {
   Value blockRows = k.constI64(kRowBlock);
   Value blocks = k.divU(k.addC(shape.rows, kRowBlock - 1), blockRows);
-  auto [first, last] = k.share(k.mul(blocks, shape.units));
-  k.forEach(first, last, 1, [&](Value item) {
+  Value items = k.mul(blocks, shape.units);
+  k.forClaimedItems(items, [&](Value item, Value next, Value isFirst) {
     Value unit = k.remU(item, shape.units);
     Value firstRow = k.mul(k.divU(item, shape.units), blockRows);
     Value count = k.minU(k.sub(shape.rows, firstRow), blockRows);
-    const RowTile tile{k, shape, firstRow, count};
+    Value forward = k.sub(k.remU(next, shape.units), unit);
+    forward = k.select(k.cmpI("ult", next, items), forward, k.constI64(0));
+    Value lead = k.select(isFirst, k.constI64(kFirstUnitLead), k.constI64(0));
+    const RowTile tile{k, shape, firstRow, count, forward, lead};
     products(unit, [&](const PanelRun &run) { tile.multiply(run); });
     k.forEach(k.constI64(0), count, 1, [&](Value row) {
       epilogue(unit, k.add(firstRow, row), tile.tileAt(row, k.constI64(0)));

@@ -1,9 +1,9 @@
 //===- LinearLoop.h - How a linear walks its output -------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// A linear's output is cut into units: a few panels that one epilogue needs together. A worker takes its
-// share of (row block, unit) items, row blocks outermost, so that workers share a block's inputs while
-// each streams its own units' weights.
+// A linear's output is cut into units: a few panels that one epilogue needs together. Workers take
+// (row block, unit) items, row blocks outermost, so that they share a block's inputs while each streams
+// its own units' weights; meanwhile the weights of a worker's next unit are prefetched.
 //
 #ifndef TENON_COMPILER_TARGETS_CPU_EMIT_LINEARLOOP_H
 #define TENON_COMPILER_TARGETS_CPU_EMIT_LINEARLOOP_H

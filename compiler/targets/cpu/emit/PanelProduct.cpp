@@ -135,13 +135,12 @@ Values forGroups(KernelBuilder &k, WeightFormat format, uint64_t columns, llvm::
                    });
 }
 
-/// Asks for the bytes `ahead` of group `group`'s even share of its panel.
-void prefetchShare(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel, Value group,
-                   int64_t ahead) {
+/// Asks for group `group`'s even share of a panel's bytes: with all groups, for the panel.
+void prefetchShare(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel, Value group) {
   const int64_t groups = columns / 32;
   const int64_t lines = llvm::divideCeil(PanelLayout(format, columns).bytes / 64, groups);
   for (int64_t i = 0; i < lines; ++i)
-    k.prefetch(panel, k.mulC(group, lines * 64), ahead + i * 64, /*locality=*/3);
+    k.prefetch(panel, k.mulC(group, lines * 64), i * 64, /*locality=*/3);
 }
 
 std::string functionName(llvm::StringRef what, WeightFormat format, uint64_t columns) {
@@ -152,17 +151,18 @@ std::string functionName(llvm::StringRef what, WeightFormat format, uint64_t col
 
 std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows) {
   std::string name = functionName("stream", format, columns) + "_r" + std::to_string(rows);
-  k.internalFunction(name, {k.ptr, k.ptr, k.ptr, k.i64}, [&](ValueRange arguments) {
+  k.internalFunction(name, {k.ptr, k.ptr, k.ptr, k.i64, k.ptr, k.ptr}, [&](ValueRange arguments) {
     Value input = arguments[0], panel = arguments[1];
     Values sums(rows, k.splatF32(0.0));
     if (formatInfo(format).isFloat()) {
-      sums = emitFloatPanel(k, format, columns, rows, input, panel);
+      sums = emitFloatPanel(k, format, columns, rows, input, panel, {arguments[4], arguments[5]});
     } else {
       IntegerProduct product(k, format, columns, rows, 1, input);
       DotProduct dot(k, format);
       sums = forGroups(k, format, columns, panel, k.constI64(0), k.constI64(columns / 32), sums,
                        [&](Value g, llvm::ArrayRef<SuperScales> super, ValueRange inner) {
-                         prefetchShare(k, format, columns, panel, g, kPrefetchBytes);
+                         prefetchShare(k, format, columns, arguments[4], g);
+                         prefetchShare(k, format, columns, arguments[5], g);
                          GroupQuants quants(k, format, columns, panel, g);
                          GroupScales scales = emitGroupScales(k, format, columns, panel, g, super[0]);
                          return product.group(g, scales, inner, [&](int64_t, int64_t step) {
@@ -197,7 +197,7 @@ std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t colu
     llvm::SmallVector<GroupScales, 2> scales(panels);
     const auto preparedAt = [&](Value group) {
       if (fetch)
-        prefetchShare(k, format, columns, arguments[7], group, 0);
+        prefetchShare(k, format, columns, arguments[7], group);
       return k.at(arguments[4], k.mulC(k.sub(group, first), layout.groupBytes));
     };
     const auto forScales = [&](llvm::function_ref<void(Value &, int64_t offset)> body) {

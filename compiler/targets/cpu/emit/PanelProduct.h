@@ -43,7 +43,8 @@ struct PreparedLayout {
 /// Each emits an internal function once and returns its name. `input` points at the first of the rows
 /// (QuantRows for block formats, f32 rows otherwise), row r's 16 sums (f32) lie at tile + r * tileStride.
 
-/// void f(ptr input, ptr panel, ptr tile, i64 tileStride): tile = rows . panel.
+/// void f(ptr input, ptr panel, ptr tile, i64 tileStride, ptr ahead, ptr next): tile = rows . panel. A panel's
+/// bytes at `ahead` and at `next` are prefetched, a few lines with each group.
 std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows);
 
 /// Where a tile reads its panels. Packed: it also leaves them prepared.
