@@ -48,27 +48,38 @@ Status run(const BenchOptions &o) {
     return Status::invalidArgument("bench: give an engine, or `tenon bench chip`");
   if (!o.svg.empty() && o.launches == LaunchDetail::None)
     return Status::invalidArgument("bench: --svg shows launches; take --launches none away");
+  if (!o.svg.empty() && !o.limits)
+    return Status::invalidArgument("bench: --svg draws the machine's roofs; take --no-limits away");
   auto opened = Session::open(o.run);
   if (!opened)
     return opened.status();
   Session &session = **opened;
   // Before and after, the better counts: what others do to the machine meanwhile lowers both. Each
   // row starts its own count of peak memory, so that the probe's buffer is not in it.
-  auto chip = measureChip(session.threads(), 1);
-  if (!chip)
-    return chip.status();
+  ChipLimits chip;
+  chip.threads = session.threads();
+  const auto look = [&]() -> Status {
+    auto measured = measureChip(session.threads(), 1);
+    if (!measured)
+      return measured.status();
+    if (chip.known())
+      chip.improveWith(*measured);
+    else
+      chip = *measured;
+    return Status::ok();
+  };
+  if (o.limits)
+    TENON_RETURN_IF_ERROR(look());
   auto results = measureGrid(session, o);
   if (!results)
     return results.status();
-  auto after = measureChip(session.threads(), 1);
-  if (!after)
-    return after.status();
-  chip->improveWith(*after);
+  if (o.limits)
+    TENON_RETURN_IF_ERROR(look());
   if (o.json)
-    printBenchJson(session, o, *results, *chip);
+    printBenchJson(session, o, *results, chip);
   else
-    printBenchTables(session, o, *results, *chip);
-  return o.svg.empty() ? Status::ok() : writeRoofline(o, session, *results, *chip);
+    printBenchTables(session, o, *results, chip);
+  return o.svg.empty() ? Status::ok() : writeRoofline(o, session, *results, chip);
 }
 
 constexpr const char *kFooter = R"(
@@ -121,6 +132,8 @@ void addBench(CLI::App &app, Action &action) {
                                               {"all", LaunchDetail::All}}));
   command->add_option("--svg", o->svg, "Write a roofline plot of the first row's launches")
       ->type_name("FILE");
+  command->add_flag("!--no-limits", o->limits,
+                    "Do not measure the machine; shares of its limit are left out");
   command->add_flag("--json", o->json, "One JSON object on standard output");
   command->footer(kFooter);
   CLI::App *chip =

@@ -119,13 +119,13 @@ boost::json::object machineJson(const ChipLimits &measured) {
       const std::string_view name = cpu::variantName(v);
       variants.push_back(boost::json::string(name.data(), name.size()));
     }
-  boost::json::object machine = {{"processor", cpu::cpuName()},
-                                 {"processors", topology.processors.size()},
-                                 {"cores", topology.cores},
-                                 {"caches", std::move(caches)},
-                                 {"variants", std::move(variants)},
-                                 {"threads", limits.threads},
-                                 {"probe_huge_page_share", limits.hugeShare}};
+  boost::json::object machine = {
+      {"processor", cpu::cpuName()},     {"processors", topology.processors.size()},
+      {"cores", topology.cores},         {"caches", std::move(caches)},
+      {"variants", std::move(variants)}, {"threads", limits.threads}};
+  if (!limits.known())
+    return machine;
+  machine["probe_huge_page_share"] = limits.hugeShare;
   boost::json::object passes;
   forEachRate(limits, [&](const char *key, const char *, const ChipRate &rate) {
     const std::string name = key;

@@ -25,6 +25,9 @@ struct ChipLimits {
   uint64_t l2BytesEach = 0, l3Bytes = 0;                 ///< Sizes of the caches; 0 if unknown.
   double hugeShare = 0;                                  ///< Of the probe's buffer, in huge pages.
 
+  /// Whether anything was measured.
+  bool known() const { return dram.together.passes > 0; }
+
   const ChipRate &unit(cpu::MacUnit unit) const { return units[static_cast<size_t>(unit)]; }
 
   /// Bytes per second at which work that comes back to the same `workingSet` bytes can be read:
@@ -38,7 +41,7 @@ struct ChipLimits {
 /// Takes about `seconds` for all figures and lets go of its buffer.
 StatusOr<ChipLimits> measureChip(uint32_t threads, double seconds);
 
-/// The machine as bench reports it: names, caches, variants, and the limits.
+/// The machine as bench reports it: names, caches, variants, and the limits where they are known.
 boost::json::object machineJson(const ChipLimits &limits);
 
 /// `tenon bench chip`: measures and prints. 0 threads: one for each core.

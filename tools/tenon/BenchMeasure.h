@@ -22,6 +22,7 @@ struct BenchOptions {
   uint32_t newTokens = 128, repeat = 3;
   std::optional<LaunchDetail> launches; ///< Absent: all for JSON, the first for people.
   std::string svg;
+  bool limits = true; ///< Measure the machine; else shares of its limit are not known.
   bool json = false;
 };
 

@@ -16,6 +16,11 @@ namespace {
 
 double ratio(double a, double b) { return b > 0 ? a / b : 0; }
 
+/// A share of the machine's limit: null where that was not measured.
+boost::json::value shareJson(double share, const ChipLimits &chip) {
+  return chip.known() ? boost::json::value(share) : boost::json::value(nullptr);
+}
+
 /// The figures of a row that are computed from others.
 struct RowFigures {
   double prefillRate, prefillBest, decodeRate, decodeBest, tpotMs, hostUs, hostShare,
@@ -49,16 +54,17 @@ boost::json::array kindsJson(const Ledger &ledger, const ChipLimits &chip) {
   boost::json::array kinds;
   const double perStep = ratio(1, double(ledger.steps()));
   for (const LaunchKind &k : ledger.kinds())
-    kinds.push_back({{"kind", k.kind},
-                     {"name", k.name},
-                     {"launches", k.launches},
-                     {"unit", std::string(cpu::macUnitName(k.unit))},
-                     {"time_us", k.seconds * 1e6 * perStep},
-                     {"bytes", k.bytes * perStep},
-                     {"memory_bytes", k.memoryBytes * perStep},
-                     {"macs", k.macs * perStep},
-                     {"limit_us", ledger.leastSeconds(k, chip) * 1e6 * perStep},
-                     {"limit_share", ratio(ledger.leastSeconds(k, chip), k.seconds)}});
+    kinds.push_back(
+        {{"kind", k.kind},
+         {"name", k.name},
+         {"launches", k.launches},
+         {"unit", std::string(cpu::macUnitName(k.unit))},
+         {"time_us", k.seconds * 1e6 * perStep},
+         {"bytes", k.bytes * perStep},
+         {"memory_bytes", k.memoryBytes * perStep},
+         {"macs", k.macs * perStep},
+         {"limit_us", shareJson(ledger.leastSeconds(k, chip) * 1e6 * perStep, chip)},
+         {"limit_share", shareJson(ratio(ledger.leastSeconds(k, chip), k.seconds), chip)}});
   return kinds;
 }
 
@@ -102,11 +108,14 @@ void printKinds(const char *phase, const Ledger &ledger, double stepSeconds,
 
 void printBenchTables(const Session &session, const BenchOptions &o, const BenchResults &results,
                       const ChipLimits &chip) {
-  const ChipRate &products = chip.unit(cpu::MacUnit::Int8);
-  fmt::print("{}, {} threads, {}; {:.1f} GB/s from memory, {:.0f} GMAC/s f32, {:.0f} int8\n",
-             cpu::cpuName(), session.threads(), cpu::variantName(session.engine().variant()),
-             chip.dram.together.median * 1e-9, chip.unit(cpu::MacUnit::F32).together.median * 1e-9,
-             products.together.median * 1e-9);
+  fmt::print("{}, {} threads, {}", cpu::cpuName(), session.threads(),
+             cpu::variantName(session.engine().variant()));
+  if (chip.known())
+    fmt::print("; {:.1f} GB/s from memory, {:.0f} GMAC/s f32, {:.0f} int8",
+               chip.dram.together.median * 1e-9,
+               chip.unit(cpu::MacUnit::F32).together.median * 1e-9,
+               chip.unit(cpu::MacUnit::Int8).together.median * 1e-9);
+  fmt::print("\n");
   fmt::print("median of {}; {} new tokens; planned memory / peak resident in MiB\n\n", o.repeat,
              o.newTokens);
   fmt::print("{:>5}{:>8}{:>8} |{:>10}{:>10}{:>7} |{:>10}{:>9}{:>9}{:>9}{:>7}{:>7} |{:>15}\n", "",
@@ -153,7 +162,7 @@ void printBenchJson(const Session &session, const BenchOptions &o, const BenchRe
                                 {"ttft_ms", p.ttftMs},
                                 {"ttft_ms_percentiles", percentilesJson(p.ttft)},
                                 {"prefill_host_share", f.prefillHostShare},
-                                {"prefill_limit_share", f.prefillLimitShare},
+                                {"prefill_limit_share", shareJson(f.prefillLimitShare, chip)},
                                 {"decode_tokens_per_second", f.decodeRate},
                                 {"decode_tokens_per_second_best", f.decodeBest},
                                 {"decode_tokens", d.tokens},
@@ -162,7 +171,7 @@ void printBenchJson(const Session &session, const BenchOptions &o, const BenchRe
                                 {"tpot_ms_percentiles", percentilesJson(d.stepMs)},
                                 {"host_us_per_step", f.hostUs},
                                 {"host_share", f.hostShare},
-                                {"limit_share", f.limitShare},
+                                {"limit_share", shareJson(f.limitShare, chip)},
                                 {"planned_bytes", f.planned},
                                 {"peak_rss_bytes", f.peak}};
     boost::json::object launches;
