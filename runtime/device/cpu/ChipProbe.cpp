@@ -42,6 +42,9 @@ struct PassRates {
   }
 };
 
+/// Undisturbed passes of each way worth waiting for.
+constexpr size_t kEnoughPasses = 16;
+
 /// Runs body(worker, pass) on the first `active` workers for about `seconds`, one pass after the
 /// other; `work` is what they do together in a pass. Pass p works in way p % ways: taking turns,
 /// all ways meet the same machine. Returns the way with the best median.
@@ -51,9 +54,18 @@ ProbeRate measurePasses(WorkerGroup &group, uint32_t active, double seconds, dou
   std::vector<WorkerPass> workers(active);
   std::vector<PassRates> rates(ways);
   const Stopwatch total;
-  // The first passes warm caches, page tables and clock.
+  // The first passes warm caches, page tables and clock. On a busy machine it takes longer to get
+  // enough that count, within reason.
   const uint32_t warm = 2 * ways;
-  for (uint32_t pass = 0; pass < 2 * warm || total.seconds() < seconds; ++pass) {
+  const auto wanted = [&](uint32_t pass) {
+    const double spent = total.seconds();
+    return pass < 2 * warm || spent < seconds ||
+           (spent < 4 * seconds &&
+            std::any_of(
+                rates.begin(), rates.end(),
+                [](const PassRates &r) { return r.clean.size() < kEnoughPasses; }));
+  };
+  for (uint32_t pass = 0; wanted(pass); ++pass) {
     group.runEach([&](uint32_t worker) {
       group.barrier().arriveAndWait();
       if (worker >= active)

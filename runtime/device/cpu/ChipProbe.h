@@ -36,8 +36,8 @@ public:
   static StatusOr<ReadProbe> create(WorkerGroup &group, uint64_t bytesEach);
 
   /// Bytes per second that the first `readers` workers together read from the first `bytesEach` of
-  /// their parts, over and over for about `seconds`. 0 < readers <= workers, 64 KiB <= bytesEach <=
-  /// what create() was given.
+  /// their parts, over and over for about `seconds`; up to four times that where others disturb. 0
+  /// < readers <= workers, 64 KiB <= bytesEach <= what create() was given.
   ProbeRate measure(uint32_t readers, uint64_t bytesEach, double seconds) const;
 
   /// Bytes of the buffer in huge pages, 0 if that cannot be known.
