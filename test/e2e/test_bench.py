@@ -167,7 +167,7 @@ class ChipTest(unittest.TestCase):
                 median, best = machine[key + suffix], machine[f"{key}{suffix}_best"]
                 self.assertGreater(median, 0, key)
                 self.assertLessEqual(median, best, key)
-            self.assertGreater(machine["probe_passes"][key]["passes"], 3)
+            self.assertGreater(machine["probe_passes"][key]["passes"], 1)
         if machine["l2_bytes_per_second"]:
             self.assertGreater(machine["l2_bytes_per_second_best"], machine["dram_bytes_per_second_best"])
         self.assertIn("read from memory", run("tenon", "bench", "chip").out)
