@@ -9,6 +9,8 @@
 #include "runtime/engine/PlanReader.h"
 #include "runtime/engine/RandomWeights.h"
 
+#include <cstring>
+
 namespace tenon::engine {
 
 static Status prefixed(const std::string &name, const Status &status) {
@@ -75,6 +77,20 @@ Status Engine::load(std::span<const std::byte> bytes, const EngineOptions &optio
     makeWeights(checkedPlan, made.data(), options.threads);
     makingMs = watch.milliseconds();
   }
+  return options.copyWeights ? copyWeights() : Status::ok();
+}
+
+Status Engine::copyWeights() {
+  for (uint32_t chip = 0; chip < checkedPlan.chips.size(); ++chip) {
+    const auto stored = section(SectionKind::Weights, chip);
+    auto copy = Arena::map(stored.size(), {.hugePages = true, .populate = false}, "the weights");
+    if (!copy)
+      return copy.status();
+    if (!stored.empty())
+      std::memcpy(copy->data(), stored.data(), stored.size());
+    copies.push_back(std::move(*copy));
+  }
+  releasePages(SectionKind::Weights);
   return Status::ok();
 }
 
@@ -116,8 +132,9 @@ std::string_view Engine::text(SectionKind kind) const {
 
 const std::byte *Engine::weight(uint32_t index, uint32_t chip) const {
   const WeightPlan &w = checkedPlan.weights[index];
-  return w.randomSeed ? made.data() + w.offset
-                      : section(SectionKind::Weights, chip).data() + w.offset;
+  if (w.randomSeed)
+    return made.data() + w.offset;
+  return (copies.empty() ? section(SectionKind::Weights, chip).data() : copies[chip].data()) + w.offset;
 }
 
 void Engine::releasePages(SectionKind kind) const {

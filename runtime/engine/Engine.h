@@ -29,6 +29,10 @@ struct EngineOptions {
   /// Load the kernels and make random weights. Without it the engine can be inspected, not run.
   bool runnable = true;
   unsigned threads = 1; ///< For making random weights.
+  /// Copy stored weights into memory of this process, in huge pages where the system gives them, instead
+  /// of reading them where the file is mapped. Steps bound by memory get faster; opening takes as long as the
+  /// copy, and processes that serve the same engine no longer share its pages.
+  bool copyWeights = false;
 };
 
 /// An open engine. Immutable; any number of executors may share one.
@@ -76,6 +80,7 @@ private:
   Engine() = default;
   Status load(std::span<const std::byte> bytes, const EngineOptions &options);
   Status loadKernels(const EngineOptions &options);
+  Status copyWeights();
 
   std::string fileName;
   FileMapping mapping;
@@ -85,6 +90,7 @@ private:
   cpu::KernelLibrary library;
   std::vector<cpu::KernelFn> kernels;
   Arena made; ///< Weights with a random seed.
+  std::vector<Arena> copies; ///< By chip: its weights section, if copyWeights.
   double makingMs = 0;
 };
 

@@ -71,6 +71,20 @@ TEST(Engine, opensASoundFileAndResolvesItsKernels) {
   EXPECT_TRUE(e.verifyWeights());
 }
 
+TEST(Engine, copiesWeightsOnRequest) {
+  const std::string path = testing::TempDir() + "/copied.tenon";
+  writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
+  EngineOptions options;
+  options.copyWeights = true;
+  auto copied = Engine::open(path, options);
+  ASSERT_TRUE(copied.isOk()) << copied.status().message();
+  const auto section = (*copied)->section(SectionKind::Weights);
+  const std::byte *weight = (*copied)->weight(0);
+  EXPECT_TRUE(weight < section.data() || weight >= section.data() + section.size());
+  for (size_t i = 0; i < section.size(); ++i)
+    ASSERT_EQ(weight[i], section[i]) << i;
+}
+
 TEST(Engine, opensFromAFileAndNamesAMissingOne) {
   const std::string path = testing::TempDir() + "/tiny.tenon";
   writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());

@@ -27,6 +27,8 @@ void addRunOptions(CLI::App &command, RunOptions &o) {
   command.add_option("--max-context", o.maxContext, "Positions a sequence may have");
   command.add_flag("--verify-weights", o.verifyWeights,
                    "Check the weights' checksum while loading");
+  command.add_flag("--huge-pages", o.hugePages,
+                   "Copy the weights into huge pages: faster decode, slower start, memory not shared");
   command.add_flag("--no-pin", o.noPin, "Do not bind workers to processors");
 }
 
@@ -49,6 +51,7 @@ StatusOr<std::unique_ptr<Session>> Session::open(const RunOptions &o) {
   session->workers = o.threads ? o.threads : cpu::readTopology().usefulWorkers;
   engine::EngineOptions engineOptions;
   engineOptions.verifyWeights = o.verifyWeights;
+  engineOptions.copyWeights = o.hugePages;
   engineOptions.threads = session->workers;
   if (!o.variant.empty()) {
     engineOptions.variant = cpu::parseVariant(o.variant);

@@ -30,6 +30,7 @@ struct RunOptions {
   std::optional<uint64_t> kvMemory;
   std::optional<uint32_t> maxSequences, stepTokens, maxContext;
   bool verifyWeights = false;
+  bool hugePages = false;
   bool noPin = false;
 };
 
