@@ -11,12 +11,11 @@ namespace tenon::compiler {
 
 using engine::Variant;
 
-// No Amx yet: its tiles have no emitter, and avx512 runs on every processor that has them.
-static constexpr Variant kX86Variants[] = {Variant::Avx2, Variant::Avx512};
+static constexpr Variant kX86Variants[] = {Variant::Avx2, Variant::Avx512, Variant::Amx};
 
 static llvm::Expected<Target> nativeTarget() {
   const cpu::CpuFeatures &features = cpu::cpuFeatures();
-  for (Variant variant : {Variant::Avx512, Variant::Avx2, Variant::Neon})
+  for (Variant variant : {Variant::Amx, Variant::Avx512, Variant::Avx2, Variant::Neon})
     if (cpu::missingFor(variant, features).empty())
       return Target{"cpu:" + std::string(cpu::variantName(variant)), {variant}};
   return llvm::createStringError("--target cpu:native: this machine runs none of the variants (" +
@@ -31,7 +30,7 @@ llvm::Expected<Target> parseTarget(llvm::StringRef text) {
   if (device != "cpu")
     return llvm::createStringError("--target " + text + ": unknown device '" + device +
                                    "'; use cpu, cpu:native "
-                                   "or cpu:VARIANTS with variants out of avx2, avx512, neon");
+                                   "or cpu:VARIANTS with variants out of avx2, avx512, amx, neon");
   if (list.empty())
     return Target{"cpu",
                   llvm::SmallVector<Variant>(std::begin(kX86Variants), std::end(kX86Variants))};
@@ -44,11 +43,7 @@ llvm::Expected<Target> parseTarget(llvm::StringRef text) {
     auto variant = cpu::parseVariant({name.data(), name.size()});
     if (!variant || *variant == Variant::None)
       return llvm::createStringError("--target " + text + ": unknown variant '" + name +
-                                     "'; known are avx2, avx512, neon and native");
-    if (*variant == Variant::Amx)
-      return llvm::createStringError("--target " + text +
-                                     ": kernels with AMX tiles are not written yet; use avx512, which runs on "
-                                     "processors with AMX");
+                                     "'; known are avx2, avx512, amx, neon and native");
     if (!llvm::is_contained(target.variants, *variant))
       target.variants.push_back(*variant);
   }

@@ -7,13 +7,14 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <unistd.h>
 
 namespace tenon::test {
 
 std::vector<engine::Variant> nativeVariants() {
   std::vector<engine::Variant> variants;
-  for (auto v : {engine::Variant::Avx2, engine::Variant::Avx512, engine::Variant::Neon})
+  for (auto v : {engine::Variant::Avx2, engine::Variant::Avx512, engine::Variant::Amx, engine::Variant::Neon})
     if (cpu::missingFor(v, cpu::cpuFeatures()).empty())
       variants.push_back(v);
   return variants;
@@ -21,6 +22,8 @@ std::vector<engine::Variant> nativeVariants() {
 
 std::vector<engine::Variant> hostVariants() {
   std::vector<engine::Variant> variants = nativeVariants();
+  if (canTrapTiles())
+    variants.push_back(engine::Variant::Amx);
 #ifdef TENON_FOREIGN_RUNNER
   if (!cpu::missingFor(engine::Variant::Neon, cpu::cpuFeatures()).empty())
     variants.push_back(engine::Variant::Neon);
@@ -165,13 +168,13 @@ TestStep::TestStep(const std::vector<Run> &runs, uint32_t maxTileRows) {
 }
 
 TestKernel::TestKernel(const cpu::KernelSpec &spec, engine::Variant variant)
-    : scratchSize(cpu::scratchBytes(spec)) {
+    : trapped(variant == engine::Variant::Amx && canTrapTiles()), scratchSize(cpu::scratchBytes(spec)) {
   auto object = cpu::emitKernels({spec}, {std::string("kernel")}, variant);
   if (!object) {
     ADD_FAILURE() << llvm::toString(object.takeError());
     return;
   }
-  if (!cpu::missingFor(variant, cpu::cpuFeatures()).empty()) {
+  if (!trapped && !cpu::missingFor(variant, cpu::cpuFeatures()).empty()) {
     char path[] = "/tmp/tenon-foreign-XXXXXX";
     int fd = mkstemp(path);
     EXPECT_EQ(write(fd, object->data(), object->size()), ssize_t(object->size()));
@@ -207,9 +210,16 @@ void TestKernel::run(const std::vector<BufferRef> &refs, const cpu::StepView &st
     buffers.push_back(ref.data);
   Bytes scratch(scratchSize + 64);
   std::memset(scratch.data() + scratchSize, 0xa5, 64);
+  std::optional<TileTrap> trap;
+  if (trapped)
+    trap.emplace();
   uint32_t claimed = 0;
   for (uint32_t w = 0; w < workers; ++w)
     function(buffers.data(), &step, w, workers, scratch.data(), &claimed);
+  if (trap) {
+    EXPECT_FALSE(trap->inUse()) << "kernel left tiles behind";
+    counted = trap->counts();
+  }
   for (uint64_t i = 0; i < 64; ++i)
     ASSERT_EQ(scratch.data()[scratchSize + i], 0xa5) << "kernel wrote past its scratch";
 }

@@ -8,6 +8,7 @@
 #include "runtime/device/cpu/CpuFeatures.h"
 #include "runtime/device/cpu/KernelAbi.h"
 #include "runtime/device/cpu/KernelLibrary.h"
+#include "test/kernels/TileTrap.h"
 
 #include <gtest/gtest.h>
 
@@ -16,7 +17,7 @@
 
 namespace tenon::test {
 
-/// Variants that this machine can execute, natively or (Neon) under qemu-user.
+/// Variants that this machine can execute, natively, (Amx) with its tile instructions trapped, or (Neon) under qemu-user.
 std::vector<engine::Variant> hostVariants();
 /// Those that it executes itself.
 std::vector<engine::Variant> nativeVariants();
@@ -80,6 +81,8 @@ public:
 
   /// Runs all `workers` shares, one after the other.
   void run(const std::vector<BufferRef> &buffers, const cpu::StepView &step, uint32_t workers = 1) const;
+  /// Of the last run, where tile instructions are trapped.
+  const TileCounts &tileCounts() const { return counted; }
 
 private:
   void runForeign(const std::vector<BufferRef> &buffers, const cpu::StepView &step, uint32_t workers) const;
@@ -87,6 +90,8 @@ private:
   std::string foreignObject; ///< Path of the object, for the emulated runner.
   cpu::KernelLibrary library;
   cpu::KernelFn function = nullptr;
+  bool trapped; ///< Tile instructions are carried out by a TileTrap.
+  mutable TileCounts counted;
   uint64_t scratchSize;
 };
 

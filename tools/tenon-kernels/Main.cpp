@@ -4,6 +4,7 @@
 // For people who work on the emitters: one kernel as MLIR, LLVM IR or assembly.
 
 #include "compiler/targets/cpu/Codegen.h"
+#include "runtime/device/cpu/CpuFeatures.h"
 #include "runtime/engine/WeightFormat.h"
 
 #include "llvm/Support/CommandLine.h"
@@ -14,7 +15,7 @@ namespace cl = llvm::cl;
 
 static cl::opt<std::string> kind("kind", cl::desc("linear | linear_gate | linear_qkv | attention | norm_quant"), cl::init("linear"));
 static cl::opt<std::string> format("format", cl::desc("Weight format, as in q4_1"), cl::init("q4_1"));
-static cl::opt<std::string> variant("variant", cl::desc("avx2 | avx512 | neon"), cl::init("avx512"));
+static cl::opt<std::string> variant("variant", cl::desc("avx2 | avx512 | amx | neon"), cl::init("avx512"));
 static cl::opt<std::string> stage("stage", cl::desc("mlir | llvm | assembly"), cl::init("assembly"));
 static cl::opt<unsigned> columns("k", cl::desc("Input columns"), cl::init(576));
 static cl::opt<unsigned> channels("n", cl::desc("Output channels"), cl::init(576));
@@ -31,8 +32,9 @@ int main(int argc, char **argv) {
       known = true;
     }
   auto weight = parseWeightFormat(format);
-  if (!known || !weight) {
-    llvm::errs() << "tenon-kernels: unknown --kind or --format; see --help\n";
+  auto target = cpu::parseVariant(variant);
+  if (!known || !weight || !target) {
+    llvm::errs() << "tenon-kernels: unknown --kind, --format or --variant; see --help\n";
     return 2;
   }
   spec.k = columns;
@@ -48,9 +50,8 @@ int main(int argc, char **argv) {
   spec.quantIn = quant && weights;
   spec.quantOut = quant && spec.kind != cpu::KernelKind::Linear && spec.kind != cpu::KernelKind::LinearQkv;
   spec.activation = cpu::Activation::Silu;
-  auto target = variant == "avx2" ? engine::Variant::Avx2 : variant == "neon" ? engine::Variant::Neon : engine::Variant::Avx512;
   auto what = stage == "mlir" ? cpu::KernelStage::Mlir : stage == "llvm" ? cpu::KernelStage::Llvm : cpu::KernelStage::Assembly;
-  auto text = cpu::dumpKernels({spec}, {std::string("kernel")}, target, what);
+  auto text = cpu::dumpKernels({spec}, {std::string("kernel")}, *target, what);
   if (!text) {
     llvm::errs() << "tenon-kernels: " << llvm::toString(text.takeError()) << "\n";
     return 1;

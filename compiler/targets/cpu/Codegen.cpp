@@ -63,8 +63,6 @@ llvm::Expected<OwningOpRef<ModuleOp>> buildMlir(MLIRContext &context,
                                                 llvm::ArrayRef<KernelSpec> specs,
                                                 llvm::ArrayRef<std::string> symbols,
                                                 engine::Variant variant) {
-  if (variant == engine::Variant::Amx)
-    return llvm::createStringError("kernels with AMX tiles are not written yet; use avx512");
   OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
   KernelBuilder builder(*module, variant);
   for (auto [spec, symbol] : llvm::zip_equal(specs, symbols)) {

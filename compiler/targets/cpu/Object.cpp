@@ -25,6 +25,8 @@ TargetFacts factsOf(engine::Variant variant) {
   switch (variant) {
   case engine::Variant::Avx512:
     return {"x86_64-unknown-linux-gnu", "x86-64-v4", "+avx512vnni"};
+  case engine::Variant::Amx:
+    return {"x86_64-unknown-linux-gnu", "x86-64-v4", "+avx512vnni,+amx-tile,+amx-int8"};
   case engine::Variant::Neon:
     return {"aarch64-unknown-linux-gnu", "generic", "+neon,+dotprod,+fullfp16"};
   default:

@@ -12,7 +12,7 @@ DotProduct::DotProduct(KernelBuilder &k, WeightFormat format)
   const FormatInfo info = formatInfo(format);
   // Eight stored bits need unsigned weights in the instruction; AVX2's saturates with them and NEON's
   // is signed, so there the sign bit is flipped back and no offset remains.
-  const bool unsignedDot = k.variant() == Variant::Avx512;
+  const bool unsignedDot = isAvx512(k.variant());
   remaining = info.offset != 0 && (unsignedDot || !eightBit);
   // A pair is at most 2 * weight * 127; the steps of a group share 16 bits as far as that goes.
   const int64_t widest = eightBit ? 128 : (int64_t(1) << info.bits) - 1;
@@ -35,7 +35,7 @@ static Value concat(KernelBuilder &k, Value low, Value high, int64_t lanes) {
 
 /// Vectors that 16 lanes of 32 bits take.
 static int64_t partsOf(Variant variant) {
-  return variant == Variant::Avx512 ? 1 : variant == Variant::Neon ? 4 : 2;
+  return isAvx512(variant) ? 1 : variant == Variant::Neon ? 4 : 2;
 }
 
 DotProduct::Sum DotProduct::start(Value initial) {
@@ -71,6 +71,7 @@ void DotProduct::accumulate(Sum &sum, Value prepared, Value activation) {
   Value activations = k.bitcast(k.splat(activation), k.vec(k.i8, 64));
   switch (k.variant()) {
   case Variant::Avx512:
+  case Variant::Amx:
     sum.parts[0] = k.intrinsic("llvm.x86.avx512.vpdpbusd.512", sum.parts[0].getType(),
                                {sum.parts[0], prepared, activations});
     return;

@@ -32,6 +32,9 @@ Type KernelBuilder::vec(Type element, int64_t lanes) const {
 // Constants
 //===----------------------------------------------------------------------===//
 
+Value KernelBuilder::constI8(int64_t v) {
+  return arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(static_cast<int8_t>(v)));
+}
 Value KernelBuilder::constI32(int64_t v) {
   return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(static_cast<int32_t>(v)));
 }
@@ -48,6 +51,10 @@ Value KernelBuilder::splatF32(double v) {
 Value KernelBuilder::splatI32(int64_t v) {
   return arith::ConstantOp::create(
       b, loc, DenseElementsAttr::get(cast<ShapedType>(vec(i32)), static_cast<int32_t>(v)));
+}
+Value KernelBuilder::splatI8(int64_t v) {
+  return arith::ConstantOp::create(
+      b, loc, DenseElementsAttr::get(cast<ShapedType>(vec(i8, 64)), static_cast<int8_t>(v)));
 }
 Value KernelBuilder::lanesI32() {
   SmallVector<int32_t> lanes(kLanes);
@@ -184,6 +191,9 @@ void KernelBuilder::store(Value v, Value pointer, Value offset, int64_t constant
 Value KernelBuilder::loadSplat(Type scalar, Value pointer, Value offset, int64_t constant) {
   return splat(load(scalar, pointer, offset, constant));
 }
+Value KernelBuilder::stackBytes(int64_t bytes) {
+  return LLVM::AllocaOp::create(b, loc, ptr, i8, constI64(bytes), /*alignment=*/64);
+}
 void KernelBuilder::prefetch(Value pointer, Value offset, int64_t constant, int locality) {
   LLVM::Prefetch::create(b, loc, at(pointer, offset, constant), /*rw=*/0, locality, /*cache=*/1);
 }
@@ -257,6 +267,10 @@ void KernelBuilder::callInternal(StringRef name, ValueRange arguments) {
 Value KernelBuilder::intrinsic(StringRef name, Type result, ValueRange arguments) {
   return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name), arguments)
       .getResult(0);
+}
+
+void KernelBuilder::instruction(StringRef name, ValueRange arguments) {
+  LLVM::CallIntrinsicOp::create(b, loc, b.getStringAttr(name), arguments);
 }
 
 void KernelBuilder::kernel(StringRef symbol, llvm::function_ref<void()> body) {

@@ -26,6 +26,11 @@ using Values = llvm::SmallVector<Value, 16>;
 /// Lanes of every vector that an emitter handles.
 inline constexpr int64_t kLanes = 16;
 
+/// Whether the variant's vectors are AVX-512's, with VNNI.
+constexpr bool isAvx512(engine::Variant variant) {
+  return variant == engine::Variant::Avx512 || variant == engine::Variant::Amx;
+}
+
 class KernelBuilder {
 public:
   KernelBuilder(mlir::ModuleOp module, engine::Variant variant);
@@ -38,11 +43,13 @@ public:
   Type vec(Type element, int64_t lanes = kLanes) const;
 
   // Constants.
+  Value constI8(int64_t v);
   Value constI32(int64_t v);
   Value constI64(int64_t v);
   Value constF32(double v);
   Value splatF32(double v);          ///< vector<16xf32>
   Value splatI32(int64_t v);         ///< vector<16xi32>
+  Value splatI8(int64_t v);          ///< vector<64xi8>
   Value lanesI32();                  ///< vector<16xi32> 0..15
 
   // Integers (i64 unless the operands are vectors).
@@ -98,6 +105,8 @@ public:
   void store(Value v, Value pointer, Value offset = {}, int64_t constant = 0);
   /// Loads one scalar and splats it to 16 lanes.
   Value loadSplat(Type scalar, Value pointer, Value offset = {}, int64_t constant = 0);
+  /// Room on the stack, 64-byte aligned, until the function returns. Not in a loop.
+  Value stackBytes(int64_t bytes);
   void prefetch(Value pointer, Value offset, int64_t constant, int locality);
 
   // Control flow.
@@ -117,6 +126,8 @@ public:
   void callInternal(llvm::StringRef name, ValueRange arguments);
   /// An LLVM intrinsic by name.
   Value intrinsic(llvm::StringRef name, Type result, ValueRange arguments);
+  /// An LLVM intrinsic without a result.
+  void instruction(llvm::StringRef name, ValueRange arguments);
 
   /// Starts a kernel with the ABI of runtime/device/cpu/KernelAbi.h.
   void kernel(llvm::StringRef symbol, llvm::function_ref<void()> body);

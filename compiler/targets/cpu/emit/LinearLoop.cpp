@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "compiler/targets/cpu/emit/LinearLoop.h"
+#include "compiler/targets/cpu/emit/AmxProduct.h"
 #include "compiler/targets/cpu/emit/PanelProduct.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -57,6 +58,21 @@ struct RowTile {
     });
   }
 
+  /// Calls `body(row, rows, source, number)` for AMX's tiles of rows in turn, up to kAmxRows each; from the third
+  /// tile on the number is 2.
+  void amxTiles(llvm::function_ref<void(Value, Value, TileSource, int64_t)> body) const {
+    const auto rowsFrom = [&](Value row) { return k.minU(k.sub(count, row), k.constI64(kAmxRows)); };
+    Value row = k.constI64(0);
+    for (int64_t number = 0; number < 2; ++number) {
+      k.ifThen(k.cmpI("ult", row, count), [&] {
+        body(row, rowsFrom(row), number ? TileSource::Prepared : TileSource::Packed, number);
+      });
+      row = k.addC(row, kAmxRows);
+    }
+    k.forEach(row, count, kAmxRows,
+              [&](Value r) { body(r, rowsFrom(r), TileSource::Prepared, 2); });
+  }
+
   /// `panels` panels from `panel` (i64, within the run): prepared chunk by chunk, all rows over each.
   void multiplyPrepared(const PanelRun &run, Value panel, int64_t panels) const {
     const int64_t panelBytes = PanelLayout(run.format, shape.columns).bytes;
@@ -70,17 +86,26 @@ struct RowTile {
     const llvm::ArrayRef<int64_t> counts = tileRowCounts(k.variant(), run.format);
     k.forEach(k.constI64(0), k.constI64(groups), chunk, [&](Value firstGroup) {
       Value lastGroup = k.minU(k.addC(firstGroup, chunk), k.constI64(groups));
+      const auto call = [&](const std::string &name, Value row, Value next, ValueRange more) {
+        Values arguments{inputAt(row), firstGroup, lastGroup, base, prepared(), tileAt(row, column),
+                         k.constI64(stride()), next ? next : base};
+        arguments.append(more.begin(), more.end());
+        k.callInternal(name, arguments);
+      };
+      Value nextBase = k.at(base, k.mulC(forward, run.panels * panelBytes));
+      const auto nextPanel = [&](int64_t i) { return k.at(nextBase, {}, i * panelBytes); };
+      if (k.variant() == engine::Variant::Amx)
+        return amxTiles([&](Value row, Value rows, TileSource source, int64_t next) {
+          const bool fetch = next < panels;
+          call(emitAmxProduct(k, run.format, shape.columns, panels, source, fetch), row,
+               fetch ? nextPanel(next) : Value(), {rows});
+        });
       const auto product = [&](Value row, int64_t rows, TileSource source, Value next) {
-        Value unused = next ? next : base;
-        k.callInternal(emitTileProduct(k, run.format, shape.columns, rows, panels, source, bool(next)),
-                       {inputAt(row), firstGroup, lastGroup, base, prepared(), tileAt(row, column),
-                        k.constI64(stride()), unused});
+        call(emitTileProduct(k, run.format, shape.columns, rows, panels, source, bool(next)), row, next, {});
       };
       // There are more rows than a stream takes, hence at least one largest tile. While the first tiles
       // are multiplied, the same panels of the next unit arrive, one with each tile.
       const int64_t most = counts.front();
-      Value nextBase = k.at(base, k.mulC(forward, run.panels * panelBytes));
-      const auto nextPanel = [&](int64_t i) { return k.at(nextBase, {}, i * panelBytes); };
       product(k.constI64(0), most, TileSource::Packed, nextPanel(0));
       Value row = k.constI64(most);
       if (panels > 1) {

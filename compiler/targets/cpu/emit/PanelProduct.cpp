@@ -24,7 +24,7 @@ llvm::ArrayRef<int64_t> tileRowCounts(Variant variant, WeightFormat format) {
   return formatInfo(format).isFloat() ? llvm::ArrayRef(eight) : llvm::ArrayRef(four);
 }
 
-int64_t tilePanels(Variant variant) { return variant == Variant::Avx512 ? 2 : 1; }
+int64_t tilePanels(Variant variant) { return isAvx512(variant) ? 2 : 1; }
 
 int64_t chunkGroups(WeightFormat format, uint64_t columns) {
   // Two panels of 20 groups are 25 KB: they stay in L1 beside the rows.
@@ -116,8 +116,8 @@ struct IntegerProduct {
   }
 };
 
-/// Calls `body(group, super scales of each panel, carried)` for groups `first` to `last`; with super
-/// scales both are multiples of 8.
+} // namespace
+
 Values forGroups(KernelBuilder &k, WeightFormat format, uint64_t columns, llvm::ArrayRef<Value> panels,
                  Value first, Value last, ValueRange carried,
                  llvm::function_ref<Values(Value, llvm::ArrayRef<SuperScales>, ValueRange)> body) {
@@ -135,7 +135,6 @@ Values forGroups(KernelBuilder &k, WeightFormat format, uint64_t columns, llvm::
                    });
 }
 
-/// Asks for group `group`'s even share of a panel's bytes: with all groups, for the panel.
 void prefetchShare(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel, Value group) {
   const int64_t groups = columns / 32;
   const int64_t lines = llvm::divideCeil(PanelLayout(format, columns).bytes / 64, groups);
@@ -143,11 +142,9 @@ void prefetchShare(KernelBuilder &k, WeightFormat format, uint64_t columns, Valu
     k.prefetch(panel, k.mulC(group, lines * 64), i * 64, /*locality=*/3);
 }
 
-std::string functionName(llvm::StringRef what, WeightFormat format, uint64_t columns) {
+static std::string functionName(llvm::StringRef what, WeightFormat format, uint64_t columns) {
   return (what + "_" + llvm::StringRef(formatInfo(format).name) + "_k" + llvm::Twine(columns)).str();
 }
-
-} // namespace
 
 std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows) {
   std::string name = functionName("stream", format, columns) + "_r" + std::to_string(rows);

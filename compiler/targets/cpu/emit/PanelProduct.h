@@ -14,6 +14,7 @@
 #define TENON_COMPILER_TARGETS_CPU_EMIT_PANELPRODUCT_H
 
 #include "compiler/targets/cpu/emit/KernelBuilder.h"
+#include "compiler/targets/cpu/emit/WeightUnpack.h"
 
 #include <string>
 
@@ -39,6 +40,15 @@ struct PreparedLayout {
     return chunkGroups(format, columns) * groupBytes;
   }
 };
+
+/// Calls `body(group, super scales of each panel, carried)` for groups `first` to `last`; with super
+/// scales both are multiples of 8.
+Values forGroups(KernelBuilder &k, WeightFormat format, uint64_t columns, llvm::ArrayRef<Value> panels,
+                 Value first, Value last, ValueRange carried,
+                 llvm::function_ref<Values(Value, llvm::ArrayRef<SuperScales>, ValueRange)> body);
+
+/// Asks for group `group`'s even share of a panel's bytes: with all groups, for the panel.
+void prefetchShare(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel, Value group);
 
 /// Each emits an internal function once and returns its name. `input` points at the first of the rows
 /// (QuantRows for block formats, f32 rows otherwise), row r's 16 sums (f32) lie at tile + r * tileStride.
