@@ -8,6 +8,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <fmt/core.h>
+
 #include <cstring>
 
 using namespace tenon;
@@ -63,26 +65,45 @@ void linear(benchmark::State &state, engine::Variant variant, WeightFormat forma
   state.counters["GB/s"] = benchmark::Counter(runs * packedBytes(format, n, k) / 1e9, benchmark::Counter::kIsRate);
 }
 
-void attention(benchmark::State &state, engine::Variant variant, uint32_t heads, uint32_t kvHeads, uint32_t headDim,
-               uint32_t first, uint32_t rows) {
+struct AttentionShape {
+  uint32_t heads, kvHeads, headDim;
+  std::string name() const { return fmt::format("{}x{}x{}", heads, kvHeads, headDim); }
+};
+
+/// `rows` rows from position `first`. Layers in turn until their keys and values are `bytes`: a decode finds
+/// none of them in L2.
+void attention(benchmark::State &state, engine::Variant variant, AttentionShape shape, uint32_t first, uint32_t rows,
+               size_t bytes) {
   cpu::KernelSpec spec;
   spec.kind = cpu::KernelKind::Attention;
-  spec.heads = heads;
-  spec.kvHeads = kvHeads;
-  spec.headDim = headDim;
+  spec.heads = shape.heads;
+  spec.kvHeads = shape.kvHeads;
+  spec.headDim = shape.headDim;
+  spec.quantOut = true;
   TestKernel kernel(spec, variant);
   TestStep step({{first, rows}});
   std::mt19937 random(3);
-  Bytes q = makeFloats(size_t(rows) * heads * headDim, random), out(q.size());
-  Bytes kPool(size_t(step.numBlocks) * kvHeads * headDim * 32), vPool(kPool.size());
-  for (auto _ : state)
-    kernel.run({q, kPool, vPool, out}, step.view);
+  const uint32_t columns = shape.heads * shape.headDim;
+  Bytes q = makeFloats(size_t(rows) * columns, random, 0.3f), out(rows * cpu::QuantRowLayout(columns).stride());
+  const size_t poolBytes = size_t(step.numBlocks) * shape.kvHeads * shape.headDim * 32;
+  std::vector<Bytes> pools;
+  for (size_t made = 0; pools.empty() || made < bytes; made += 2 * poolBytes)
+    for (int i = 0; i < 2; ++i) {
+      Bytes &pool = pools.emplace_back(poolBytes);
+      for (size_t e = 0; e < poolBytes / 2; ++e) // normal numbers of both signs below 2
+        pool.u16()[e] = static_cast<uint16_t>((e * 40503) & 0xbbff);
+    }
+  size_t turn = 0;
+  for (auto _ : state) {
+    kernel.run({q, pools[turn], pools[turn + 1], out}, step.view);
+    turn = (turn + 2) % pools.size();
+  }
   double keys = 0;
   for (uint32_t r = 0; r < rows; ++r)
     keys += first + r + 1;
   const double runs = state.iterations();
-  state.counters["GMAC/s"] = benchmark::Counter(runs * keys * heads * headDim * 2 / 1e9, benchmark::Counter::kIsRate);
-  state.counters["GB/s"] = benchmark::Counter(runs * (first + rows) * kvHeads * headDim * 4 / 1e9, benchmark::Counter::kIsRate);
+  state.counters["GMAC/s"] = benchmark::Counter(runs * keys * columns * 2 / 1e9, benchmark::Counter::kIsRate);
+  state.counters["GB/s"] = benchmark::Counter(runs * 2 * poolBytes / 1e9, benchmark::Counter::kIsRate);
 }
 
 } // namespace
@@ -96,13 +117,13 @@ int main(int argc, char **argv) {
         std::string name = "linear/" + variant + "/" + std::string(formatInfo(format).name) + "/rows:" + std::to_string(rows);
         benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State &s) { linear(s, v, format, rows, rows > 16 ? 0 : 8 << 20); });
       }
-    for (auto [first, rows] : {std::pair(512u, 1u), {4096u, 1u}, {0u, 512u}}) {
-      std::string suffix = "/first:" + std::to_string(first) + "/rows:" + std::to_string(rows);
-      benchmark::RegisterBenchmark(("attention/" + variant + "/9x3x64" + suffix).c_str(),
-                                   [=, first = first, rows = rows](benchmark::State &s) { attention(s, v, 9, 3, 64, first, rows); });
-      benchmark::RegisterBenchmark(("attention/" + variant + "/4x1x256" + suffix).c_str(),
-                                   [=, first = first, rows = rows](benchmark::State &s) { attention(s, v, 4, 1, 256, first, rows); });
-    }
+    for (AttentionShape shape : {AttentionShape{9, 3, 64}, {4, 1, 256}, {32, 8, 64}})
+      for (auto [first, rows] : {std::pair(511u, 1u), {4095u, 1u}, {8191u, 1u}, {0u, 512u}, {0u, 2048u}}) {
+        const std::string name = fmt::format("attention/{}/{}/first:{}/rows:{}", variant, shape.name(), first, rows);
+        benchmark::RegisterBenchmark(name.c_str(), [=, first = first, rows = rows](benchmark::State &s) {
+          attention(s, v, shape, first, rows, rows == 1 ? 12 << 20 : 0);
+        });
+      }
   }
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

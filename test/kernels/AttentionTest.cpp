@@ -88,8 +88,8 @@ class Attention : public testing::TestWithParam<engine::Variant> {};
 
 TEST_P(Attention, equalsSoftmaxInDoublePrecision) {
   std::mt19937 random(1);
-  for (Shape s : {Shape{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {6, 3, 80, 0, 20}, {2, 2, 16, 70, 0}}) {
-    TestStep step({{0, 1}, {7, 1}, {200, 1}, {0, 75}, {61, 10}});
+  for (Shape s : {Shape{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {6, 3, 80, 0, 20}, {2, 2, 16, 70, 0}, {8, 1, 96, 0, 0}}) {
+    TestStep step({{0, 1}, {7, 1}, {200, 1}, {0, 75}, {61, 10}, {600, 1}, {230, 40}});
     Pools pools(s, step, random);
     Bytes q = makeFloats(step.ids.size() * s.heads * s.headDim, random, 0.4f);
     Bytes out(q.size());
@@ -98,16 +98,99 @@ TEST_P(Attention, equalsSoftmaxInDoublePrecision) {
   }
 }
 
-TEST_P(Attention, tilesOfOneAndFourRowsGiveTheSameBits) {
+/// Outputs of a step; partial results of rows that workers share go through a buffer of zeros where `context` is set.
+Bytes outputsOf(const TestKernel &kernel, const KernelSpec &spec, const Pools &pools, const Bytes &q, const TestStep &step,
+                uint32_t workers) {
+  Bytes out(q.size()), partials(workers * cpu::attentionPartialBytes(spec));
+  std::vector<BufferRef> buffers{q, pools.k, pools.v, out};
+  if (spec.context)
+    buffers.push_back(partials);
+  kernel.run(buffers, step.view, workers);
+  return out;
+}
+
+bool sameBits(const Bytes &a, const Bytes &b) { return a.size() == b.size() && !std::memcmp(a.data(), b.data(), a.size()); }
+
+TEST_P(Attention, aRowGivesTheSameBitsInAnyTileAndForAnyNumberOfWorkers) {
   std::mt19937 random(2);
-  for (Shape s : {Shape{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}}) {
-    TestStep tiled({{3, 150}}), single({{3, 150}}, 1);
-    Pools pools(s, tiled, random);
-    Bytes q = makeFloats(150 * s.heads * s.headDim, random), a(q.size()), b(q.size());
-    TestKernel kernel(attentionSpec(s, false), GetParam());
-    kernel.run({q, pools.k, pools.v, a}, tiled.view, 2);
-    kernel.run({q, pools.k, pools.v, b}, single.view, 1);
-    EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size()), 0);
+  const std::vector<TestStep::Run> runs{{3, 70}, {300, 1}, {240, 45}, {900, 1}, {511, 3}, {513, 2}};
+  for (Shape s : {Shape{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {2, 2, 32, 300, 30}}) {
+    TestStep single(runs, 1);
+    Pools pools(s, single, random);
+    Bytes q = makeFloats(single.ids.size() * s.heads * s.headDim, random);
+    KernelSpec alone = attentionSpec(s, false), shared = alone;
+    shared.context = 1000;
+    TestKernel aloneKernel(alone, GetParam()), sharedKernel(shared, GetParam());
+    const Bytes expected = outputsOf(aloneKernel, alone, pools, q, single, 1);
+    // Emulated, every run takes a second.
+    const bool emulated = !cpu::missingFor(GetParam(), cpu::cpuFeatures()).empty();
+    for (uint32_t rows : emulated ? std::vector{5u} : std::vector{1u, 5u, cpu::kAttentionTileRows}) {
+      TestStep tiled(runs, rows);
+      for (uint32_t workers : emulated ? std::vector{3u} : std::vector{1u, 2u, 3u, 16u}) {
+        EXPECT_TRUE(sameBits(outputsOf(aloneKernel, alone, pools, q, tiled, workers), expected)) << rows << " x " << workers;
+        EXPECT_TRUE(sameBits(outputsOf(sharedKernel, shared, pools, q, tiled, workers), expected)) << rows << " x " << workers;
+      }
+    }
+  }
+}
+
+TEST_P(Attention, workersThatShareRowsMayFinishInAnyOrder) {
+  if (!cpu::missingFor(GetParam(), cpu::cpuFeatures()).empty())
+    GTEST_SKIP() << "threads run on native variants only";
+  std::mt19937 random(5);
+  const Shape s{3, 1, 64, 0, 0};
+  KernelSpec spec = attentionSpec(s, false);
+  spec.context = 4096;
+  TestKernel kernel(spec, GetParam());
+  TestStep step({{4000, 1}, {1300, 1}, {700, 9}});
+  Pools pools(s, step, random);
+  Bytes q = makeFloats(step.ids.size() * s.heads * s.headDim, random);
+  const Bytes expected = outputsOf(kernel, spec, pools, q, step, 1);
+  // Launch after launch on the same partials, as the layers of a model.
+  const uint32_t workers = 4;
+  Bytes partials(workers * cpu::attentionPartialBytes(spec));
+  for (int launch = 0; launch < 50; ++launch) {
+    Bytes out(q.size());
+    kernel.runThreads({q, pools.k, pools.v, out, partials}, step.view, workers);
+    ASSERT_TRUE(sameBits(out, expected)) << "launch " << launch;
+  }
+}
+
+TEST_P(Attention, readsNoValueBehindTheLastKeyNorFarBeforeTheWindow) {
+  std::mt19937 random(6);
+  const uint16_t nan = 0x7e00;
+  for (bool tile : {false, true}) {
+    const Shape s{4, 2, 64, 100, 0};
+    const uint32_t first = 700, rows = tile ? 5 : 1;
+    TestStep step({{first, rows}});
+    Pools pools(s, step, random);
+    Bytes q = makeFloats(rows * s.heads * s.headDim, random, 0.3f);
+    const std::vector<float> expected = attend(pools, q.f32(), step);
+    const uint32_t oldest = first + 1 - s.window, slots = step.view.blockTableStride * cpu::kBlockTokens;
+    for (uint32_t p = 0; p < slots; ++p) // 64 keys are what is read together
+      if (p < oldest / 64 * 64 || p >= first + rows)
+        for (uint32_t h = 0; h < s.kvHeads; ++h)
+          for (uint32_t d = 0; d < s.headDim; ++d)
+            pools.k.u16()[pools.keyIndex(0, p, h, d)] = pools.v.u16()[pools.valueIndex(0, p, h, d)] = nan;
+    const KernelSpec spec = attentionSpec(s, false);
+    const Bytes out = outputsOf(TestKernel(spec, GetParam()), spec, pools, q, step, 1);
+    EXPECT_LT(relativeError(out.f32(), expected), 1e-5) << rows << " rows";
+  }
+}
+
+TEST(AllVariants, giveTheSameBitsForAttention) {
+  for (Shape s : {Shape{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {6, 3, 80, 0, 20}}) {
+    std::mt19937 random(23);
+    TestStep step({{600, 1}, {230, 40}, {0, 3}});
+    Pools pools(s, step, random);
+    Bytes q = makeFloats(step.ids.size() * s.heads * s.headDim, random), first;
+    for (engine::Variant variant : hostVariants()) {
+      const KernelSpec spec = attentionSpec(s, false);
+      const Bytes out = outputsOf(TestKernel(spec, variant), spec, pools, q, step, 2);
+      if (first.size() == 0)
+        first = out;
+      EXPECT_TRUE(sameBits(out, first)) << cpu::variantName(variant) << ", head size " << s.headDim;
+    }
   }
 }
 

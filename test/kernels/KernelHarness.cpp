@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <thread>
 #include <unistd.h>
 
 namespace tenon::test {
@@ -222,6 +223,22 @@ void TestKernel::run(const std::vector<BufferRef> &refs, const cpu::StepView &st
   }
   for (uint64_t i = 0; i < 64; ++i)
     ASSERT_EQ(scratch.data()[scratchSize + i], 0xa5) << "kernel wrote past its scratch";
+}
+
+void TestKernel::runThreads(const std::vector<BufferRef> &refs, const cpu::StepView &step, uint32_t workers) const {
+  ASSERT_NE(function, nullptr);
+  std::vector<void *> buffers;
+  for (const BufferRef &ref : refs)
+    buffers.push_back(ref.data);
+  std::vector<Bytes> scratch;
+  std::vector<std::thread> threads;
+  uint32_t claimed = 0;
+  for (uint32_t w = 0; w < workers; ++w)
+    scratch.emplace_back(scratchSize);
+  for (uint32_t w = 0; w < workers; ++w)
+    threads.emplace_back([&, w] { function(buffers.data(), &step, w, workers, scratch[w].data(), &claimed); });
+  for (std::thread &thread : threads)
+    thread.join();
 }
 
 void TestKernel::runForeign(const std::vector<BufferRef> &buffers, const cpu::StepView &step,

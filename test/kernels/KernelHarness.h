@@ -83,6 +83,8 @@ public:
   void run(const std::vector<BufferRef> &buffers, const cpu::StepView &step, uint32_t workers = 1) const;
   /// Of the last run, where tile instructions are trapped.
   const TileCounts &tileCounts() const { return counted; }
+  /// The same with a thread for each worker. Native variants only.
+  void runThreads(const std::vector<BufferRef> &buffers, const cpu::StepView &step, uint32_t workers) const;
 
 private:
   void runForeign(const std::vector<BufferRef> &buffers, const cpu::StepView &step, uint32_t workers) const;

@@ -17,7 +17,7 @@ uint64_t scratchBytes(const KernelSpec &spec) {
   case KernelKind::LinearQkv:
     return linearScratchBytes(spec.formats, spec.k, spec.headDim);
   case KernelKind::Attention:
-    return AttentionScratch(spec, kAttentionTileRows).bytes;
+    return AttentionScratch(spec).bytes;
   case KernelKind::Embed:
     return 768; // three scale vectors, eight steps of a group, one channel's 32 quants
   default:

@@ -10,6 +10,7 @@
 
 #include "runtime/engine/WeightFormat.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <tuple>
@@ -45,8 +46,11 @@ enum class KernelKind : uint8_t {
   /// elements >= rotary pass through), q multiplied by attentionScale; k and v written to the block of
   /// (sequence, position) as f16 (round to nearest even).
   LinearQkv,
-  /// buffers: q [T, heads*headDim], kPool, vPool, out quant(heads*headDim) or [T, heads*headDim].
+  /// buffers: q [T, heads*headDim], kPool, vPool, out quant(heads*headDim) or [T, heads*headDim], and with
+  ///   `context` partials [workers, attentionPartialBytes].
   /// Causal; `window` > 0: key j is seen from position p iff p - j < window. softcap as above on scores.
+  /// `context` > 0: no position is beyond it, and workers share the keys of one row. They hand each other partial
+  /// results through `partials`, which holds zeros before the first launch and belongs to Attention launches alone.
   Attention,
 };
 
@@ -67,17 +71,33 @@ struct KernelSpec {
   Activation activation = Activation::None;
   uint32_t heads = 0, kvHeads = 0, headDim = 0, rotary = 0;
   bool qkNorm = false;
-  uint32_t window = 0; ///< 0: full causal attention.
+  uint32_t window = 0;  ///< 0: full causal attention.
+  uint32_t context = 0; ///< Positions that a sequence may have (Attention); 0: a row is one worker's.
   float eps = 0, scale = 1, softcap = 0, attentionScale = 1, ropeScale = 1;
 
   auto key() const {
     return std::tie(kind, k, n, formats, quantIn, quantOut, residual, logits, gatherLogitRows,
-                    activation, heads, kvHeads, headDim, rotary, qkNorm, window, eps, scale,
+                    activation, heads, kvHeads, headDim, rotary, qkNorm, window, context, eps, scale,
                     softcap, attentionScale, ropeScale);
   }
   bool operator==(const KernelSpec &o) const { return key() == o.key(); }
   bool operator<(const KernelSpec &o) const { return key() < o.key(); }
 };
+
+/// Keys of one softmax partial of attention; segments start at absolute multiples of it.
+inline constexpr uint32_t kSegmentKeys = 256;
+/// Bytes of the partial softmax of one query (weighted values, maximum, sum); a multiple of 64.
+constexpr uint64_t attentionRecordBytes(uint64_t headDim) { return (headDim * 4 + 8 + 63) / 64 * 64; }
+/// Bytes for each worker of the `partials` of an Attention kernel with `context`; a multiple of 64. At most as many
+/// rows as workers are shared at once; each has a counter in a line of its own, and a record for every segment that
+/// it can see and every query of a group. All counters stand first, so that kernels with different records can have
+/// the buffer in turn: what must be zero between launches has one place.
+constexpr uint64_t attentionPartialBytes(const KernelSpec &spec) {
+  uint64_t segments = (uint64_t(spec.context) + kSegmentKeys - 1) / kSegmentKeys;
+  if (spec.window)
+    segments = std::min(segments, (uint64_t(spec.window) + kSegmentKeys - 2) / kSegmentKeys + 1);
+  return 64 + segments * (spec.heads / spec.kvHeads) * attentionRecordBytes(spec.headDim);
+}
 
 /// Bytes of `scratch` that the kernel needs per worker (0 if none).
 uint64_t scratchBytes(const KernelSpec &spec);

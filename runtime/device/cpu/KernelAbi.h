@@ -18,7 +18,7 @@ namespace tenon::cpu {
 inline constexpr uint32_t kBlockTokens = 16;
 
 /// Rows (tokens of one sequence, consecutive positions) that one attention tile covers at most.
-inline constexpr uint32_t kAttentionTileRows = 4;
+inline constexpr uint32_t kAttentionTileRows = 32;
 
 /// A run of consecutive rows of one sequence that attention handles together.
 struct AttentionTile {

@@ -15,6 +15,7 @@ namespace tenon::cpu {
 
 KernelBuilder::KernelBuilder(ModuleOp module, engine::Variant variant)
     : top(module), b(module.getBodyRegion()), loc(b.getUnknownLoc()), target(variant) {
+  i1 = b.getI1Type();
   i8 = b.getI8Type();
   i16 = b.getI16Type();
   i32 = b.getI32Type();
@@ -34,6 +35,9 @@ Type KernelBuilder::vec(Type element, int64_t lanes) const {
 
 Value KernelBuilder::constI8(int64_t v) {
   return arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(static_cast<int8_t>(v)));
+}
+Value KernelBuilder::constI1(bool v) {
+  return arith::ConstantOp::create(b, loc, b.getBoolAttr(v));
 }
 Value KernelBuilder::constI32(int64_t v) {
   return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(static_cast<int32_t>(v)));
@@ -88,6 +92,7 @@ TENON_BINARY(mulF, arith::MulFOp)
 TENON_BINARY(divF, arith::DivFOp)
 #undef TENON_BINARY
 
+Value KernelBuilder::subU(Value x, Value y) { return sub(x, minU(x, y)); }
 Value KernelBuilder::mulC(Value a, int64_t c) {
   return c == 1 ? a : mul(a, constI64(c));
 }
@@ -196,6 +201,11 @@ Value KernelBuilder::stackBytes(int64_t bytes) {
 }
 void KernelBuilder::prefetch(Value pointer, Value offset, int64_t constant, int locality) {
   LLVM::Prefetch::create(b, loc, at(pointer, offset, constant), /*rw=*/0, locality, /*cache=*/1);
+}
+
+Value KernelBuilder::atomicAdd(Value pointer, Value v) {
+  return LLVM::AtomicRMWOp::create(b, loc, LLVM::AtomicBinOp::add, pointer, v,
+                                   LLVM::AtomicOrdering::acq_rel);
 }
 
 //===----------------------------------------------------------------------===//

@@ -39,11 +39,12 @@ public:
   mlir::ModuleOp module() const { return top; }
 
   // Types.
-  Type i8, i16, i32, i64, f16, f32, ptr;
+  Type i1, i8, i16, i32, i64, f16, f32, ptr;
   Type vec(Type element, int64_t lanes = kLanes) const;
 
   // Constants.
   Value constI8(int64_t v);
+  Value constI1(bool v);
   Value constI32(int64_t v);
   Value constI64(int64_t v);
   Value constF32(double v);
@@ -59,6 +60,7 @@ public:
   Value divU(Value a, Value b);
   Value remU(Value a, Value b);
   Value minU(Value a, Value b);
+  Value subU(Value a, Value b);      ///< a - b, 0 where a < b.
   Value andI(Value a, Value b);
   Value orI(Value a, Value b);
   Value xorI(Value a, Value b);
@@ -108,6 +110,8 @@ public:
   /// Room on the stack, 64-byte aligned, until the function returns. Not in a loop.
   Value stackBytes(int64_t bytes);
   void prefetch(Value pointer, Value offset, int64_t constant, int locality);
+  /// Adds to a word shared by the workers and returns what it was; acquires and releases.
+  Value atomicAdd(Value pointer, Value v);
 
   // Control flow.
   /// for (i = from; i < to; i += step) carried = body(i, carried); all i64. Returns what is carried out.

@@ -27,6 +27,19 @@ Value emitExp(KernelBuilder &k, Value x) {
   return k.select(tooSmall, k.splatF32(0.0), scaled);
 }
 
+Value emitExpNegative(KernelBuilder &k, Value x) {
+  // 2^(n + r): adding 1.5 * 2^23 rounds to the integer n, which then stands in the low bits.
+  Value log2e = k.splatF32(1.44269504088896341), magic = k.splatF32(12582912.0);
+  Value shifted = k.fma(x, log2e, magic);
+  Value r = k.fma(x, log2e, k.negF(k.subF(shifted, magic)));
+  // 2^r on [-1/2, 1/2], fitted for least relative error (9.2e-8) with 1 fixed at 0.
+  Value p = polynomial(k, r, {1.326472731307149e-3, 9.671512991189957e-3, 5.550733581185341e-2,
+                              2.4022242426872253e-1, 6.931470036506653e-1, 1.0});
+  Value exponent = k.shl(k.bitcast(shifted, k.vec(k.i32)), k.splatI32(23));
+  Value scaled = k.bitcast(k.add(k.bitcast(p, k.vec(k.i32)), exponent), k.vec(k.f32));
+  return k.select(k.cmpF("olt", x, k.splatF32(-87.0)), k.splatF32(0.0), scaled);
+}
+
 Value emitSigmoid(KernelBuilder &k, Value x) {
   Value one = k.splatF32(1.0);
   return k.divF(one, k.addF(one, emitExp(k, k.negF(x))));

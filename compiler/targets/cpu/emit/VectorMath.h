@@ -13,6 +13,8 @@ namespace tenon::cpu {
 /// e^x, relative error < 2 ulp for x in [-87, 88]; 0 below, clamped at e^88 above.
 /// Cody-Waite reduction by ln 2 and a polynomial of degree 6 (Cephes expf).
 Value emitExp(KernelBuilder &k, Value x);
+/// e^x for x <= 0 in fewer steps, relative error < 3e-7 for x >= -10 and < 1.4e-6 below; exactly 1 at 0, 0 below -87.
+Value emitExpNegative(KernelBuilder &k, Value x);
 /// 1 / (1 + e^-x)
 Value emitSigmoid(KernelBuilder &k, Value x);
 /// tanh(x) = 2 sigmoid(2x) - 1; absolute error < 2e-7.
