@@ -46,6 +46,7 @@ template <typename SpecT, typename Visitor> static void visitFields(SpecT &spec,
   visit("rotary", spec.rotary);
   visit("qk_norm", spec.qkNorm);
   visit("window", spec.window);
+  visit("context", spec.context);
   visit("eps", spec.eps);
   visit("scale", spec.scale);
   visit("softcap", spec.softcap);
@@ -320,6 +321,11 @@ SmallVector<KernelSlot> plan::kernelSlots(const KernelSpec &s) {
     buffer("q", SlotRole::In, false, qColumns);
     pools();
     buffer("out", SlotRole::Out, s.quantOut, qColumns);
+    if (s.context) {
+      slots.emplace_back().name = "partials";
+      slots.back().role = SlotRole::Workspace;
+      slots.back().workerBytes = ::tenon::cpu::attentionPartialBytes(s);
+    }
     break;
   }
   return slots;

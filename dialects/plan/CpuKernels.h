@@ -29,7 +29,17 @@ FailureOr<::tenon::cpu::KernelSpec> specFromAttr(StringRef kind, DictionaryAttr 
                                                  std::string &error);
 
 /// What a kernel does with one of its pointers.
-enum class SlotRole { In, Out, InOut, Weight, KPool, VPool };
+enum class SlotRole {
+  In,
+  Out,
+  InOut,
+  Weight,
+  KPool,
+  VPool,
+  /// A buffer sized by workers that only launches with such a slot touch. It holds zeros when the engine starts
+  /// and keeps its content from one step to the next.
+  Workspace
+};
 
 /// The rows of a step that a buffer has.
 enum class RowDomain { Tokens, LogitRows };
@@ -41,6 +51,7 @@ struct KernelSlot {
   // Buffers: rows and the bytes from one to the next.
   RowDomain rows = RowDomain::Tokens;
   uint64_t rowBytes = 0;
+  uint64_t workerBytes = 0; ///< Workspace: bytes for each worker.
   // Weights.
   ::tenon::WeightFormat format = ::tenon::WeightFormat::F32;
   uint64_t weightRows = 0, weightColumns = 0;

@@ -165,9 +165,9 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
       BufferOp buffer = lookupBuffer(engine, arg.getSymbol());
       if (!buffer)
         return emitOpError("names no buffer: ") << arg.getSymbol();
-      auto needed = slot.rows == RowDomain::Tokens
-                        ? ExtentAttr::get(getContext(), 0, slot.rowBytes, 0, 0)
-                        : ExtentAttr::get(getContext(), 0, 0, slot.rowBytes, 0);
+      const bool tokens = slot.rows == RowDomain::Tokens;
+      auto needed = ExtentAttr::get(getContext(), 0, tokens ? slot.rowBytes : 0,
+                                    tokens ? 0 : slot.rowBytes, slot.workerBytes);
       if (!needed.fitsIn(buffer.getSize()))
         return emitOpError("pointer '") << slot.name << "' needs " << needed << ", but buffer "
                                         << arg.getSymbol() << " has " << buffer.getSize();

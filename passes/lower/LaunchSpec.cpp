@@ -225,6 +225,12 @@ private:
     s.window = form.attend.getWindow();
     s.softcap = f32(form.attend.getSoftcap());
     out.pointers = {outer(form.attend.getQuery()), Value(), Value(), region.getResult(0)};
+    auto context = region->getParentOfType<ModuleOp>()->getAttrOfType<IntegerAttr>(
+        TenonDialect::kMaxContextAttrName);
+    if (context) {
+      s.context = context.getInt();
+      out.pointers.push_back(Value());
+    }
     out.kv = outer(form.attend.getKv());
     name(form.attend);
   }

@@ -18,7 +18,7 @@ namespace mlir::tenon {
 struct LaunchSpec {
   ::tenon::cpu::KernelSpec spec;
   /// Values outside the region (operands or results of it) for each slot of
-  /// `plan::kernelSlots(spec)`; null where the slot is a KV pool.
+  /// `plan::kernelSlots(spec)`; null where the slot is a KV pool or a workspace.
   SmallVector<Value, 8> pointers;
   /// The result that is written over an operand, and that operand; null if there is none.
   Value updated, residual;

@@ -80,6 +80,7 @@ private:
   plan::FunctionOp addFunction(func::FuncOp function);
   void addLaunch(FusedOp region);
   plan::ArgAttr argument(plan::SlotRole role, Value pointer);
+  plan::ExtentAttr workspaceSize();
 
   FlatSymbolRefAttr symbol(StringRef name) {
     return FlatSymbolRefAttr::get(builder.getContext(), name);
@@ -108,6 +109,7 @@ private:
   LaunchMap launches;
   llvm::DenseMap<Value, plan::RowDomain> rows; ///< Of activations; tokens if absent.
   BufferAssignment assignment;
+  StringAttr workspace; ///< Buffer of all launches' workspaces; null if there is none.
   plan::EngineOp engine;
   llvm::DenseMap<Operation *, StringAttr> kernelNames;
   llvm::DenseMap<Value, uint32_t>
@@ -209,6 +211,11 @@ void PlanBuilder::addChips() {
         plan::ExtentAttr::get(context, 0, info.bytesPerToken, info.bytesPerLogitRow, 0));
     arena = arena.max(sizes.back());
   }
+  if (plan::ExtentAttr size = workspaceSize()) {
+    // Buffers are named after launches, and where names are equal, a dot and a number.
+    workspace = builder.getStringAttr("workspace.shared");
+    arena = arena.max(size);
+  }
   OpBuilder::InsertionGuard guard(builder);
   auto chip =
       plan::ChipOp::create(builder, module.getLoc(), builder.getI64IntegerAttr(0),
@@ -216,6 +223,17 @@ void PlanBuilder::addChips() {
   builder.setInsertionPointToStart(&chip.getBody().emplaceBlock());
   for (auto [info, size] : llvm::zip_equal(assignment.buffers(), sizes))
     plan::BufferOp::create(builder, module.getLoc(), builder.getStringAttr(info.name), zero, size);
+  if (workspace)
+    plan::BufferOp::create(builder, module.getLoc(), workspace, zero, workspaceSize());
+}
+
+/// Launches follow one another, so the largest workspace serves all; null if none needs one.
+plan::ExtentAttr PlanBuilder::workspaceSize() {
+  uint64_t bytes = 0;
+  for (auto &[region, launch] : launches)
+    for (const plan::KernelSlot &slot : plan::kernelSlots(launch.spec))
+      bytes = std::max(bytes, slot.workerBytes);
+  return bytes ? plan::ExtentAttr::get(builder.getContext(), 0, 0, 0, bytes) : plan::ExtentAttr();
 }
 
 void PlanBuilder::addWeights() {
@@ -272,6 +290,8 @@ plan::ArgAttr PlanBuilder::argument(plan::SlotRole role, Value pointer) {
       return plan::ArgAttr::get(context, plan::ArgKind::Weight, symbol(param.getWeight()), 0);
     return plan::ArgAttr::get(context, plan::ArgKind::LayerWeight, {},
                               layerWeights.lookup(pointer));
+  case plan::SlotRole::Workspace:
+    return plan::ArgAttr::get(context, plan::ArgKind::Buffer, FlatSymbolRefAttr::get(workspace), 0);
   default:
     return plan::ArgAttr::get(context, plan::ArgKind::Buffer, bufferName(pointer), 0);
   }

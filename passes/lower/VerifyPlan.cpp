@@ -35,7 +35,16 @@ LogicalResult checkPlanned(EngineOp engine) {
 /// Data flow: written before read, and nothing overwritten that is still needed.
 LogicalResult checkBuffers(EngineOp engine, const StepWalk &walk) {
   ArrayRef<BufferOp> buffers = walk.buffers();
-  for (unsigned buffer : walk.liveBefore().front().set_bits()) {
+  for (const StepLaunch &launch : walk.launches())
+    for (const BufferAccess &access : launch.buffers)
+      if (!access.outlivesStep && walk.workspaces().test(access.buffer)) {
+        LaunchOp op = launch.op;
+        return op.emitOpError("\"") << op.getName() << "\" uses @" << BufferOp(buffers[access.buffer]).getSymName()
+                                   << " for rows, but it is a workspace of other launches";
+      }
+  llvm::BitVector unwritten = walk.liveBefore().front();
+  unwritten.reset(walk.workspaces());
+  for (unsigned buffer : unwritten.set_bits()) {
     if (buffer == walk.logits() && walk.launches().empty())
       return engine.emitOpError("has no launch that writes the logits");
     BufferOp op = buffers[buffer];

@@ -19,12 +19,14 @@ static StepLaunch describe(LaunchOp launch, const ::tenon::cpu::KernelSpec &spec
       described.kvLayer = 0;
       described.writesKv = spec.kind == ::tenon::cpu::KernelKind::LinearQkv;
     }
-    if (!slot.reads() && !slot.writes())
+    const bool workspace = slot.role == SlotRole::Workspace;
+    if (!slot.reads() && !slot.writes() && !workspace)
       continue;
     BufferAccess access;
     access.buffer = index.lookup(arg.getSymbol().getAttr());
-    access.reads = slot.reads();
-    access.writes = slot.writes();
+    access.reads = slot.reads() || workspace;
+    access.writes = slot.writes() || workspace;
+    access.outlivesStep = workspace;
     access.rowBytes = slot.rowBytes;
     access.ownTokenRows = partition == Partition::TokenRows && slot.rows == RowDomain::Tokens;
     access.ownLogitRows = partition == Partition::LogitRows && slot.rows == RowDomain::LogitRows;
@@ -63,6 +65,12 @@ StepWalk::StepWalk(EngineOp engine) {
 void StepWalk::computeLiveness() {
   live.assign(list.size() + 1, llvm::BitVector(bufferOps.size()));
   live.back().set(logitsBuffer);
+  kept.resize(bufferOps.size());
+  for (const StepLaunch &launch : list)
+    for (const BufferAccess &access : launch.buffers)
+      if (access.outlivesStep)
+        kept.set(access.buffer);
+  live.back() |= kept; // Never written without being read: live all through the step.
   for (size_t i = list.size(); i-- > 0;) {
     live[i] = live[i + 1];
     for (const BufferAccess &access : list[i].buffers)

@@ -22,6 +22,7 @@ struct BufferAccess {
   uint64_t rowBytes;
   /// Worker w touches only its share of these rows, by the formula of KernelAbi.h.
   bool ownTokenRows, ownLogitRows;
+  bool outlivesStep; ///< What it holds at the end of a step is needed in the next.
 };
 
 /// One launch of a step.
@@ -40,6 +41,8 @@ public:
   ArrayRef<StepLaunch> launches() const { return list; }
   ArrayRef<BufferOp> buffers() const { return bufferOps; }
   unsigned logits() const { return logitsBuffer; }
+  /// Buffers that keep their content from one step to the next.
+  const llvm::BitVector &workspaces() const { return kept; }
 
   /// Buffers whose content is still needed when launch `i` starts; `i` may be one past the last.
   ArrayRef<llvm::BitVector> liveBefore() const { return live; }
@@ -53,6 +56,7 @@ private:
   std::vector<StepLaunch> list;
   SmallVector<BufferOp> bufferOps;
   unsigned logitsBuffer = 0;
+  llvm::BitVector kept;
   std::vector<llvm::BitVector> live;
 };
 

@@ -44,7 +44,7 @@ std::string_view signature(KernelKind kind) {
   case KernelKind::LinearQkv:
     return "bpppbKVb|vv";
   case KernelKind::Attention:
-    return "bKVb";
+    return "bKVb|b";
   }
   return "";
 }

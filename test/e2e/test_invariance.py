@@ -13,7 +13,7 @@ TEXT = tenon_cli.ORACLE / "text" / "code.txt"
 
 class Invariance:
     name = None
-    tokens = 150  # Not a multiple of any block, tile or chunk.
+    tokens = 350  # Not a multiple of any block, tile, chunk or segment of keys.
 
     @classmethod
     def setUpClass(cls):

@@ -210,10 +210,12 @@ llvm::Expected<ResultError> RegionRunner::run(cpu::KernelFn kernel, const Sample
 
   // The kernel.
   llvm::SmallVector<void *> pointers;
-  bool keys = true;
+  AlignedBytes workspace(launch.spec.context ? workers * cpu::attentionPartialBytes(launch.spec) : 0);
+  uint8_t *const shared[] = {pools.keys.data(), pools.values.data(), workspace.data()};
+  size_t next = 0; // of those that no value stands for
   for (Value pointer : launch.pointers) {
     if (!pointer)
-      pointers.push_back(std::exchange(keys, false) ? pools.keys.data() : pools.values.data());
+      pointers.push_back(shared[next++]);
     else if (isWeight(pointer))
       pointers.push_back(weights.find(pointer)->second.bytes.data());
     else

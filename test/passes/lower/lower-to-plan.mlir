@@ -13,6 +13,7 @@
 // CHECK-NEXT: plan.buffer @embed at <0> size <256 T>
 // CHECK-NEXT: plan.buffer @rope_table at <0> size <128 T>
 // CHECK: plan.buffer @linear at <0> size <2048 S>
+// CHECK-NEXT: plan.buffer @workspace.shared at <0> size <{{[0-9]+}} W>
 // CHECK: plan.kv layers 2 heads 1 dim 32 block_tokens 0
 // CHECK: plan.weight @tok q4_1 rows 512 columns 64 at 0 size 20480 packed
 // CHECK-NEXT: plan.weight @freq f32 rows 1 columns 16 at 20480 size 64
@@ -24,7 +25,7 @@
 // CHECK: plan.function @layer_0
 // CHECK-NEXT: (buffer @embed, layer_weight 0, buffer @norm_quant) cost
 // CHECK-NEXT: plan.launch @[[QKV]] "linear_qkv" (buffer @norm_quant, layer_weight 1, layer_weight 2, layer_weight 3, buffer @linear_qkv, k_pool, v_pool, buffer @rope_table) cost <bytes = {{.*}}, macs = 8192 T>
-// CHECK-NEXT: "attention" (buffer @linear_qkv, k_pool, v_pool, buffer @attention) cost <bytes = {{.*}} C, macs = 128 C>
+// CHECK-NEXT: "attention" (buffer @linear_qkv, k_pool, v_pool, buffer @attention, buffer @workspace.shared) cost <bytes = {{.*}} C, macs = 128 C>
 // CHECK-NEXT: "linear" (buffer @attention, layer_weight 4, buffer @embed)
 // CHECK-NEXT: (buffer @embed, layer_weight 5, buffer @norm_quant.1)
 // CHECK-NEXT: "linear_gate" (buffer @norm_quant.1, layer_weight 6, layer_weight 7, buffer @linear_gate)

@@ -1,4 +1,4 @@
-// RUN: tenon-opt %s --tenon-plan-arena | FileCheck %s
+// RUN: tenon-opt %s --tenon-plan-arena --split-input-file | FileCheck %s
 //
 // @x lives through the whole step. @n and @h are not needed at the same time and share bytes. @s grows with
 // logit rows and @x with tokens: neither is larger for every step, so they must lie apart as forms.
@@ -38,6 +38,42 @@ plan.engine producer "" target "cpu" grid [1] logits @l {
     plan.launch @linear "again" (buffer @h, weight @m, buffer @y) cost <bytes = 0>
     plan.launch @add "down" (buffer @y, weight @m, buffer @x) cost <bytes = 0>
     plan.launch @gather "norm" (buffer @x, weight @w, buffer @s) cost <bytes = 0>
+    plan.launch @logits "logits" (buffer @s, weight @m, buffer @l) cost <bytes = 0>
+  }
+  plan.call @step weights [] kv_layer 0
+}
+
+// -----
+
+// A workspace keeps its content from step to step: nothing else may lie on it, not even what is written after its
+// last use.
+// CHECK: arena <256 T + 384 S + 256 W>
+// CHECK-NEXT: plan.buffer @q at <0> size <128 T>
+// CHECK-NEXT: plan.buffer @a at <128 T> size <128 T>
+// CHECK-NEXT: plan.buffer @w at <256 T + 256 S> size <256 W>
+// CHECK-NEXT: plan.buffer @s at <256 T + 256 S + 256 W> size <128 S>
+// CHECK-NEXT: plan.buffer @l at <0> size <256 S>
+plan.engine producer "" target "cpu" grid [1] logits @l {
+  plan.model "m" architecture "llama" vocabulary 64 hidden 32 layers 1 parameters 1 eos [] weights "f32"
+  plan.limits context 64 step_tokens 16 to 16 sequences 16 to 16 kv_bytes 0
+  plan.chip 0 kind "cpu" arena <256 T + 256 S + 256 W> weights 8320 {
+    plan.buffer @q at <0> size <128 T>
+    plan.buffer @a at <0> size <128 T>
+    plan.buffer @w at <0> size <256 W>
+    plan.buffer @s at <0> size <128 S>
+    plan.buffer @l at <0> size <256 S>
+  }
+  plan.kv layers 1 heads 1 dim 32 block_tokens 0 element_bytes 0 bytes_per_block 0
+  plan.weight @n f32 rows 1 columns 32 at 0 size 128
+  plan.weight @m f32 rows 64 columns 32 at 128 size 8192 packed
+  plan.kernel @embed "embed" {formats = ["f32"], k = 32 : i64, n = 64 : i64} scratch 0
+  plan.kernel @attention "attention" {context = 64 : i64, head_dim = 32 : i64, heads = 1 : i64, kv_heads = 1 : i64} scratch 0
+  plan.kernel @gather "norm_quant" {k = 32 : i64, gather_logit_rows} scratch 0
+  plan.kernel @logits "linear" {formats = ["f32"], k = 32 : i64, logits, n = 64 : i64} scratch 0
+  plan.function @step {
+    plan.launch @embed "embed" (buffer @q, weight @m) cost <bytes = 0>
+    plan.launch @attention "attention" (buffer @q, k_pool, v_pool, buffer @a, buffer @w) cost <bytes = 0>
+    plan.launch @gather "norm" (buffer @a, weight @n, buffer @s) cost <bytes = 0>
     plan.launch @logits "logits" (buffer @s, weight @m, buffer @l) cost <bytes = 0>
   }
   plan.call @step weights [] kv_layer 0
