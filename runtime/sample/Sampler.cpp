@@ -5,11 +5,13 @@
 
 #include "runtime/sample/Philox.h"
 #include "runtime/sample/Softmax.h"
+#include "runtime/sample/VocabularyPass.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 namespace tenon::sample {
@@ -86,87 +88,119 @@ void TokenHistory::addPrompt(std::span<const int32_t> tokens) {
 
 void TokenHistory::addGenerated(int32_t token) { ++entryOf(token).generated; }
 
-float maximum(std::span<const float> values) {
-  constexpr size_t lanes = 16;
-  const float lowest = -std::numeric_limits<float>::infinity();
-  float best[lanes];
-  std::fill(best, best + lanes, lowest);
-  size_t i = 0;
-  for (; i + lanes <= values.size(); i += lanes)
-    for (size_t lane = 0; lane < lanes; ++lane)
-      best[lane] = values[i + lane] > best[lane] ? values[i + lane] : best[lane];
-  float most = lowest;
-  for (float b : best)
-    most = std::max(most, b);
-  for (; i < values.size(); ++i)
-    most = values[i] > most ? values[i] : most;
-  return most;
-}
-
 int32_t argmax(std::span<const float> logits) {
-  const float most = maximum(logits);
-  for (size_t i = 0; i < logits.size(); ++i)
+  // In pieces, so that no memory for a vocabulary's maxima is needed.
+  constexpr size_t pieceBlocks = 64;
+  float maxima[pieceBlocks], most = -std::numeric_limits<float>::infinity();
+  size_t from = 0;
+  for (size_t at = 0; at < logits.size(); at += pieceBlocks * kLogitBlock) {
+    const auto piece = logits.subspan(at, std::min(pieceBlocks * kLogitBlock, logits.size() - at));
+    const float best = blockMaxima(piece, maxima);
+    if (best > most) {
+      most = best;
+      from = at + kLogitBlock * size_t(std::find(maxima, maxima + logitBlocks(piece.size()), best) - maxima);
+    }
+  }
+  for (size_t i = from; i < logits.size(); ++i)
     if (logits[i] == most)
       return static_cast<int32_t>(i);
   return 0;
 }
 
 SoftmaxBase softmaxBase(std::span<const float> logits) {
-  const float max = maximum(logits);
-  double sum = 0;
-  for (size_t i = 0; i < logits.size(); i += kSumBlock)
-    sum += expSum(logits.subspan(i, std::min(kSumBlock, logits.size() - i)), max, 1);
+  constexpr size_t pieceBlocks = 64;
+  float maxima[pieceBlocks], max = -std::numeric_limits<float>::infinity();
+  double sums[pieceBlocks], sum = 0;
+  const auto forPieces = [&](auto &&body) {
+    for (size_t at = 0; at < logits.size(); at += pieceBlocks * kLogitBlock)
+      body(logits.subspan(at, std::min(pieceBlocks * kLogitBlock, logits.size() - at)));
+  };
+  forPieces([&](std::span<const float> piece) { max = std::max(max, blockMaxima(piece, maxima)); });
+  forPieces([&](std::span<const float> piece) {
+    blockExpSums(piece, max, 1, sums);
+    for (size_t b = 0; b < logitBlocks(piece.size()); ++b)
+      sum += sums[b];
+  });
   return {max, double(max) + std::log(sum)};
 }
 
-Sampler::Sampler(uint32_t vocabulary) : bucketMass(std::max(kBuckets, vocabulary / kSumBlock + 1)) {
+Sampler::Sampler(uint32_t vocabulary)
+    : maxima(logitBlocks(vocabulary)), order(maxima.size()), sums(std::max(kBuckets, maxima.size())) {
   adjusted.reserve(vocabulary);
   candidates.reserve(vocabulary);
 }
 
 float Sampler::logprob(std::span<const float> logits, int32_t token) {
-  return static_cast<float>(double(logits[static_cast<size_t>(token)]) -
-                            softmaxBase(logits).logSum);
+  return static_cast<float>(double(logits[static_cast<size_t>(token)]) - softmaxBase(logits).logSum);
 }
 
-void Sampler::keepTopK(std::span<const float> logits, uint32_t k) {
-  const auto better = [](const Candidate &a, const Candidate &b) {
-    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
-  };
-  // A heap whose front is the worst kept: almost every token loses against it in one comparison.
-  candidates.clear();
-  for (size_t i = 0; i < logits.size(); ++i) {
-    const Candidate c{logits[i], static_cast<int32_t>(i)};
-    if (candidates.size() < k) {
-      if (c.logit != c.logit)
-        continue;
-      candidates.push_back(c);
-      std::push_heap(candidates.begin(), candidates.end(), better);
-    } else if (c.logit > candidates.front().logit) {
-      std::pop_heap(candidates.begin(), candidates.end(), better);
-      candidates.back() = c;
-      std::push_heap(candidates.begin(), candidates.end(), better);
-    }
+int32_t Sampler::first(const Scan &scan) const {
+  const size_t block = size_t(std::find(maxima.begin(), maxima.end(), scan.max) - maxima.begin());
+  for (size_t i = block * kLogitBlock; i < scan.logits.size(); ++i)
+    if (scan.logits[i] == scan.max)
+      return static_cast<int32_t>(i);
+  return 0; // no logit is a number
+}
+
+/// Calls visit(id, logit) for every logit that is at least `least`, in order of ids; never for NaN.
+template <typename Visitor> void Sampler::forAtLeast(const Scan &scan, float least, Visitor &&visit) const {
+  for (size_t b = 0; b < logitBlocks(scan.logits.size()); ++b) {
+    if (!(maxima[b] >= least))
+      continue;
+    const size_t end = std::min((b + 1) * kLogitBlock, scan.logits.size());
+    for (size_t i = b * kLogitBlock; i < end; ++i)
+      if (scan.logits[i] >= least)
+        visit(static_cast<int32_t>(i), scan.logits[i]);
   }
-  std::sort_heap(candidates.begin(), candidates.end(), better);
 }
 
-void Sampler::topLogprobs(std::span<const float> logits, uint32_t count,
-                          std::vector<TokenLogprob> &into) {
+static bool isBetter(const Sampler::Candidate &a, const Sampler::Candidate &b) {
+  return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+}
+
+void Sampler::keepTopK(const Scan &scan, uint32_t k) {
+  candidates.clear();
+  if (k == 0)
+    return;
+  // The k-th largest of the blocks' maxima: k logits are at least as large, so no smaller one is kept.
+  float least = -std::numeric_limits<float>::infinity();
+  const size_t blocks = logitBlocks(scan.logits.size());
+  if (k < blocks) {
+    std::copy_n(maxima.begin(), blocks, order.begin());
+    std::nth_element(order.begin(), order.begin() + (k - 1), order.begin() + ptrdiff_t(blocks), std::greater<>());
+    least = order[k - 1];
+  }
+  // A heap whose front is the worst kept; ids ascend, so among equals the first stay.
+  forAtLeast(scan, least, [&](int32_t id, float logit) {
+    const Candidate c{logit, id};
+    if (candidates.size() < k) {
+      candidates.push_back(c);
+      std::push_heap(candidates.begin(), candidates.end(), isBetter);
+    } else if (logit > candidates.front().logit) {
+      std::pop_heap(candidates.begin(), candidates.end(), isBetter);
+      candidates.back() = c;
+      std::push_heap(candidates.begin(), candidates.end(), isBetter);
+    }
+  });
+  std::sort_heap(candidates.begin(), candidates.end(), isBetter);
+}
+
+void Sampler::topLogprobs(std::span<const float> logits, uint32_t count, std::vector<TokenLogprob> &into) {
+  topLogprobs(scanOf(logits), count, softmaxBase(logits).logSum, into);
+}
+
+void Sampler::topLogprobs(const Scan &scan, uint32_t count, double logSum, std::vector<TokenLogprob> &into) {
   into.clear();
-  keepTopK(logits, count);
-  const double logSum = softmaxBase(logits).logSum;
+  keepTopK(scan, count);
   for (const Candidate &c : candidates)
     into.push_back({c.id, static_cast<float>(double(c.logit) - logSum)});
 }
 
-/// Keeps the candidates, sorted best first, until their share of all reaches p.
-template <typename Candidates>
-static void cutTopP(Candidates &candidates, float max, float inverseTemperature, double mass,
-                    size_t sortedFrom, double before) {
+/// Keeps the candidates, sorted best first from `sortedFrom` on, until their share of all reaches p.
+void Sampler::cutAtMass(float max, float inverse, double mass, size_t sortedFrom, double before) {
   double sum = before;
   for (size_t i = sortedFrom; i < candidates.size(); ++i) {
-    sum += double(expNegative((candidates[i].logit - max) * inverseTemperature));
+    sum += double(expNegative((candidates[i].logit - max) * inverse));
     if (sum >= mass) {
       candidates.resize(i + 1);
       return;
@@ -174,104 +208,71 @@ static void cutTopP(Candidates &candidates, float max, float inverseTemperature,
   }
 }
 
-int32_t Sampler::draw(std::span<const float> logits, const SamplingParams &params, uint64_t index) {
-  const float max = maximum(logits);
-  const float inverse = 1 / params.temperature;
-  if (!(std::fabs(max) <= std::numeric_limits<float>::max()) || !(inverse < 1e30f))
-    return argmax(logits);
-  const double u = uniformDraw(params.seed, index);
-  const bool cutsK = params.topK > 0 && params.topK < logits.size();
-  const bool cutsP = params.topP < 1;
-
-  if (!cutsK && !cutsP && params.minP <= 0) {
-    // The whole vocabulary, in order of ids: sums of blocks first, then only one block in detail.
-    const size_t blocks = (logits.size() + kSumBlock - 1) / kSumBlock;
-    double total = 0;
-    for (size_t b = 0; b < blocks; ++b) {
-      const size_t at = b * kSumBlock;
-      bucketMass[b] =
-          expSum(logits.subspan(at, std::min(kSumBlock, logits.size() - at)), max, inverse);
-      total += bucketMass[b];
-    }
-    double rest = u * total;
-    size_t b = 0;
-    while (b + 1 < blocks && rest >= bucketMass[b])
-      rest -= bucketMass[b++];
-    int32_t last = argmax(logits);
-    for (size_t i = b * kSumBlock; i < std::min((b + 1) * kSumBlock, logits.size()); ++i) {
-      const double weight = double(expNegative((logits[i] - max) * inverse));
-      if (weight <= 0)
-        continue;
-      last = static_cast<int32_t>(i);
-      if (rest < weight)
-        break;
-      rest -= weight;
-    }
-    return last;
+void Sampler::keepTopP(const Scan &scan, float inverse, float p) {
+  const float max = scan.max;
+  const double mass = p * blockExpSums(scan.logits, max, inverse, sums.data());
+  // From the top down: few blocks reach near the maximum, and their tokens mostly suffice.
+  const auto belowMax = [&](float logit) { return (max - logit) * inverse; };
+  float least = 0;
+  for (float below : {4.0f, 8.0f, 16.0f, 32.0f, 87.0f}) {
+    least = max - below / inverse;
+    double reached = 0;
+    forAtLeast(scan, least, [&](int32_t, float logit) { reached += double(expNegative(-belowMax(logit))); });
+    if (reached >= mass)
+      break;
   }
-
-  const auto better = [](const Candidate &a, const Candidate &b) {
-    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+  // Which bucket holds the boundary? Only that one is sorted.
+  std::fill_n(sums.begin(), kBuckets, 0.0);
+  forAtLeast(scan, least, [&](int32_t, float logit) {
+    sums[bucketOf(belowMax(logit))] += double(expNegative(-belowMax(logit)));
+  });
+  size_t boundary = 0;
+  double before = 0;
+  while (boundary + 1 < kBuckets && before + sums[boundary] < mass)
+    before += sums[boundary++];
+  candidates.clear();
+  const auto collect = [&](auto &&wanted) {
+    forAtLeast(scan, least, [&](int32_t id, float logit) {
+      if (wanted(bucketOf(belowMax(logit))))
+        candidates.push_back({logit, id});
+    });
   };
-  if (cutsK) {
-    keepTopK(logits, params.topK);
-    if (cutsP) {
-      double total = 0;
-      for (const Candidate &c : candidates)
-        total += double(expNegative((c.logit - max) * inverse));
-      cutTopP(candidates, max, inverse, params.topP * total, 0, 0);
-    }
-  } else if (cutsP) {
-    // Which bucket holds the boundary? Only that one is sorted.
-    std::fill(bucketMass.begin(), bucketMass.begin() + kBuckets, 0.0);
-    double total = 0;
-    for (float l : logits) {
-      const float below = (max - l) * inverse;
-      if (!(below <= 87))
-        continue;
-      const double weight = double(expNegative(-below));
-      bucketMass[bucketOf(below)] += weight;
-      total += weight;
-    }
-    const double mass = params.topP * total;
-    size_t boundary = 0;
-    double before = 0;
-    while (boundary + 1 < kBuckets && before + bucketMass[boundary] < mass)
-      before += bucketMass[boundary++];
-    candidates.clear();
-    for (int pass = 0; pass < 2; ++pass) // surely in, then the boundary's
-      for (size_t i = 0; i < logits.size(); ++i) {
-        const float below = (max - logits[i]) * inverse;
-        if (!(below <= 87))
-          continue;
-        const size_t bucket = bucketOf(below);
-        if (pass == 0 ? bucket < boundary : bucket == boundary)
-          candidates.push_back({logits[i], static_cast<int32_t>(i)});
-      }
-    size_t sure = 0;
-    while (sure < candidates.size() &&
-           bucketOf((max - candidates[sure].logit) * inverse) < boundary)
-      ++sure;
-    std::sort(candidates.begin() + static_cast<ptrdiff_t>(sure), candidates.end(), better);
-    cutTopP(candidates, max, inverse, mass, sure, before);
-  } else {
-    candidates.clear();
-    for (size_t i = 0; i < logits.size(); ++i)
-      if (logits[i] >= max + params.temperature * std::log(params.minP))
-        candidates.push_back({logits[i], static_cast<int32_t>(i)});
-  }
-  if (params.minP > 0) {
-    const float least = max + params.temperature * std::log(params.minP);
-    std::erase_if(candidates, [&](const Candidate &c) { return !(c.logit >= least); });
-  }
+  collect([&](size_t bucket) { return bucket < boundary; });
+  const size_t sure = candidates.size();
+  collect([&](size_t bucket) { return bucket == boundary; });
+  std::sort(candidates.begin() + ptrdiff_t(sure), candidates.end(), isBetter);
+  cutAtMass(max, inverse, mass, sure, before);
+}
 
+int32_t Sampler::drawFromAll(const Scan &scan, float inverse, double u) {
+  // In order of ids: sums of blocks first, then only one block in detail.
+  const size_t blocks = logitBlocks(scan.logits.size());
+  double rest = u * blockExpSums(scan.logits, scan.max, inverse, sums.data());
+  size_t b = 0;
+  while (b + 1 < blocks && rest >= sums[b])
+    rest -= sums[b++];
+  int32_t last = -1;
+  for (size_t i = b * kLogitBlock; i < std::min((b + 1) * kLogitBlock, scan.logits.size()); ++i) {
+    const double weight = double(expNegative((scan.logits[i] - scan.max) * inverse));
+    if (weight <= 0)
+      continue;
+    last = static_cast<int32_t>(i);
+    if (rest < weight)
+      break;
+    rest -= weight;
+  }
+  return last >= 0 ? last : first(scan);
+}
+
+int32_t Sampler::drawFromCandidates(const Scan &scan, float inverse, double u) const {
+  const auto weigh = [&](const Candidate &c) { return double(expNegative((c.logit - scan.max) * inverse)); };
   double total = 0;
   for (const Candidate &c : candidates)
-    total += double(expNegative((c.logit - max) * inverse));
+    total += weigh(c);
   double rest = u * total;
-  int32_t chosen = candidates.empty() ? argmax(logits) : candidates.front().id;
+  int32_t chosen = candidates.empty() ? first(scan) : candidates.front().id;
   for (const Candidate &c : candidates) {
-    const double weight = double(expNegative((c.logit - max) * inverse));
+    const double weight = weigh(c);
     if (weight <= 0)
       continue;
     chosen = c.id;
@@ -280,6 +281,34 @@ int32_t Sampler::draw(std::span<const float> logits, const SamplingParams &param
     rest -= weight;
   }
   return chosen;
+}
+
+int32_t Sampler::draw(const Scan &scan, const SamplingParams &params, uint64_t index) {
+  const float inverse = 1 / params.temperature;
+  if (!(std::fabs(scan.max) <= std::numeric_limits<float>::max()) || !(inverse < 1e30f))
+    return first(scan);
+  const double u = uniformDraw(params.seed, index);
+  const bool cutsK = params.topK > 0 && params.topK < scan.logits.size(), cutsP = params.topP < 1;
+  if (!cutsK && !cutsP && params.minP <= 0)
+    return drawFromAll(scan, inverse, u);
+  const float least = scan.max + params.temperature * std::log(params.minP); // -infinity without min-p
+  if (cutsK) {
+    keepTopK(scan, params.topK);
+    if (cutsP) {
+      double total = 0;
+      for (const Candidate &c : candidates)
+        total += double(expNegative((c.logit - scan.max) * inverse));
+      cutAtMass(scan.max, inverse, params.topP * total, 0, 0);
+    }
+  } else if (cutsP) {
+    keepTopP(scan, inverse, params.topP);
+  } else {
+    candidates.clear();
+    forAtLeast(scan, least, [&](int32_t id, float logit) { candidates.push_back({logit, id}); });
+  }
+  if (params.minP > 0)
+    std::erase_if(candidates, [&](const Candidate &c) { return !(c.logit >= least); });
+  return drawFromCandidates(scan, inverse, u);
 }
 
 Sampled Sampler::sample(std::span<const float> logits, const SamplingParams &params,
@@ -298,12 +327,17 @@ Sampled Sampler::sample(std::span<const float> logits, const SamplingParams &par
     }
     used = adjusted;
   }
+  Scan scan = scanOf(used);
   Sampled result;
-  result.token = params.temperature > 0 ? draw(used, params, index) : argmax(used);
-  if (params.logprobs || params.topLogprobs)
-    result.logprob = logprob(logits, result.token);
+  result.token = params.temperature > 0 ? draw(scan, params, index) : first(scan);
+  if (!params.logprobs && !params.topLogprobs && !alternatives)
+    return result;
+  if (used.data() != logits.data())
+    scan = scanOf(logits);
+  const double logSum = double(scan.max) + std::log(blockExpSums(logits, scan.max, 1, sums.data()));
+  result.logprob = static_cast<float>(double(logits[static_cast<size_t>(result.token)]) - logSum);
   if (alternatives)
-    topLogprobs(logits, params.topLogprobs, *alternatives);
+    topLogprobs(scan, params.topLogprobs, logSum, *alternatives);
   return result;
 }
 

@@ -4,6 +4,7 @@
 #define TENON_RUNTIME_SAMPLE_SAMPLER_H
 
 #include "runtime/base/Status.h"
+#include "runtime/sample/VocabularyPass.h"
 
 #include <cstdint>
 #include <span>
@@ -80,17 +81,34 @@ public:
   /// The `count` most likely tokens, best first, ties by lower id. `into` is replaced.
   void topLogprobs(std::span<const float> logits, uint32_t count, std::vector<TokenLogprob> &into);
 
-private:
-  int32_t draw(std::span<const float> logits, const SamplingParams &params, uint64_t index);
-  void keepTopK(std::span<const float> logits, uint32_t k);
-
   struct Candidate {
     float logit;
     int32_t id;
   };
+
+private:
+  /// Logits whose blocks' maxima are at hand: what can matter is looked for in few blocks.
+  struct Scan {
+    std::span<const float> logits;
+    float max;
+  };
+  Scan scanOf(std::span<const float> logits) { return {logits, blockMaxima(logits, maxima.data())}; }
+  template <typename Visitor> void forAtLeast(const Scan &scan, float least, Visitor &&visit) const;
+
+  int32_t first(const Scan &scan) const; ///< Lowest id of the largest logit.
+  int32_t draw(const Scan &scan, const SamplingParams &params, uint64_t index);
+  int32_t drawFromAll(const Scan &scan, float inverse, double u);
+  int32_t drawFromCandidates(const Scan &scan, float inverse, double u) const;
+  void keepTopK(const Scan &scan, uint32_t k);
+  void keepTopP(const Scan &scan, float inverse, float p);
+  void cutAtMass(float max, float inverse, double mass, size_t sortedFrom, double before);
+  void topLogprobs(const Scan &scan, uint32_t count, double logSum, std::vector<TokenLogprob> &into);
+
   std::vector<float> adjusted;       ///< Logits after bias and penalties.
+  std::vector<float> maxima;         ///< Of the blocks of the scan.
+  std::vector<float> order;          ///< Maxima, partly sorted.
   std::vector<Candidate> candidates; ///< What top-k, top-p and min-p leave.
-  std::vector<double> bucketMass;
+  std::vector<double> sums;          ///< Of blocks, or of buckets of the top-p search.
 };
 
 /// Lowest id among the largest values; 0 if all are NaN.

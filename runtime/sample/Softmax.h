@@ -1,15 +1,14 @@
-//===- Softmax.h - Exponential sums over a vocabulary -----------*- C++ -*-===//
+//===- Softmax.h - The exponential that sampling uses -----------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fixed order of summation, so that the same logits give the same bits everywhere. Written so that
-// the compiler vectorises it for the baseline instruction set.
+// Single operations in a stated order, so that the same logits give the same bits everywhere, and written so that
+// compilers vectorise it.
 //
 #ifndef TENON_RUNTIME_SAMPLE_SOFTMAX_H
 #define TENON_RUNTIME_SAMPLE_SOFTMAX_H
 
 #include <bit>
 #include <cstdint>
-#include <span>
 
 namespace tenon::sample {
 
@@ -32,27 +31,6 @@ inline float expNegative(float x) {
   const float scaled = std::bit_cast<float>(std::bit_cast<int32_t>(value) + (exponent << 23));
   return inRange ? scaled : 0.0f;
 }
-
-inline constexpr size_t kSumBlock = 256;
-
-/// Sum over a block of at most kSumBlock values of exp((x - max) * inverseTemperature).
-inline double expSum(std::span<const float> block, float max, float inverseTemperature) {
-  constexpr size_t lanes = 16;
-  float sums[lanes] = {};
-  size_t i = 0;
-  for (; i + lanes <= block.size(); i += lanes)
-    for (size_t lane = 0; lane < lanes; ++lane)
-      sums[lane] += expNegative((block[i + lane] - max) * inverseTemperature);
-  for (; i < block.size(); ++i)
-    sums[i % lanes] += expNegative((block[i] - max) * inverseTemperature);
-  double sum = 0;
-  for (float s : sums)
-    sum += double(s);
-  return sum;
-}
-
-/// The largest value that is not NaN; -infinity if there is none.
-float maximum(std::span<const float> values);
 
 } // namespace tenon::sample
 
