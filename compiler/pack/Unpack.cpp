@@ -79,6 +79,17 @@ float unpackValue(WeightFormat format, llvm::ArrayRef<uint8_t> panels, uint64_t 
   const uint64_t group = column / info.group;
   const float q = static_cast<float>(
       static_cast<int32_t>(storedValue(info, layout, panel, column, channel)) - info.offset);
+  if (info.rowScales) {
+    const uint64_t stride = info.hasMin ? 2 : 1; // of 16 bytes
+    const uint8_t code = byte(layout.scales, group * stride);
+    const float multiplier = info.signedScales ? static_cast<float>(static_cast<int8_t>(code))
+                                               : static_cast<float>(code);
+    const float product = half(layout.superScale, 0) * multiplier * q;
+    if (!info.hasMin)
+      return product;
+    return product -
+           half(layout.superMin, 0) * static_cast<float>(byte(layout.mins, group * stride));
+  }
   if (!info.superScales) {
     const float product = half(layout.scales, group) * q;
     return info.hasMin ? product + half(layout.mins, group) : product;

@@ -92,7 +92,10 @@ def Plan_WeightFormat : I32EnumAttr<"WeightFormat", "Encoding of a weight (runti
     I32EnumAttrCase<"Q4_0", 4, "q4_0">, I32EnumAttrCase<"Q4_1", 5, "q4_1">,
     I32EnumAttrCase<"Q5_0", 6, "q5_0">, I32EnumAttrCase<"Q5_1", 7, "q5_1">,
     I32EnumAttrCase<"Q4_K", 8, "q4_k">, I32EnumAttrCase<"Q5_K", 9, "q5_k">,
-    I32EnumAttrCase<"Q6_K", 10, "q6_k">]> {
+    I32EnumAttrCase<"Q6_K", 10, "q6_k">, I32EnumAttrCase<"Q4_R", 11, "q4_r">,
+    I32EnumAttrCase<"Q4_RM", 12, "q4_rm">, I32EnumAttrCase<"Q5_R", 13, "q5_r">,
+    I32EnumAttrCase<"Q5_RM", 14, "q5_rm">, I32EnumAttrCase<"Q6_R", 15, "q6_r">,
+    I32EnumAttrCase<"Q8_R", 16, "q8_r">]> {
   let cppNamespace = "::mlir::plan";
 }
 

@@ -149,6 +149,13 @@ void decodeBlock(WeightFormat format, const uint8_t *block, float *out) {
     return decodeQ5_K(block, out);
   case WeightFormat::Q6_K:
     return decodeQ6_K(block, out);
+  case WeightFormat::Q4_R:
+  case WeightFormat::Q4_RM:
+  case WeightFormat::Q5_R:
+  case WeightFormat::Q5_RM:
+  case WeightFormat::Q6_R:
+  case WeightFormat::Q8_R:
+    break; // Only engines have them: asserted below.
   }
 }
 
@@ -156,6 +163,7 @@ void decodeBlock(WeightFormat format, const uint8_t *block, float *out) {
 
 void dequantizeRow(const Tensor &tensor, uint64_t row, llvm::MutableArrayRef<float> out) {
   const BlockSize block = blockSize(tensor.format);
+  assert(block.values != 0 && "no checkpoint stores this format");
   const uint64_t rowBytes = storedRowBytes(tensor.format, tensor.columns);
   assert(row < tensor.rows && out.size() == tensor.columns && "row or buffer of another tensor");
   assert(tensor.data.size() == rowBytes * tensor.rows && "a tensor without data has no values");

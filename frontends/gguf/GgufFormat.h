@@ -48,7 +48,7 @@ struct BlockSize {
   uint32_t bytes;  ///< Bytes per block.
 };
 
-/// Blocks of `format` as a checkpoint stores them.
+/// Blocks of `format` as a checkpoint stores them; none for formats that only engines have.
 constexpr BlockSize blockSize(WeightFormat format) {
   switch (format) {
   case WeightFormat::F32:
@@ -73,14 +73,21 @@ constexpr BlockSize blockSize(WeightFormat format) {
     return {256, 176}; // f16 d, f16 dmin, 12 of scales, 32 of high bits, 128
   case WeightFormat::Q6_K:
     return {256, 210}; // 128 low nibbles, 64 high pairs, 16 i8 scales, f16 d
+  case WeightFormat::Q4_R:
+  case WeightFormat::Q4_RM:
+  case WeightFormat::Q5_R:
+  case WeightFormat::Q5_RM:
+  case WeightFormat::Q6_R:
+  case WeightFormat::Q8_R:
+    break;
   }
   return {0, 0};
 }
 
-/// Bytes of one row of `columns` values; `columns` must be a multiple of the block.
+/// Bytes of one row of `columns` values, a multiple of the block; 0 where `blockSize` has none.
 constexpr uint64_t storedRowBytes(WeightFormat format, uint64_t columns) {
   const BlockSize block = blockSize(format);
-  return columns / block.values * block.bytes;
+  return block.values ? columns / block.values * block.bytes : 0;
 }
 
 /// Tensor type number of the file to our format; none if we do not read it.

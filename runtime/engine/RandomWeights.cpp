@@ -84,20 +84,29 @@ void makeBlockPanel(const WeightPlan &w, std::byte *at, uint64_t channels, uint6
   const PanelLayout layout(w.format, w.columns);
   const uint64_t stored = w.columns * kPanelChannels * (info.bits == 8 ? 8 : 4) / 8;
   fillBytes(at, stored, key);
-  fillBytes(at + layout.high, layout.scales - layout.high, key + (uint64_t(1) << 40));
+  const uint64_t high = info.bits == 5 || info.bits == 6 ? w.columns * 2 * (info.bits - 4) : 0;
+  fillBytes(at + layout.high, high, key + (uint64_t(1) << 40));
 
   // Uniform quants of b bits have deviation 2^b / sqrt(12) and mean (2^b - 1) / 2.
   const float levels = float(1u << info.bits);
   const float unit = kRandomWeightDeviation * std::sqrt(12.0f) / levels;
   const float mean = (levels - 1) / 2;
   const uint64_t groups = w.columns / info.group;
+  // Codes of 8-bit scales: small, so that the halves above them stay normal.
+  constexpr int kScale = 8, kRowScale = 4;
+  if (info.rowScales) {
+    std::memset(at + layout.scales, kRowScale, groups * PanelLayout::scaleStride(info));
+    fillHalves(at + layout.superScale, 1, channels, unit / kRowScale);
+    if (info.hasMin)
+      fillHalves(at + layout.superMin, 1, channels, unit * mean / kRowScale);
+    return;
+  }
   if (!info.superScales) {
     fillHalves(at + layout.scales, groups, channels, unit);
     if (info.hasMin)
       fillHalves(at + layout.mins, groups, channels, -unit * mean);
     return;
   }
-  constexpr int kScale = 8; // small, so that the halves above it stay normal
   std::memset(at + layout.scales, kScale, groups * kPanelChannels);
   fillHalves(at + layout.superScale, w.columns / 256, channels, unit / kScale);
   if (info.hasMin) {

@@ -20,8 +20,15 @@
 //             K formats:     [K/group][16 ch] u8 (Q4_K, Q5_K) or i8 (Q6_K)
 //   mins      Q4_1, Q5_1: [K/32][16 ch] f16 m;   Q4_K, Q5_K: [K/32][16 ch] u8
 //   super     K formats: [K/256][16 ch] f16 d, then (Q4_K, Q5_K) [K/256][16 ch] f16 dmin, as two planes
+//   row       R formats have one plane of scales and none of the three above:
+//             without min: [16 ch] f16 d, then [K/32][16 ch] i8
+//             with min   : [16 ch] f16 d, [16 ch] f16 dmin, then [K/32] of [16 ch] u8 scale, [16 ch] u8 min
 //
 // Meaning: w = scale * (q - offset) + min, with scale = d or d*sc, min = m or -(dmin*mn).
+//
+// The R formats are those that `tenon-compile --weights` makes; no checkpoint has them. Their scales are
+// 8 bits for 32 k under one f16 of the whole row, so that they cost a quarter bit and ask nothing of K but
+// a multiple of 32 (docs/decisions/0003-rounded-weights.md).
 //
 #ifndef TENON_RUNTIME_ENGINE_WEIGHTFORMAT_H
 #define TENON_RUNTIME_ENGINE_WEIGHTFORMAT_H
@@ -36,8 +43,9 @@ namespace tenon {
 /// Encodings a weight can have in an engine. Values are part of the engine format.
 enum class WeightFormat : uint8_t {
   F32 = 0, F16 = 1, BF16 = 2, Q8_0 = 3, Q4_0 = 4, Q4_1 = 5, Q5_0 = 6, Q5_1 = 7, Q4_K = 8, Q5_K = 9, Q6_K = 10,
+  Q4_R = 11, Q4_RM = 12, Q5_R = 13, Q5_RM = 14, Q6_R = 15, Q8_R = 16,
 };
-inline constexpr uint32_t kNumWeightFormats = 11;
+inline constexpr uint32_t kNumWeightFormats = 17;
 inline constexpr uint32_t kPanelChannels = 16;
 
 /// Static facts of one format. `group` is 0 for float formats.
@@ -48,24 +56,31 @@ struct FormatInfo {
   int32_t offset;      ///< Subtracted from the unsigned stored value.
   bool hasMin;
   bool superScales;    ///< 8-bit scales under an f16 scale per 256 k.
-  bool signedScales;   ///< With superScales: i8 (Q6_K) instead of u8.
+  bool rowScales;      ///< 8-bit scales under an f16 scale per channel.
+  bool signedScales;   ///< Of 8-bit scales: i8 instead of u8.
   uint32_t kMultiple;  ///< K must be a multiple of this.
-  bool isFloat() const { return group == 0; }
+  constexpr bool isFloat() const { return group == 0; }
 };
 
 constexpr FormatInfo formatInfo(WeightFormat f) {
   constexpr std::array<FormatInfo, kNumWeightFormats> table = {{
-      {"f32", 32, 0, 0, false, false, false, 1},
-      {"f16", 16, 0, 0, false, false, false, 1},
-      {"bf16", 16, 0, 0, false, false, false, 1},
-      {"q8_0", 8, 32, 128, false, false, false, 32},
-      {"q4_0", 4, 32, 8, false, false, false, 32},
-      {"q4_1", 4, 32, 0, true, false, false, 32},
-      {"q5_0", 5, 32, 16, false, false, false, 32},
-      {"q5_1", 5, 32, 0, true, false, false, 32},
-      {"q4_k", 4, 32, 0, true, true, false, 256},
-      {"q5_k", 5, 32, 0, true, true, false, 256},
-      {"q6_k", 6, 16, 32, false, true, true, 256},
+      {"f32", 32, 0, 0, false, false, false, false, 1},
+      {"f16", 16, 0, 0, false, false, false, false, 1},
+      {"bf16", 16, 0, 0, false, false, false, false, 1},
+      {"q8_0", 8, 32, 128, false, false, false, false, 32},
+      {"q4_0", 4, 32, 8, false, false, false, false, 32},
+      {"q4_1", 4, 32, 0, true, false, false, false, 32},
+      {"q5_0", 5, 32, 16, false, false, false, false, 32},
+      {"q5_1", 5, 32, 0, true, false, false, false, 32},
+      {"q4_k", 4, 32, 0, true, true, false, false, 256},
+      {"q5_k", 5, 32, 0, true, true, false, false, 256},
+      {"q6_k", 6, 16, 32, false, true, false, true, 256},
+      {"q4_r", 4, 32, 8, false, false, true, true, 32},
+      {"q4_rm", 4, 32, 0, true, false, true, false, 32},
+      {"q5_r", 5, 32, 16, false, false, true, true, 32},
+      {"q5_rm", 5, 32, 0, true, false, true, false, 32},
+      {"q6_r", 6, 32, 32, false, false, true, true, 32},
+      {"q8_r", 8, 32, 128, false, false, true, true, 32},
   }};
   return table[static_cast<size_t>(f)];
 }
@@ -78,9 +93,15 @@ constexpr std::optional<WeightFormat> parseWeightFormat(std::string_view name) {
 }
 
 /// Byte offsets of the planes within one panel of K columns; absent planes have the next plane's offset.
+/// With row scales, `superScale`, `superMin`, `scales` and `mins` lie in one plane.
 struct PanelLayout {
   uint64_t quants = 0, high = 0, scales = 0, mins = 0, superScale = 0, superMin = 0;
   uint64_t bytes = 0; ///< Whole panel; a multiple of 64.
+
+  /// With row scales: bytes from one group's scales (and, `mins`, minimums) to the next.
+  static constexpr uint64_t scaleStride(const FormatInfo &info) {
+    return kPanelChannels * (info.hasMin ? 2 : 1);
+  }
 
   constexpr PanelLayout(WeightFormat f, uint64_t k) {
     const FormatInfo info = formatInfo(f);
@@ -90,7 +111,15 @@ struct PanelLayout {
     high = at;
     if (info.bits == 5) at += pad(k / 32 * 64);
     if (info.bits == 6) at += pad(k / 32 * 128);
-    scales = at;
+    superScale = superMin = scales = mins = at;
+    if (info.rowScales) {
+      superMin = superScale + 32;
+      scales = info.hasMin ? superMin + 32 : superMin;
+      mins = info.hasMin ? scales + kPanelChannels : scales;
+      at += pad(scales - at + k / 32 * scaleStride(info));
+      bytes = at;
+      return;
+    }
     if (!info.isFloat()) at += pad(k / info.group * kPanelChannels * (info.superScales ? 1 : 2));
     mins = at;
     if (info.hasMin) at += pad(k / 32 * kPanelChannels * (info.superScales ? 1 : 2));

@@ -5,6 +5,7 @@
 // (make_block_references.py).
 
 #include "frontends/Checkpoint.h"
+#include "frontends/gguf/GgufFormat.h"
 
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -40,5 +41,8 @@ TEST(DequantizeRow, equalsTheGgufPackageInEveryFormat) {
     bytes = bytes.drop_front(24 + stored + values * 4);
     ++formats;
   }
-  EXPECT_EQ(formats, kNumWeightFormats);
+  uint32_t ofCheckpoints = 0;
+  for (uint32_t f = 0; f < kNumWeightFormats; ++f)
+    ofCheckpoints += frontend::blockSize(static_cast<WeightFormat>(f)).values != 0;
+  EXPECT_EQ(formats, ofCheckpoints);
 }

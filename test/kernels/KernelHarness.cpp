@@ -38,7 +38,29 @@ Bytes::Bytes(size_t size) : length(size) {
   std::memset(memory.get(), 0, padded);
 }
 
+/// Formats that no checkpoint has: random panels, read by the layout's reference.
+static TestWeight makeRowScaledWeight(WeightFormat format, uint32_t rows, uint32_t columns, std::mt19937 &random) {
+  TestWeight weight{Bytes(packedBytes(format, rows, columns)), std::vector<float>(size_t(rows) * columns)};
+  for (size_t i = 0; i < weight.packed.size(); ++i)
+    weight.packed.data()[i] = static_cast<uint8_t>(random());
+  const PanelLayout layout(format, columns);
+  for (uint64_t panel = 0; panel < panelCount(rows); ++panel)
+    for (uint32_t i = 0; i < kPanelChannels * (formatInfo(format).hasMin ? 2 : 1); ++i) {
+      // f16 from 2^-13 to 2^-10, since codes go to 255; rows that pad the last panel are zero.
+      const bool padding = panel * kPanelChannels + i % kPanelChannels >= rows;
+      const uint16_t half = padding ? 0 : static_cast<uint16_t>((random() & 0x3ff) | ((2 + random() % 4) << 10));
+      std::memcpy(weight.packed.data() + panel * layout.bytes + layout.superScale + 2 * i, &half, 2);
+    }
+  for (uint32_t r = 0; r < rows; ++r)
+    for (uint32_t c = 0; c < columns; ++c)
+      weight.values[size_t(r) * columns + c] =
+          compiler::unpackValue(format, {weight.packed.data(), weight.packed.size()}, columns, r, c);
+  return weight;
+}
+
 TestWeight makeWeight(WeightFormat format, uint32_t rows, uint32_t columns, std::mt19937 &random) {
+  if (formatInfo(format).rowScales)
+    return makeRowScaledWeight(format, rows, columns, random);
   // Bytes of a GGUF block by format: total size, and where its f16 scales lie.
   struct Block {
     uint32_t values, bytes;
@@ -57,6 +79,7 @@ TestWeight makeWeight(WeightFormat format, uint32_t rows, uint32_t columns, std:
     case WeightFormat::Q4_K: return {256, 144, {0, 2}};
     case WeightFormat::Q5_K: return {256, 176, {0, 2}};
     case WeightFormat::Q6_K: return {256, 210, {208}};
+    default: break;
     }
     return {1, 4, {}};
   }();

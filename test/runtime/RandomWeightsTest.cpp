@@ -46,7 +46,15 @@ public:
     }
     const uint64_t group = k / info.group;
     double scale, min = 0;
-    if (info.superScales) {
+    if (info.rowScales) {
+      const uint64_t stride = info.hasMin ? 32 : 16;
+      const std::byte *code = panel + layout.scales + group * stride + c;
+      scale = double(fromHalf(load<uint16_t>(panel + layout.superScale, c))) *
+              (info.signedScales ? double(load<int8_t>(code, 0)) : double(load<uint8_t>(code, 0)));
+      if (info.hasMin)
+        min = -double(fromHalf(load<uint16_t>(panel + layout.superMin, c))) *
+              double(load<uint8_t>(panel + layout.mins + group * stride + c, 0));
+    } else if (info.superScales) {
       const double d =
           double(fromHalf(load<uint16_t>(panel + layout.superScale, k / 256 * 16 + c)));
       scale =

@@ -60,17 +60,27 @@ GroupScales emitGroupScales(KernelBuilder &k, WeightFormat format, uint64_t colu
   const FormatInfo info = formatInfo(format);
   const PanelLayout layout(format, columns);
   GroupScales scales;
-  if (!info.superScales) {
-    Value offset = k.mulC(group, 32);
-    scales.scale[0] = k.toF32(k.load(k.vec(k.f16), panel, offset, layout.scales));
-    if (info.hasMin)
-      scales.min = k.toF32(k.load(k.vec(k.f16), panel, offset, layout.mins));
-    return scales;
-  }
   auto eightBit = [&](uint64_t plane, Value offset, int64_t constant) {
     Value raw = k.load(k.vec(k.i8), panel, offset, plane + constant);
     return k.toF32(info.signedScales ? k.extendS(raw, k.i32) : k.extendU(raw, k.i32));
   };
+  auto half = [&](uint64_t plane, Value offset) {
+    return k.toF32(k.load(k.vec(k.f16), panel, offset, plane));
+  };
+  if (info.rowScales) { // Nothing in a product's loop writes memory: the row's scales leave the loop.
+    Value offset = k.mulC(group, PanelLayout::scaleStride(info));
+    scales.scale[0] = k.mulF(eightBit(layout.scales, offset, 0), half(layout.superScale, {}));
+    if (info.hasMin)
+      scales.min = k.mulF(eightBit(layout.mins, offset, 0), k.negF(half(layout.superMin, {})));
+    return scales;
+  }
+  if (!info.superScales) {
+    Value offset = k.mulC(group, 32);
+    scales.scale[0] = half(layout.scales, offset);
+    if (info.hasMin)
+      scales.min = half(layout.mins, offset);
+    return scales;
+  }
   const int64_t perGroup = 32 / info.group;
   Value offset = k.mulC(group, 16 * perGroup);
   for (int64_t i = 0; i < perGroup; ++i)

@@ -32,7 +32,7 @@ struct GroupScales {
   Value scale[2]; ///< vector<16xf32>; [1] only where the format's group is 16.
   Value min;      ///< null without mins.
 };
-/// d (and -dmin) of one super block; unused for plain formats.
+/// d (and -dmin) of one super block; unused for plain formats and for those with row scales.
 struct SuperScales {
   Value d, negMin;
 };
