@@ -4,6 +4,8 @@
 #include "compiler/pack/Packer.h"
 
 #include "compiler/pack/BlockDecode.h"
+#include "compiler/pack/PackRequest.h"
+#include "compiler/pack/PanelStore.h"
 #include "frontends/gguf/GgufFormat.h"
 
 #include "llvm/Support/ErrorHandling.h"
@@ -15,7 +17,6 @@ namespace tenon::compiler {
 
 using frontend::Tensor;
 using llvm::Error;
-using llvm::Twine;
 
 namespace {
 
@@ -24,44 +25,6 @@ struct PanelRows {
   const uint8_t *row[kPanelChannels];
   uint32_t count = 0;
 };
-
-/// Writes element `index` of a plane of T, [groups][16 channels].
-template <typename T>
-void store(uint8_t *plane, uint64_t group, uint32_t channel, const uint8_t *value) {
-  std::memcpy(plane + (group * kPanelChannels + channel) * sizeof(T), value, sizeof(T));
-}
-
-void storeWord(uint8_t *plane, uint64_t index, uint32_t channel, uint32_t word) {
-  std::memcpy(plane + (index * kPanelChannels + channel) * 4, &word, 4);
-}
-
-/// Writes 32 values of one channel to the quants and high planes.
-template <uint32_t Bits>
-void storeQuants(uint8_t *quants, uint8_t *high, uint64_t group, uint32_t channel,
-                 const uint32_t q[8]) {
-  if constexpr (Bits == 8) {
-    for (uint32_t j = 0; j < 8; ++j)
-      storeWord(quants, group * 8 + j, channel, q[j]);
-    return;
-  }
-  for (uint32_t i = 0; i < 4; ++i)
-    storeWord(quants, group * 4 + i, channel,
-              (q[2 * i] & 0x0f0f0f0f) | (q[2 * i + 1] & 0x0f0f0f0f) << 4);
-  if constexpr (Bits == 5) {
-    uint32_t word = 0;
-    for (uint32_t j = 0; j < 8; ++j)
-      word |= ((q[j] >> 4) & 0x01010101) << j;
-    storeWord(high, group, channel, word);
-  }
-  if constexpr (Bits == 6) {
-    for (uint32_t h = 0; h < 2; ++h) {
-      uint32_t word = 0;
-      for (uint32_t j = 0; j < 4; ++j)
-        word |= ((q[4 * h + j] >> 4) & 0x03030303) << (2 * j);
-      storeWord(high, group * 2 + h, channel, word);
-    }
-  }
-}
 
 /// One panel of a quantised format. `panel` is zero on entry.
 template <WeightFormat Format>
@@ -151,45 +114,30 @@ PanelPacker panelPacker(WeightFormat format) {
     return packQuantised<WeightFormat::Q5_K>;
   case WeightFormat::Q6_K:
     return packQuantised<WeightFormat::Q6_K>;
+  case WeightFormat::Q4_R:
+  case WeightFormat::Q4_RM:
+  case WeightFormat::Q5_R:
+  case WeightFormat::Q5_RM:
+  case WeightFormat::Q6_R:
+  case WeightFormat::Q8_R:
+    break;
   }
-  llvm_unreachable("every format has a packer");
-}
-
-Error packError(const Tensor &tensor, const Twine &message) {
-  return llvm::createStringError(llvm::inconvertibleErrorCode(),
-                                 "cannot pack tensor '" + tensor.name + "': " + message);
+  llvm_unreachable("every format of a checkpoint has a packer");
 }
 
 } // namespace
 
 Error packMatrix(const Tensor &tensor, llvm::ArrayRef<uint32_t> rowOrder, uint64_t firstRow,
                  uint64_t rowCount, llvm::MutableArrayRef<uint8_t> out) {
+  if (Error error = checkPackRequest(tensor, tensor.format, rowOrder, firstRow, rowCount, out))
+    return error;
   const uint64_t rowBytes = frontend::storedRowBytes(tensor.format, tensor.columns);
-  if (tensor.data.size() != rowBytes * tensor.rows)
-    return packError(tensor, "it holds " + Twine(tensor.data.size()) +
-                                 " bytes of data, but its shape needs " +
-                                 Twine(rowBytes * tensor.rows) +
-                                 " (a checkpoint with random weights has none to pack)");
-  if (firstRow > tensor.rows || rowCount > tensor.rows - firstRow)
-    return packError(tensor, "rows " + Twine(firstRow) + " to " + Twine(firstRow + rowCount) +
-                                 " are wanted of " + Twine(tensor.rows));
-  if (!rowOrder.empty() && rowOrder.size() != tensor.rows)
-    return packError(tensor, "the row order has " + Twine(rowOrder.size()) + " entries for " +
-                                 Twine(tensor.rows) + " rows");
-  if (out.size() != packedBytes(tensor.format, rowCount, tensor.columns))
-    return packError(tensor, "the output has " + Twine(out.size()) +
-                                 " bytes, but the panels need " +
-                                 Twine(packedBytes(tensor.format, rowCount, tensor.columns)));
-
   const PanelPacker pack = panelPacker(tensor.format);
   const uint64_t panelBytes = PanelLayout(tensor.format, tensor.columns).bytes;
   for (uint64_t at = 0; at < rowCount; at += kPanelChannels) {
     PanelRows rows;
     for (uint64_t r = at; r < rowCount && rows.count < kPanelChannels; ++r) {
       const uint64_t row = rowOrder.empty() ? firstRow + r : rowOrder[firstRow + r];
-      if (row >= tensor.rows)
-        return packError(tensor,
-                         "the row order names row " + Twine(row) + " of " + Twine(tensor.rows));
       rows.row[rows.count++] = tensor.data.data() + row * rowBytes;
     }
     uint8_t *panel = out.data() + at / kPanelChannels * panelBytes;
