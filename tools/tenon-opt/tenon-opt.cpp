@@ -11,6 +11,7 @@
 #endif
 #ifdef TENON_HAVE_FUSE_PASSES
 #include "passes/fuse/Passes.h"
+#include "passes/reblock/Passes.h"
 #endif
 #ifdef TENON_HAVE_LOWER_PASSES
 #include "passes/lower/Passes.h"
@@ -38,6 +39,7 @@ int main(int argc, char **argv) {
 #ifdef TENON_HAVE_FUSE_PASSES
   mlir::tenon::registerTenonFusePasses();
   mlir::tenon::registerFusePipeline();
+  mlir::tenon::registerTenonReblockPasses();
 #endif
 #ifdef TENON_HAVE_LOWER_PASSES
   mlir::tenon::registerTenonMemoryPasses();
