@@ -9,6 +9,8 @@
 #include "compiler/driver/PlanReport.h"
 #include "compiler/driver/Progress.h"
 #include "compiler/driver/Targets.h"
+#include "compiler/driver/WeightChoice.h"
+#include "compiler/driver/WeightUse.h"
 
 #include "mlir/IR/Operation.h"
 #include "llvm/ADT/STLExtras.h"
@@ -30,6 +32,12 @@ public:
     if (!parsed)
       return fail(parsed.takeError(), kUsage);
     target = std::move(*parsed);
+    if (auto choice = chooseWeights(options); !choice)
+      return fail(choice.takeError(), kUsage);
+    auto text = loadCalibrationText(options);
+    if (!text)
+      return fail(text.takeError(), kUsage);
+    calibration = std::move(*text);
     auto format = parseWeightFormat(options.randomFormat);
     if (!format)
       return fail(
@@ -48,8 +56,10 @@ public:
     if (!result)
       return fail(result.takeError(), kFailed);
     compiled = std::move(*result);
+    weights = weightUses(*compiled.module, *checkpoint);
+    measuresAccuracy = changesWeights(weights) && options.accuracy;
     if (options.explain && !options.json)
-      explain(llvm::outs(), *compiled.decisions, *checkpoint, options);
+      explain(llvm::outs(), *compiled.decisions, weights, *checkpoint, options);
     if (!compiled.plan)
       return kSuccess; // Dumped, and nothing else was asked for.
 
@@ -84,7 +94,11 @@ private:
   }
 
   int write() {
-    AssemblyRequest request{options, *checkpoint, target, *compiled.module, *compiled.plan};
+    AssemblyRequest request{options, *checkpoint, target, *compiled.module, *compiled.plan, {}};
+    if (measuresAccuracy)
+      request.measure = [&](const std::string &draft) {
+        return checkAccuracy(options, *checkpoint, target, calibration, draft, progress);
+      };
     auto result = assembleEngine(request, timer, progress);
     if (!result)
       return fail(result.takeError(), kFailed);
@@ -112,6 +126,12 @@ private:
         << formatBytes(memory.storedWeights + memory.madeWeights) << ", activations "
         << formatBytes(memory.activations) << ", KV cache " << formatBytes(memory.kv)
         << ", workspace " << formatBytes(memory.workspace) << ")\n";
+    if (changesWeights(weights)) {
+      out << "weights, by format:\n";
+      printWeightUses(out, weights);
+    }
+    if (written.accuracy)
+      printAccuracy(out, *written.accuracy);
     out << llvm::format("compiled in %.2f s (", timer.total());
     llvm::interleaveComma(timer.all(), out, [&](const auto &stage) {
       out << stage.first << llvm::format(" %.2f", stage.second);
@@ -133,11 +153,14 @@ private:
                   {"variants", std::move(variants)},
                   {"seconds", std::move(seconds)},
                   {"peak_rss_bytes", peakResidentBytes()},
+                  {"weights", weightUsesAsJson(weights)},
                   {"plan", planAsJson(*compiled.plan, memory)}};
     if (written.bytes) {
       result["output"] = options.output;
       result["engine_bytes"] = written.bytes;
     }
+    if (written.accuracy)
+      result["accuracy"] = accuracyAsJson(*written.accuracy);
     if (options.verify) {
       llvm::json::Array checks;
       for (const RegionCheck &check : written.checks)
@@ -157,6 +180,9 @@ private:
   Compiled compiled;
   MemorySummary memory;
   AssemblyResult written;
+  std::vector<WeightUse> weights;
+  CalibrationText calibration;
+  bool measuresAccuracy = false;
   size_t dumped = 0;
 };
 } // namespace

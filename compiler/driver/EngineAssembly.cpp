@@ -89,8 +89,18 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
   if (llvm::Error error =
           add(SectionKind::ChatTemplate, bytesOf(request.checkpoint.tokenizer().chatTemplate)))
     return std::move(error);
-  const std::string card =
-      modelCard(request.checkpoint, options, plan.getProducer(), request.target.text, *checksum);
+  if (request.measure) {
+    auto draft = (*writer)->draft();
+    if (!draft)
+      return draft.takeError();
+    auto accuracy = request.measure(*draft);
+    if (!accuracy)
+      return accuracy.takeError();
+    result.accuracy = std::move(*accuracy);
+    timer.finish("accuracy");
+  }
+  const std::string card = modelCard(request.checkpoint, options, plan.getProducer(),
+                                     request.target.text, *checksum, result.accuracy);
   if (llvm::Error error = add(SectionKind::ModelCard, bytesOf(card)))
     return std::move(error);
   if (llvm::Error error = add(SectionKind::PlanText, bytesOf(planToText(plan))))

@@ -7,11 +7,15 @@
 #include "compiler/driver/Progress.h"
 #include "compiler/driver/StageTimer.h"
 #include "compiler/driver/Targets.h"
+#include "compiler/driver/accuracy/AccuracyCheck.h"
 #include "compiler/driver/verify/RegionCheck.h"
 #include "dialects/plan/PlanDialect.h"
 #include "frontends/Checkpoint.h"
 
 #include "mlir/IR/BuiltinOps.h"
+
+#include <functional>
+#include <optional>
 
 namespace tenon::compiler {
 
@@ -22,12 +26,16 @@ struct AssemblyRequest {
   const Target &target;
   mlir::ModuleOp module;
   mlir::plan::EngineOp plan;
+  /// If set: given the path of an engine that is complete but for its card; what it finds goes into
+  /// the card.
+  std::function<llvm::Expected<AccuracyReport>(const std::string &draft)> measure;
 };
 
 struct AssemblyResult {
   uint64_t bytes = 0;              ///< Of the engine.
   std::vector<RegionCheck> checks; ///< With --verify.
   std::string differing;           ///< Names the regions that differ; then nothing was written.
+  std::optional<AccuracyReport> accuracy; ///< What `measure` found.
 };
 
 /// Emits kernels while weights are packed, verifies if that was asked for, and writes the engine.

@@ -4,6 +4,7 @@
 #define TENON_COMPILER_DRIVER_EXPLAIN_H
 
 #include "compiler/driver/CompileOptions.h"
+#include "compiler/driver/WeightUse.h"
 #include "frontends/Checkpoint.h"
 #include "passes/fuse/Explain.h"
 
@@ -14,7 +15,8 @@ namespace tenon::compiler {
 
 /// What was fused, kept and rejected, how weights are stored, and which defaults were chosen.
 void explain(llvm::raw_ostream &out, const mlir::tenon::FusionReport &decisions,
-             const frontend::Checkpoint &checkpoint, const CompileOptions &options);
+             llvm::ArrayRef<WeightUse> weights, const frontend::Checkpoint &checkpoint,
+             const CompileOptions &options);
 
 /// The fuse stage's decisions: [{"verdict", "function", "pass", "text"}].
 llvm::json::Array explainAsJson(const mlir::tenon::FusionReport &decisions);

@@ -63,7 +63,8 @@ llvm::Expected<std::string> checksumOfFile(llvm::StringRef path) {
 
 std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptions &options,
                       llvm::StringRef producer, llvm::StringRef target,
-                      llvm::StringRef sourceChecksum) {
+                      llvm::StringRef sourceChecksum,
+                      const std::optional<AccuracyReport> &accuracy) {
   using llvm::json::Object;
   const frontend::ModelConfig &config = checkpoint.config();
   Object source{{"file", llvm::sys::path::filename(checkpoint.path())},
@@ -72,6 +73,8 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
     source["random_seed"] = checkpoint.randomSeed();
   // What shapes the bytes of the engine; where it was read from and written to does not.
   Object flags{{"target", target}, {"weights", options.weights}};
+  if (!options.embeddingWeights.empty())
+    flags["embedding_weights"] = options.embeddingWeights;
   if (options.maxContext)
     flags["max_context"] = options.maxContext;
   if (options.verify)
@@ -83,6 +86,8 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
               {"flags", std::move(flags)}};
   if (!config.licence.empty())
     card["licence"] = config.licence;
+  if (accuracy)
+    card["accuracy"] = accuracyAsJson(*accuracy);
   std::string text;
   llvm::raw_string_ostream(text) << llvm::formatv("{0:2}", llvm::json::Value(std::move(card)))
                                  << "\n";

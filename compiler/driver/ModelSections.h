@@ -7,6 +7,7 @@
 #define TENON_COMPILER_DRIVER_MODELSECTIONS_H
 
 #include "compiler/driver/CompileOptions.h"
+#include "compiler/driver/accuracy/AccuracyCheck.h"
 #include "frontends/Checkpoint.h"
 
 #include "llvm/Support/Error.h"
@@ -20,11 +21,12 @@ llvm::Expected<std::vector<uint8_t>> tokenizerSection(const frontend::Checkpoint
 llvm::Expected<std::string> checksumOfFile(llvm::StringRef path);
 
 /// The model card: JSON with name, architecture, source (file, size and checksum), producer, target
-/// and the options that shape the result. Paths are cut to file names: where a checkpoint lay is
+/// the options that shape the result, and what rounded weights cost if that was looked at. Paths are cut to file names: where a checkpoint lay is
 /// nobody's business, and the same checkpoint elsewhere gives the same bytes.
 std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptions &options,
                       llvm::StringRef producer, llvm::StringRef target,
-                      llvm::StringRef sourceChecksum);
+                      llvm::StringRef sourceChecksum,
+                      const std::optional<AccuracyReport> &accuracy);
 
 } // namespace tenon::compiler
 

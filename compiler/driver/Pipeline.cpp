@@ -3,11 +3,13 @@
 
 #include "compiler/driver/Pipeline.h"
 
+#include "compiler/driver/WeightChoice.h"
 #include "frontends/Importer.h"
 #include "passes/fuse/Passes.h"
 #include "passes/lower/LowerToPlan.h"
 #include "passes/lower/Passes.h"
 #include "passes/memory/Passes.h"
+#include "passes/reblock/Passes.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"
@@ -82,6 +84,17 @@ llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
   if (!dump("import", *result.module))
     return std::move(result);
 
+  auto choice = chooseWeights(options);
+  if (!choice)
+    return choice.takeError();
+  if (choice->changesAnything()) {
+    if (llvm::Error error = runPasses(*result.module, [&](OpPassManager &manager) {
+          mlir::tenon::buildReblockPipeline(
+              manager, {formatName(choice->layers), formatName(choice->embedding)});
+        }))
+      return std::move(error);
+    timer.finish("reblock");
+  }
   if (llvm::Error error = runPasses(*result.module, mlir::tenon::buildFusePipeline))
     return std::move(error);
   timer.finish("fuse");

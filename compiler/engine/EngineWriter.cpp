@@ -145,9 +145,7 @@ llvm::Error EngineWriter::addSection(engine::SectionKind kind, llvm::ArrayRef<ui
   return append(bytes);
 }
 
-llvm::Expected<uint64_t> EngineWriter::finish() {
-  if (llvm::Error error = endSection())
-    return std::move(error);
+llvm::Error EngineWriter::writeFirstPage() {
   FileHeader header{};
   std::memcpy(header.magic, engine::kMagic, sizeof(header.magic));
   header.formatMajor = engine::kFormatMajor;
@@ -166,6 +164,22 @@ llvm::Expected<uint64_t> EngineWriter::finish() {
   std::memcpy(page.data() + sizeof(header), sections.data(), tableBytes);
   if (::pwrite(descriptor, page.data(), page.size(), 0) != static_cast<ssize_t>(page.size()))
     return systemError("write the engine's header");
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::string> EngineWriter::draft() {
+  if (llvm::Error error = endSection())
+    return std::move(error);
+  if (llvm::Error error = writeFirstPage())
+    return std::move(error);
+  return temporary;
+}
+
+llvm::Expected<uint64_t> EngineWriter::finish() {
+  if (llvm::Error error = endSection())
+    return std::move(error);
+  if (llvm::Error error = writeFirstPage())
+    return std::move(error);
   const mode_t mask = ::umask(0);
   ::umask(mask);
   if (::fchmod(descriptor, 0666 & ~mask) != 0)

@@ -46,6 +46,10 @@ public:
   /// Bytes of the open section so far.
   uint64_t sectionBytes() const { return position - sections.back().offset; }
 
+  /// Makes what was written so far an engine under the temporary name, which is returned, so that it
+  /// can be opened. More sections may follow.
+  llvm::Expected<std::string> draft();
+
   /// Writes header and section table and gives the file its name. Returns its size.
   llvm::Expected<uint64_t> finish();
 
@@ -53,6 +57,7 @@ private:
   EngineWriter(int descriptor, std::string path, std::string temporary);
   llvm::Error write(const void *data, size_t size);
   llvm::Error endSection();
+  llvm::Error writeFirstPage();
   llvm::Error systemError(const char *doing) const;
 
   int descriptor;

@@ -4,10 +4,12 @@
 #include "compiler/engine/WeightStream.h"
 
 #include "compiler/pack/Packer.h"
+#include "compiler/pack/Reblock.h"
 #include "dialects/tenon/TenonOps.h"
 #include "frontends/Importer.h"
 
 #include <algorithm>
+#include <thread>
 
 namespace tenon::compiler {
 
@@ -16,6 +18,8 @@ using mlir::plan::WeightOp;
 /// Packed bytes that are held at a time: large enough for long writes, small enough for the L2
 /// cache.
 static constexpr uint64_t kPieceBytes = 1 << 20;
+/// Rounding takes far longer than writing: pieces are large enough to share out to threads.
+static constexpr uint64_t kRoundedPieceBytes = 8 << 20;
 
 namespace {
 /// Writes one weight after the other.
@@ -38,7 +42,9 @@ public:
           checkpoint.path() + ": tensor '" + weight.getSymName() + "' is " +
           llvm::Twine(tensor->rows) + " x " + llvm::Twine(tensor->columns) + ", and the plan has " +
           llvm::Twine(weight.getRows()) + " x " + llvm::Twine(weight.getColumns()));
-    llvm::Error error = weight.getPacked() ? writePanels(*tensor) : writeRows(*tensor);
+    llvm::Error error = weight.getPacked()
+                            ? writePanels(*tensor, static_cast<WeightFormat>(weight.getFormat()))
+                            : writeRows(*tensor);
     checkpoint.release(*tensor);
     return error;
   }
@@ -62,17 +68,24 @@ private:
     return llvm::Error::success();
   }
 
-  llvm::Error writePanels(const frontend::Tensor &tensor) {
+  /// Panels of `format`: rounded on the way if the checkpoint has another.
+  llvm::Error writePanels(const frontend::Tensor &tensor, WeightFormat format) {
     std::vector<uint32_t> order;
     uint32_t heads = 0;
     if (frontend::needsRotaryRowOrder(checkpoint, tensor.name, heads))
       order = rotaryRowOrder(heads, checkpoint.config().headDim, checkpoint.config().rotary);
-    const uint64_t panelBytes = PanelLayout(tensor.format, tensor.columns).bytes;
-    const uint64_t rowsAtOnce = std::max<uint64_t>(1, kPieceBytes / panelBytes) * kPanelChannels;
+    const bool keep = format == tensor.format;
+    const uint64_t panelBytes = PanelLayout(format, tensor.columns).bytes;
+    const uint64_t rowsAtOnce =
+        std::max<uint64_t>(1, (keep ? kPieceBytes : kRoundedPieceBytes) / panelBytes) *
+        kPanelChannels;
+    const unsigned threads = std::max(1u, std::thread::hardware_concurrency());
     for (uint64_t row = 0; row < tensor.rows; row += rowsAtOnce) {
       const uint64_t count = std::min(rowsAtOnce, tensor.rows - row);
-      piece.resize(packedBytes(tensor.format, count, tensor.columns));
-      if (llvm::Error error = packMatrix(tensor, order, row, count, piece))
+      piece.resize(packedBytes(format, count, tensor.columns));
+      if (llvm::Error error =
+              keep ? packMatrix(tensor, order, row, count, piece)
+                   : reblockMatrix(tensor, format, order, row, count, threads, piece))
         return error;
       if (llvm::Error error = writer.append(piece))
         return error;

@@ -62,6 +62,39 @@ std::vector<uint8_t> pattern(size_t size, uint8_t first) {
   return bytes;
 }
 
+TEST_F(EngineWriterTest, aDraftIsWholeUnderAnotherNameAndCanGrow) {
+  auto writer = create();
+  ok(writer->addSection(SectionKind::Plan, pattern(5000, 1)));
+  auto draft = writer->draft();
+  ASSERT_TRUE(bool(draft)) << llvm::toString(draft.takeError());
+  EXPECT_FALSE(fs::exists(path()));
+  std::vector<std::byte> early(fs::file_size(*draft));
+  std::ifstream(*draft, std::ios::binary)
+      .read(reinterpret_cast<char *>(early.data()), static_cast<std::streamsize>(early.size()));
+  auto table = SectionTable::parse(early);
+  ASSERT_TRUE(bool(table)) << table.status().message();
+  EXPECT_EQ(table->sections().size(), 1u);
+
+  ok(writer->addSection(SectionKind::ModelCard, pattern(10, 2)));
+  ASSERT_TRUE(bool(writer->finish()));
+  EXPECT_FALSE(fs::exists(*draft));
+  const std::vector<std::byte> file = read();
+  auto grown = SectionTable::parse(file);
+  ASSERT_TRUE(bool(grown)) << grown.status().message();
+  EXPECT_EQ(grown->sections().size(), 2u);
+
+  // A draft in between leaves no trace in the bytes.
+  auto direct = EngineWriter::create((folder / "b.tenon").string());
+  ASSERT_TRUE(bool(direct));
+  ok((*direct)->addSection(SectionKind::Plan, pattern(5000, 1)));
+  ok((*direct)->addSection(SectionKind::ModelCard, pattern(10, 2)));
+  ASSERT_TRUE(bool((*direct)->finish()));
+  std::ifstream other(folder / "b.tenon", std::ios::binary);
+  const std::vector<char> bytes((std::istreambuf_iterator<char>(other)), {});
+  ASSERT_EQ(bytes.size(), file.size());
+  EXPECT_EQ(std::memcmp(bytes.data(), file.data(), file.size()), 0);
+}
+
 TEST_F(EngineWriterTest, theLoadersTableReadsWhatWasWritten) {
   auto writer = create();
   const std::vector<uint8_t> plan = pattern(5000, 1), kernels = pattern(1, 9);

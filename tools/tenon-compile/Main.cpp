@@ -18,6 +18,7 @@ static const char *const kFooter = R"(Examples:
   tenon-compile model.gguf --plan-only --max-context 32768 --memory-limit 4GiB
   tenon-compile config.json -o test.tenon --random-weights 1  any geometry without a checkpoint
   tenon-compile model.gguf -o model.tenon --verify           compare every kernel with the reference
+  tenon-compile model.gguf -o model.tenon --weights q4       fewer bytes; prints what that costs
   tenon-compile model.gguf --dump-after=fuse                 the model as launches
 
 Exit codes: 0 done; 1 the input is damaged or not supported, or the output cannot be written;
@@ -69,8 +70,18 @@ static int run(int argc, char **argv) {
          "--target", options.target,
          "cpu (avx2 and avx512 in one engine), cpu:native, or cpu:VARIANT[,VARIANT...]")
       ->capture_default_str();
-  app.add_option("--weights", options.weights, "How weights are stored; keep: as in the checkpoint")
+  app.add_option("--weights", options.weights,
+                 "How matrices are stored: keep (as in the checkpoint), q4, q5, q6, q8 or bf16; "
+                 "prints what it costs in accuracy")
+      ->type_name("FORMAT")
       ->capture_default_str();
+  app.add_option("--embedding-weights", options.embeddingWeights,
+                 "The same for the embedding and logits matrices (default: as --weights)")
+      ->type_name("FORMAT");
+  app.add_option("--calibration-text", options.calibrationText,
+                 "Text to measure the accuracy of changed weights on (default: a bundled one)")
+      ->type_name("FILE");
+  app.add_flag("!--no-accuracy", options.accuracy, "Do not measure what changed weights cost");
   app.add_option("--max-context", options.maxContext,
                  "Most positions of a sequence (default: the model's, at most 8192)")
       ->check(CLI::PositiveNumber);
@@ -99,10 +110,6 @@ static int run(int argc, char **argv) {
     app.parse(argc, argv);
     if (!limit.empty())
       options.memoryLimit = readBytes(limit);
-    if (options.weights != "keep")
-      throw CLI::ValidationError(
-          "--weights", "'" + options.weights +
-                           "' is not there yet; keep leaves them as the checkpoint has them");
     if (options.json && !options.dumpAfter.empty())
       throw CLI::ValidationError("--json",
                                  "and --dump-after both write to stdout; ask for one of them");

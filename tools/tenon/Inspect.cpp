@@ -13,6 +13,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace tenon::tool {
 
@@ -104,6 +105,14 @@ boost::json::object memoryJson(const executor::MemoryPlan &m) {
           {"total", m.total()}};
 }
 
+/// The model card; null if there is none that can be read.
+boost::json::value cardJson(const engine::Engine &engine) {
+  const std::string_view text = engine.text(engine::SectionKind::ModelCard);
+  boost::system::error_code error;
+  boost::json::value card = boost::json::parse({text.data(), text.size()}, error);
+  return error ? boost::json::value() : card;
+}
+
 void printJsonReport(const engine::Engine &engine, const executor::Capacity &capacity,
                      const executor::MemoryPlan &memory) {
   const engine::Plan &plan = engine.plan();
@@ -149,6 +158,7 @@ void printJsonReport(const engine::Engine &engine, const executor::Capacity &cap
              {"producer", plan.producer},
              {"target", plan.target},
              {"model", modelJson(plan)},
+             {"card", cardJson(engine)},
              {"sections", std::move(sections)},
              {"chips", boost::json::array{{{"id", 0},
                                            {"memory", memoryJson(memory)},
@@ -164,6 +174,26 @@ void printJsonReport(const engine::Engine &engine, const executor::Capacity &cap
              {"weights", std::move(weights)},
              {"launches", std::move(launches)},
              {"checks", std::move(checks)}});
+}
+
+/// What weights that are not the checkpoint's cost, as the compiler measured it.
+void printAccuracy(const engine::Engine &engine) {
+  const boost::json::value card = cardJson(engine);
+  const boost::json::value *accuracy = card.is_object() ? card.as_object().if_contains("accuracy") : nullptr;
+  if (!accuracy || !accuracy->is_object())
+    return;
+  const auto number = [&](const char *key) {
+    const boost::json::value *value = accuracy->as_object().if_contains(key);
+    return value && value->is_number() ? value->to_number<double>() : std::nan("");
+  };
+  const double mean = number("mean_kl");
+  if (std::isnan(mean))
+    fmt::print("accuracy against the checkpoint's own weights was not measured\n");
+  else
+    fmt::print("accuracy against the checkpoint's own weights: mean KL {:.4f}, max KL {:.3f}, same "
+               "likeliest token {:.1f} %, perplexity {:+.2f} %\n",
+               mean, number("max_kl"), 100 * number("top1_agreement"),
+               100 * number("perplexity_change"));
 }
 
 void printMemory(const executor::Capacity &c, const executor::MemoryPlan &m) {
@@ -189,8 +219,10 @@ void printReport(const engine::Engine &engine, const executor::Capacity &capacit
   fmt::print("{}: {} ({}), {} layers, hidden {}, vocabulary {}, {:.1f} M parameters, {}\n",
              engine.name(), m.name, m.architecture, m.layers, m.hidden, m.vocabulary,
              double(m.parameters) * 1e-6, m.weightsKind);
-  fmt::print("format {}.{}, by {}, for {}\n\nsections\n", engine.sections().header().formatMajor,
+  fmt::print("format {}.{}, by {}, for {}\n", engine.sections().header().formatMajor,
              engine.sections().header().formatMinor, plan.producer, plan.target);
+  printAccuracy(engine);
+  fmt::print("\nsections\n");
   for (const engine::Section &s : engine.sections().sections())
     fmt::print("  {:<20} at {:>12}  {:>12} bytes  {:016x}{:016x}\n", s.name(), s.entry.offset,
                s.entry.size, s.entry.xxh3High, s.entry.xxh3Low);

@@ -4,6 +4,7 @@
 #include "compiler/driver/verify/WeightImages.h"
 
 #include "compiler/pack/Packer.h"
+#include "compiler/pack/Reblock.h"
 #include "dialects/tenon/TenonOps.h"
 #include "frontends/Importer.h"
 #include "runtime/engine/RandomWeights.h"
@@ -11,6 +12,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 #include <cstring>
+#include <thread>
 
 namespace tenon::compiler {
 
@@ -42,10 +44,23 @@ static llvm::Error loadVector(WeightImage &image, std::vector<float> values) {
   return llvm::Error::success();
 }
 
+/// The reference reads the panels that the kernel reads.
+static void readPanels(WeightImage &image, const frontend::Tensor &tensor, WeightFormat format) {
+  llvm::ArrayRef<uint8_t> panels(image.bytes.data(), image.bytes.size());
+  image.values =
+      HostTensor::stored({static_cast<int64_t>(tensor.rows), static_cast<int64_t>(tensor.columns)},
+                         [panels, format, columns = tensor.columns](
+                             int64_t row, llvm::MutableArrayRef<float> out) {
+                           for (uint64_t column = 0; column < columns; ++column)
+                             out[column] = unpackValue(format, panels, columns, row, column);
+                         });
+}
+
 /// A tensor without data: what the runtime would make of a seed.
-static llvm::Error loadMade(WeightImage &image, const frontend::Tensor &tensor, bool matrix) {
+static llvm::Error loadMade(WeightImage &image, const frontend::Tensor &tensor, bool matrix,
+                            WeightFormat format) {
   engine::WeightPlan plan;
-  plan.format = matrix ? tensor.format : WeightFormat::F32;
+  plan.format = matrix ? format : WeightFormat::F32;
   plan.rows = tensor.rows;
   plan.columns = tensor.columns;
   plan.packed = matrix;
@@ -55,27 +70,29 @@ static llvm::Error loadMade(WeightImage &image, const frontend::Tensor &tensor, 
     engine::makePlain(plan, reinterpret_cast<std::byte *>(values.data()));
     return loadVector(image, std::move(values));
   }
-  image.bytes = AlignedBytes(packedBytes(tensor.format, tensor.rows, tensor.columns));
+  image.bytes = AlignedBytes(packedBytes(format, tensor.rows, tensor.columns));
   engine::makePanels(plan, 0, panelCount(tensor.rows),
                      reinterpret_cast<std::byte *>(image.bytes.data()));
-  llvm::ArrayRef<uint8_t> panels(image.bytes.data(), image.bytes.size());
-  image.values =
-      HostTensor::stored({static_cast<int64_t>(tensor.rows), static_cast<int64_t>(tensor.columns)},
-                         [panels, format = tensor.format,
-                          columns = tensor.columns](int64_t row, llvm::MutableArrayRef<float> out) {
-                           for (uint64_t column = 0; column < columns; ++column)
-                             out[column] = unpackValue(format, panels, columns, row, column);
-                         });
+  readPanels(image, tensor, format);
   return llvm::Error::success();
 }
 
 static llvm::Error loadMatrix(WeightImage &image, const frontend::Tensor &tensor,
-                              const frontend::Checkpoint &checkpoint) {
+                              const frontend::Checkpoint &checkpoint, WeightFormat format) {
   std::vector<uint32_t> order;
   uint32_t heads = 0;
   if (frontend::needsRotaryRowOrder(checkpoint, tensor.name, heads))
     order = rotaryRowOrder(heads, checkpoint.config().headDim, checkpoint.config().rotary);
-  image.bytes = AlignedBytes(packedBytes(tensor.format, tensor.rows, tensor.columns));
+  image.bytes = AlignedBytes(packedBytes(format, tensor.rows, tensor.columns));
+  if (format != tensor.format) {
+    // Rounding the weights is the choice of --weights, not an error of the kernel.
+    if (llvm::Error error = reblockMatrix(tensor, format, order, 0, tensor.rows,
+                                          std::max(1u, std::thread::hardware_concurrency()),
+                                          {image.bytes.data(), image.bytes.size()}))
+      return error;
+    readPanels(image, tensor, format);
+    return llvm::Error::success();
+  }
   if (llvm::Error error =
           packMatrix(tensor, order, 0, tensor.rows, {image.bytes.data(), image.bytes.size()}))
     return error;
@@ -94,6 +111,7 @@ llvm::Expected<WeightImage> loadWeightImage(Value value, const frontend::Checkpo
   WeightImage image;
   llvm::Error error = llvm::Error::success();
   const frontend::Tensor *tensor = checkpoint.find(declared.getSymName());
+  const WeightFormat format = mlir::tenon::weightFormat(declared.getTensorType());
   if (declared.getValue()) {
     auto values = cast<DenseElementsAttr>(*declared.getValue()).getValues<float>();
     error = loadVector(image, {values.begin(), values.end()});
@@ -101,9 +119,9 @@ llvm::Expected<WeightImage> loadWeightImage(Value value, const frontend::Checkpo
     return llvm::createStringError(checkpoint.path() + ": has no tensor '" + declared.getSymName() +
                                    "'");
   } else if (const bool matrix = declared.getTensorType().getRank() == 2; checkpoint.randomSeed()) {
-    error = loadMade(image, *tensor, matrix);
+    error = loadMade(image, *tensor, matrix, format);
   } else if (matrix) {
-    error = loadMatrix(image, *tensor, checkpoint);
+    error = loadMatrix(image, *tensor, checkpoint, format);
   } else {
     std::vector<float> values(tensor->columns);
     frontend::dequantizeRow(*tensor, 0, values);

@@ -1,0 +1,58 @@
+//===- AccuracyCheck.h - What rounded weights cost --------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// An engine whose weights are not the checkpoint's says how much that changes its answers: its
+// next-token distributions on a text against those of an engine with the weights as they are.
+//
+#ifndef TENON_COMPILER_DRIVER_ACCURACY_ACCURACYCHECK_H
+#define TENON_COMPILER_DRIVER_ACCURACY_ACCURACYCHECK_H
+
+#include "compiler/driver/CompileOptions.h"
+#include "compiler/driver/Progress.h"
+#include "compiler/driver/Targets.h"
+#include "compiler/driver/accuracy/Divergence.h"
+#include "frontends/Checkpoint.h"
+
+#include "llvm/Support/Error.h"
+#include "llvm/Support/JSON.h"
+
+#include <optional>
+#include <string>
+
+namespace tenon::compiler {
+
+struct CalibrationText {
+  std::string name; ///< "bundled text", or the file's name.
+  std::string content;
+};
+
+/// The file of --calibration-text, or the bundled text.
+llvm::Expected<CalibrationText> loadCalibrationText(const CompileOptions &options);
+
+/// Figures, or why there are none.
+struct AccuracyReport {
+  std::optional<Divergence> divergence;
+  std::string text;    ///< Name of the text that was read.
+  std::string skipped; ///< Without figures: the reason.
+};
+
+/// Most tokens of a text that are read.
+inline constexpr uint64_t kMostCalibrationTokens = 4096;
+
+/// Compiles `checkpoint` once more with its own weights, for this machine, to a temporary file
+/// beside `draft`, and compares. `draft` is an engine for `target` with everything but its card. A
+/// target that this machine cannot run, or a model without tokenizer or data, gives a reason
+/// instead of figures.
+llvm::Expected<AccuracyReport> checkAccuracy(const CompileOptions &options,
+                                             const frontend::Checkpoint &checkpoint,
+                                             const Target &target, const CalibrationText &text,
+                                             const std::string &draft, Progress &progress);
+
+llvm::json::Object accuracyAsJson(const AccuracyReport &report);
+
+/// One line for people.
+void printAccuracy(llvm::raw_ostream &out, const AccuracyReport &report);
+
+} // namespace tenon::compiler
+
+#endif // TENON_COMPILER_DRIVER_ACCURACY_ACCURACYCHECK_H
