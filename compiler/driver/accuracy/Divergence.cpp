@@ -77,11 +77,22 @@ private:
   std::vector<int32_t> blocks;
 };
 
+/// Values whose sums run in f32 lanes before they are added in double precision.
+constexpr size_t kSumBlock = 256, kSumLanes = 16;
+
+float largestOf(std::span<const float> logits) {
+  return *std::max_element(logits.begin(), logits.end());
+}
+
 double logSumExp(std::span<const float> logits, float largest) {
   double sum = 0;
-  for (size_t at = 0; at < logits.size(); at += sample::kSumBlock)
-    sum += sample::expSum(logits.subspan(at, std::min(sample::kSumBlock, logits.size() - at)),
-                          largest, 1);
+  for (size_t at = 0; at < logits.size(); at += kSumBlock) {
+    float lanes[kSumLanes] = {};
+    for (size_t i = at; i < std::min(at + kSumBlock, logits.size()); ++i)
+      lanes[i % kSumLanes] += sample::expNegative(logits[i] - largest);
+    for (float lane : lanes)
+      sum += double(lane);
+  }
   return double(largest) + std::log(sum);
 }
 
@@ -129,7 +140,7 @@ struct Totals {
   }
   void addNext(std::span<const float> reference, std::span<const float> candidate, int32_t next) {
     const auto nllOf = [next](std::span<const float> row) {
-      return logSumExp(row, sample::maximum(row)) - double(row[next]);
+      return logSumExp(row, largestOf(row)) - double(row[next]);
     };
     referenceNll += nllOf(reference);
     nll += nllOf(candidate);
@@ -140,19 +151,18 @@ struct Totals {
 } // namespace
 
 double klDivergence(std::span<const float> reference, std::span<const float> candidate) {
-  const float p = sample::maximum(reference), q = sample::maximum(candidate);
+  const float p = largestOf(reference), q = largestOf(candidate);
   // sum p (log p - log q), with the logs relative to their largest: the rest cancels late.
   double weighted = 0, sum = 0;
-  for (size_t at = 0; at < reference.size(); at += sample::kSumBlock) {
-    const size_t end = std::min(at + sample::kSumBlock, reference.size());
-    constexpr size_t lanes = 16;
-    float differences[lanes] = {}, masses[lanes] = {};
+  for (size_t at = 0; at < reference.size(); at += kSumBlock) {
+    const size_t end = std::min(at + kSumBlock, reference.size());
+    float differences[kSumLanes] = {}, masses[kSumLanes] = {};
     for (size_t i = at; i < end; ++i) {
       const float a = reference[i] - p, mass = sample::expNegative(a);
-      masses[i % lanes] += mass;
-      differences[i % lanes] += mass * (a - (candidate[i] - q));
+      masses[i % kSumLanes] += mass;
+      differences[i % kSumLanes] += mass * (a - (candidate[i] - q));
     }
-    for (size_t lane = 0; lane < lanes; ++lane) {
+    for (size_t lane = 0; lane < kSumLanes; ++lane) {
       weighted += double(differences[lane]);
       sum += double(masses[lane]);
     }
