@@ -62,7 +62,7 @@ private:
     const int64_t group = spec.heads / spec.kvHeads;
     work.isRow = k.cmpI("eq", work.rows, k.constI64(1));
     work.parts = k.select(work.isRow, segments, work.rows);
-    work.partCost = k.select(work.isRow, k.constI64(4 + group), k.mulC(segments, group));
+    work.partCost = k.select(work.isRow, k.constI64(3 + 2 * group), k.mulC(segments, 2 * group));
     work.cost = k.mul(work.parts, work.partCost);
     return work;
   }
