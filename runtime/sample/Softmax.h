@@ -15,6 +15,9 @@ namespace tenon::sample {
 /// exp(x) for x <= 0 within 2 ulp; 0 below -87 and for NaN. Cody-Waite reduction and the degree-5
 /// polynomial of Cephes' expf.
 inline float expNegative(float x) {
+#if defined(__clang__)
+#pragma clang fp contract(off)
+#endif
   const bool inRange = x > -87.0f;
   const float safe = inRange ? x : 0.0f;
   const float rounded = safe * 1.44269504088896341f + 12582912.0f; // 1.5 * 2^23: rounds to nearest

@@ -4,6 +4,7 @@
 #include "runtime/sample/Sampler.h"
 #include "runtime/sample/Philox.h"
 #include "runtime/sample/Softmax.h"
+#include "runtime/sample/VocabularyPass.h"
 
 #include <gtest/gtest.h>
 
@@ -146,6 +147,71 @@ TEST(Sampler, drawsWhatTheDefinitionsSay) {
     for (const auto &[id, share] : expected)
       EXPECT_NEAR(got.count(id) ? got.at(id) : 0, share, 4 * std::sqrt(share / 40'000) + 2e-4)
           << "case " << c;
+  }
+}
+
+/// The tokens that `params` leave of a whole vocabulary, as the reference says, hold all of many draws.
+TEST(Sampler, cutsAWholeVocabularyAtTheRightToken) {
+  std::vector<float> peaked = randomLogits(100'000, 6, 1.5f);
+  for (uint32_t i = 0; i < 30; ++i)
+    peaked[(i * 8191u) % peaked.size()] = 9 + 0.1f * float(i);
+  const std::vector<float> flat = randomLogits(20'003, 7, 0.3f);
+  for (const auto *logits : {&std::as_const(peaked), &flat}) {
+    std::vector<SamplingParams> cases(5);
+    cases[0].topK = 7;
+    cases[1].topK = 1500; // more than blocks
+    cases[2].topP = 0.6f;
+    cases[3].topP = 0.995f;
+    cases[4].minP = 0.3f;
+    for (SamplingParams &params : cases) {
+      params.temperature = 0.9f;
+      const auto kept = reference(*logits, params);
+      const auto drawn = frequencies(*logits, params, 400);
+      double expected = 0, found = 0; // of the likelier half of the tokens
+      std::vector<double> shares;
+      for (const auto &[id, share] : kept)
+        shares.push_back(share);
+      std::nth_element(shares.begin(), shares.begin() + ptrdiff_t(shares.size() / 2), shares.end());
+      const double median = shares[shares.size() / 2];
+      for (const auto &[id, share] : kept)
+        if (share >= median) {
+          expected += share;
+          found += drawn.count(id) ? drawn.at(id) : 0;
+        }
+      for (const auto &[id, share] : drawn)
+        EXPECT_TRUE(kept.count(id)) << "token " << id << " of " << kept.size();
+      EXPECT_NEAR(found, expected, 0.13) << kept.size() << " tokens kept";
+    }
+  }
+}
+
+TEST(VocabularyPass, givesTheBitsOfPlainLoops) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (size_t count : {size_t(1), size_t(255), size_t(256), size_t(5000), size_t(49'152)}) {
+    std::vector<float> logits = randomLogits(count, unsigned(count));
+    logits[count / 2] = nan;
+    std::vector<float> maxima(logitBlocks(count));
+    std::vector<double> sums(maxima.size());
+    const float most = blockMaxima(logits, maxima.data());
+    const double total = blockExpSums(logits, 9, 0.7f, sums.data());
+    float expectedMost = -std::numeric_limits<float>::infinity();
+    double expectedTotal = 0;
+    for (size_t b = 0; b < maxima.size(); ++b) {
+      float best = -std::numeric_limits<float>::infinity(), lanes[16] = {};
+      for (size_t i = b * kLogitBlock; i < std::min(count, (b + 1) * kLogitBlock); ++i) {
+        best = logits[i] > best ? logits[i] : best;
+        lanes[i % 16] += expNegative((logits[i] - 9) * 0.7f);
+      }
+      double sum = 0;
+      for (float lane : lanes)
+        sum += double(lane);
+      EXPECT_EQ(maxima[b], best);
+      EXPECT_EQ(sums[b], sum) << "block " << b;
+      expectedMost = std::max(expectedMost, best);
+      expectedTotal += sum;
+    }
+    EXPECT_EQ(most, expectedMost);
+    EXPECT_EQ(total, expectedTotal);
   }
 }
 
