@@ -108,19 +108,15 @@ int32_t argmax(std::span<const float> logits) {
 }
 
 SoftmaxBase softmaxBase(std::span<const float> logits) {
-  constexpr size_t pieceBlocks = 64;
-  float maxima[pieceBlocks], max = -std::numeric_limits<float>::infinity();
-  double sums[pieceBlocks], sum = 0;
-  const auto forPieces = [&](auto &&body) {
-    for (size_t at = 0; at < logits.size(); at += pieceBlocks * kLogitBlock)
-      body(logits.subspan(at, std::min(pieceBlocks * kLogitBlock, logits.size() - at)));
-  };
-  forPieces([&](std::span<const float> piece) { max = std::max(max, blockMaxima(piece, maxima)); });
-  forPieces([&](std::span<const float> piece) {
-    blockExpSums(piece, max, 1, sums);
-    for (size_t b = 0; b < logitBlocks(piece.size()); ++b)
+  constexpr size_t piece = 64 * kLogitBlock;
+  double sums[piece / kLogitBlock], sum = 0;
+  const float max = maximum(logits);
+  for (size_t at = 0; at < logits.size(); at += piece) {
+    const auto part = logits.subspan(at, std::min(piece, logits.size() - at));
+    blockExpSums(part, max, 1, sums);
+    for (size_t b = 0; b < logitBlocks(part.size()); ++b)
       sum += sums[b];
-  });
+  }
   return {max, double(max) + std::log(sum)};
 }
 

@@ -111,6 +111,14 @@ const Passes &passes() {
 
 float blockMaxima(std::span<const float> logits, float *maxima) { return passes().maxima(logits, maxima); }
 
+float maximum(std::span<const float> logits) {
+  constexpr size_t piece = 64 * kLogitBlock;
+  float maxima[piece / kLogitBlock], most = -std::numeric_limits<float>::infinity();
+  for (size_t at = 0; at < logits.size(); at += piece)
+    most = std::max(most, blockMaxima(logits.subspan(at, std::min(piece, logits.size() - at)), maxima));
+  return most;
+}
+
 double blockExpSums(std::span<const float> logits, float max, float inverseTemperature, double *sums) {
   return passes().expSums(logits, max, inverseTemperature, sums);
 }

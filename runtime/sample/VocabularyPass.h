@@ -21,6 +21,9 @@ constexpr size_t logitBlocks(size_t vocabulary) { return (vocabulary + kLogitBlo
 /// maxima[b] = largest logit of block b that is not NaN, -infinity if there is none. Returns the largest of all.
 float blockMaxima(std::span<const float> logits, float *maxima);
 
+/// The largest logit that is not NaN; -infinity if there is none.
+float maximum(std::span<const float> logits);
+
 /// sums[b] = sum over block b of exp((logit - max) * inverseTemperature), by expNegative (Softmax.h), NaN counting
 /// as 0. Returns their sum in order.
 double blockExpSums(std::span<const float> logits, float max, float inverseTemperature, double *sums);
