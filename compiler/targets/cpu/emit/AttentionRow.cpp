@@ -3,7 +3,8 @@
 //
 // A decode is limited by the bytes of K and V: they are widened in registers, once for as many queries of
 // the group as accumulators fit. Blocks lie anywhere in the pool, out of reach of hardware prefetchers, so
-// keys prefetch the same bytes of their values, and values those of the keys one segment further on.
+// keys prefetch the keys that come next and the same bytes of their values, and values those of the keys one
+// segment further on.
 
 #include "compiler/targets/cpu/emit/AttentionItem.h"
 
@@ -29,11 +30,12 @@ void scoreSegment(const AttentionItem &item, Value queries, Value scores, Value 
   Value kPool = k.buffer(1), vPool = k.buffer(2);
   Value firstBlock = k.mulC(segment, kSegmentKeys / kBlockTokens);
   k.forEach(k.mulC(extent.firstGroup, groupBlocks), k.mulC(extent.endGroup, groupBlocks), blocks, [&](Value block) {
-    Values keys, values;
+    Values keys, values, ahead;
     for (int64_t b = 0; b < blocks; ++b) {
-      Value offset = item.blockOffset(k.addC(k.add(firstBlock, block), b));
+      Value index = k.addC(k.add(firstBlock, block), b), offset = item.blockOffset(index);
       keys.push_back(k.at(kPool, offset));
       values.push_back(k.at(vPool, offset));
+      ahead.push_back(k.at(kPool, item.blockOffset(k.addC(index, blocks))));
     }
     k.forEach(k.constI64(0), k.constI64(item.group), together, [&](Value first) {
       Value q = k.at(queries, k.mulC(first, headDim * 4));
@@ -41,8 +43,10 @@ void scoreSegment(const AttentionItem &item, Value queries, Value scores, Value 
       sums = k.forLoop(k.constI64(0), k.constI64(headDim), kUnroll, sums, [&](Value d, ValueRange before) {
         Values next(before.begin(), before.end());
         Value line = k.mulC(d, kBlockTokens * 2), word = k.mulC(d, 4);
-        for (int64_t b = 0; b < blocks; ++b)
+        for (int64_t b = 0; b < blocks; ++b) {
           prefetchSpan(k, values[b], line, 0, kUnroll * kBlockTokens * 2);
+          prefetchSpan(k, ahead[b], line, 0, kUnroll * kBlockTokens * 2);
+        }
         for (int64_t u = 0; u < kUnroll; ++u) {
           Values key;
           for (int64_t b = 0; b < blocks; ++b)
