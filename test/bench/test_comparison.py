@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Medians, ratios and tables of peers; and the geometries' checkpoints."""
 
+import importlib.machinery
+import importlib.util
 import json
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -109,6 +112,31 @@ class PeersTest(unittest.TestCase):
                               capture_output=True, text=True)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("peers install", done.stderr)
+
+
+    def testAContestantThatHangsIsEndedWithItsChildren(self):
+        loader = importlib.machinery.SourceFileLoader("peers", str(HERE / "peers"))
+        peers = importlib.util.module_from_spec(importlib.util.spec_from_loader("peers", loader))
+        loader.exec_module(peers)
+        with tempfile.TemporaryDirectory() as folder:
+            note = Path(folder) / "pid"
+            child = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(300)"
+            parent = f"import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', {child!r}])"
+            limit = 1
+            while not note.exists() and limit < 100:  # A busy machine takes a while to start two interpreters.
+                limit *= 3
+                figures = peers.measure([sys.executable, "-S", "-c", parent], limit)
+            pid = int(note.read_text())
+        self.assertIn("more than", figures["unsupported"])
+        for _ in range(100):
+            try:
+                state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            except (FileNotFoundError, ProcessLookupError):
+                return
+            if state in "ZX":  # Dead, and not yet collected by whoever adopted it.
+                return
+            time.sleep(0.1)
+        self.fail("the child goes on")
 
 
 class GeometryTest(unittest.TestCase):
