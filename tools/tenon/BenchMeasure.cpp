@@ -171,6 +171,7 @@ Status CellRun::fill(generate::Generator &generator, Sample &sample, std::vector
 Status CellRun::decode(generate::Generator &generator, uint32_t steps, Sample &sample,
                        std::vector<double> &stepMs, Ledger *ledger) {
   uint64_t firstRequest = 0;
+  const uint64_t computed = generator.stats().promptTokens;
   TENON_RETURN_IF_ERROR(add(generator, promptTokens, steps + leadTokens, &firstRequest));
   generate::Listener nobody;
   while (sample.steps < steps && generator.hasWork()) {
@@ -191,6 +192,10 @@ Status CellRun::decode(generate::Generator &generator, uint32_t steps, Sample &s
   }
   for (uint32_t s = 0; s < sequences; ++s)
     generator.cancel(firstRequest + s);
+  // Else blocks that fill() left were evicted, and what was decoded after was something else.
+  const uint64_t again = generator.stats().promptTokens - computed;
+  if (again > uint64_t(sequences) * session.plan().kv.blockTokens)
+    return Status::internal(fmt::format("{} prompt tokens were computed again", again));
   if (sample.steps < steps)
     return Status::internal(
         fmt::format("{} of {} decode steps had all {} sequences", sample.steps, steps, sequences));

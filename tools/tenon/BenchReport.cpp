@@ -21,6 +21,10 @@ boost::json::value shareJson(double share, const ChipLimits &chip) {
   return chip.known() ? boost::json::value(share) : boost::json::value(nullptr);
 }
 
+std::string shareText(double share, const ChipLimits &chip) {
+  return chip.known() ? fmt::format("{:.0f}%", 100 * share) : "-";
+}
+
 /// The figures of a row that are computed from others.
 struct RowFigures {
   double prefillRate, prefillBest, decodeRate, decodeBest, tpotMs, hostUs, hostShare,
@@ -126,11 +130,11 @@ void printBenchTables(const Session &session, const BenchOptions &o, const Bench
   for (const Row &row : results.rows) {
     const RowFigures f = figuresOf(row, chip);
     const Percentiles &step = row.decode->decode.stepMs;
-    fmt::print("{:>5}{:>8}{:>8} |{:>10.1f}{:>10.1f}{:>6.0f}% |{:>10.1f}{:>9.2f}{:>9.2f}{:>9.2f}"
-               "{:>6.1f}%{:>6.0f}% |{:>15}\n",
+    fmt::print("{:>5}{:>8}{:>8} |{:>10.1f}{:>10.1f}{:>7} |{:>10.1f}{:>9.2f}{:>9.2f}{:>9.2f}"
+               "{:>6.1f}%{:>7} |{:>15}\n",
                row.decode->sequences, row.prefill->tokens, contextOf(row), f.prefillRate,
-               row.prefill->prefill.ttftMs, 100 * f.prefillLimitShare, f.decodeRate, step.median,
-               step.p95, step.p99, 100 * f.hostShare, 100 * f.limitShare,
+               row.prefill->prefill.ttftMs, shareText(f.prefillLimitShare, chip), f.decodeRate,
+               step.median, step.p95, step.p99, 100 * f.hostShare, shareText(f.limitShare, chip),
                fmt::format("{} / {}", f.planned >> 20, f.peak >> 20));
   }
   for (const Row &row : results.rows) {
