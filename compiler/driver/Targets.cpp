@@ -11,11 +11,11 @@ namespace tenon::compiler {
 
 using engine::Variant;
 
-static constexpr Variant kX86Variants[] = {Variant::Avx2, Variant::Avx512, Variant::Amx};
+static constexpr Variant kX86Variants[] = {Variant::Avx2, Variant::Avx512, Variant::Amx, Variant::AvxVnni};
 
 static llvm::Expected<Target> nativeTarget() {
   const cpu::CpuFeatures &features = cpu::cpuFeatures();
-  for (Variant variant : {Variant::Amx, Variant::Avx512, Variant::Avx2, Variant::Neon})
+  for (Variant variant : cpu::kVariants)
     if (cpu::missingFor(variant, features).empty())
       return Target{"cpu:" + std::string(cpu::variantName(variant)), {variant}};
   return llvm::createStringError("--target cpu:native: this machine runs none of the variants (" +
@@ -30,7 +30,7 @@ llvm::Expected<Target> parseTarget(llvm::StringRef text) {
   if (device != "cpu")
     return llvm::createStringError("--target " + text + ": unknown device '" + device +
                                    "'; use cpu, cpu:native "
-                                   "or cpu:VARIANTS with variants out of avx2, avx512, amx, neon");
+                                   "or cpu:VARIANTS with variants out of avx2, avxvnni, avx512, amx, neon");
   if (list.empty())
     return Target{"cpu",
                   llvm::SmallVector<Variant>(std::begin(kX86Variants), std::end(kX86Variants))};
@@ -43,7 +43,7 @@ llvm::Expected<Target> parseTarget(llvm::StringRef text) {
     auto variant = cpu::parseVariant({name.data(), name.size()});
     if (!variant || *variant == Variant::None)
       return llvm::createStringError("--target " + text + ": unknown variant '" + name +
-                                     "'; known are avx2, avx512, amx, neon and native");
+                                     "'; known are avx2, avxvnni, avx512, amx, neon and native");
     if (!llvm::is_contained(target.variants, *variant))
       target.variants.push_back(*variant);
   }

@@ -64,7 +64,7 @@ Status checkEntry(size_t index, const SectionEntry &e, uint64_t fileBytes) {
   const std::string where = fmt::format("section {} ({})", index, Section{e, {}}.name());
   if (e.kind < uint32_t(SectionKind::Plan) || e.kind > uint32_t(SectionKind::Certificate))
     return bad("{}: kind {} is unknown", where, e.kind);
-  if (e.variant > uint32_t(Variant::Neon))
+  if (e.variant > uint32_t(kLastVariant))
     return bad("{}: variant {} is unknown", where, e.variant);
   const bool kernels = SectionKind(e.kind) == SectionKind::Kernels;
   if (kernels != (e.variant != 0))

@@ -41,7 +41,7 @@ class Invariance:
     def testVariantsGiveTheSameBits(self):
         every = compile_engine(model(self.name), "--target", "cpu")
         sums = {}
-        for variant in ("avx2", "avx512", "amx"):
+        for variant in ("avx2", "avxvnni", "avx512", "amx"):
             result = run("tenon", "score", every, "--text", TEXT, "--max-tokens", self.tokens, "--variant", variant, "--json",
                          check=False)
             if result.code == 0:

@@ -15,7 +15,7 @@ namespace tenon::test {
 
 std::vector<engine::Variant> nativeVariants() {
   std::vector<engine::Variant> variants;
-  for (auto v : {engine::Variant::Avx2, engine::Variant::Avx512, engine::Variant::Amx, engine::Variant::Neon})
+  for (auto v : cpu::kVariants)
     if (cpu::missingFor(v, cpu::cpuFeatures()).empty())
       variants.push_back(v);
   return variants;

@@ -160,7 +160,13 @@ TEST(CpuFeatures, variantsAreChosenBestFirst) {
   ASSERT_FALSE(refused.isOk());
   EXPECT_EQ(refused.status().message(),
             "--variant avx512 needs AVX-512 F, CD, BW, DQ, VL and VNNI, which this machine lacks");
+  cpu::CpuFeatures client = old; // VNNI without AVX-512
+  client.avxVnni = true;
+  EXPECT_EQ(*cpu::chooseVariant(cpu::kVariants, {}, client), Variant::AvxVnni);
+  EXPECT_EQ(*cpu::chooseVariant(both, {}, client), Variant::Avx2);
   EXPECT_EQ(cpu::parseVariant("amx"), Variant::Amx);
+  for (Variant variant : cpu::kVariants)
+    EXPECT_EQ(cpu::parseVariant(cpu::variantName(variant)), variant);
   EXPECT_EQ(cpu::parseVariant("none"), std::nullopt);
 }
 

@@ -113,8 +113,7 @@ boost::json::object machineJson(const ChipLimits &measured) {
   boost::json::array caches, variants;
   for (const cpu::Cache &c : topology.caches)
     caches.push_back({{"level", c.level}, {"bytes", c.bytes}});
-  for (engine::Variant v : {engine::Variant::Avx2, engine::Variant::Avx512, engine::Variant::Amx,
-                            engine::Variant::Neon})
+  for (engine::Variant v : cpu::kVariants)
     if (cpu::missingFor(v, features).empty()) {
       const std::string_view name = cpu::variantName(v);
       variants.push_back(boost::json::string(name.data(), name.size()));

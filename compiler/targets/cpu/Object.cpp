@@ -18,19 +18,22 @@ namespace {
 
 struct TargetFacts {
   const char *triple, *cpu, *features;
+  const char *vectorBits; ///< Widest vectors, which the back end would not use unasked.
 };
 
 /// What a kernel of a variant may use; runtime/device/cpu/CpuFeatures checks the same bits.
 TargetFacts factsOf(engine::Variant variant) {
   switch (variant) {
   case engine::Variant::Avx512:
-    return {"x86_64-unknown-linux-gnu", "x86-64-v4", "+avx512vnni"};
+    return {"x86_64-unknown-linux-gnu", "x86-64-v4", "+avx512vnni", "512"};
   case engine::Variant::Amx:
-    return {"x86_64-unknown-linux-gnu", "x86-64-v4", "+avx512vnni,+amx-tile,+amx-int8"};
+    return {"x86_64-unknown-linux-gnu", "x86-64-v4", "+avx512vnni,+amx-tile,+amx-int8", "512"};
+  case engine::Variant::AvxVnni:
+    return {"x86_64-unknown-linux-gnu", "x86-64-v3", "+avxvnni", "256"};
   case engine::Variant::Neon:
-    return {"aarch64-unknown-linux-gnu", "generic", "+neon,+dotprod,+fullfp16"};
+    return {"aarch64-unknown-linux-gnu", "generic", "+neon,+dotprod,+fullfp16", "128"};
   default:
-    return {"x86_64-unknown-linux-gnu", "x86-64-v3", ""};
+    return {"x86_64-unknown-linux-gnu", "x86-64-v3", "", "256"};
   }
 }
 
@@ -69,8 +72,8 @@ llvm::Expected<llvm::SmallVector<char, 0>> compileObject(llvm::Module &module,
   for (llvm::Function &fn : module)
     if (!fn.isDeclaration()) {
       // Without it the x86 back end splits 512-bit vectors in two.
-      fn.addFnAttr("prefer-vector-width", "512");
-      fn.addFnAttr("min-legal-vector-width", variant == engine::Variant::Avx2 ? "256" : "512");
+      fn.addFnAttr("prefer-vector-width", facts.vectorBits);
+      fn.addFnAttr("min-legal-vector-width", facts.vectorBits);
       // Copying and clearing loops must stay loops: a kernel has no libc to call.
       fn.addFnAttr("no-builtins");
       fn.addFnAttr("target-cpu", facts.cpu);

@@ -4,7 +4,6 @@
 #include "runtime/device/cpu/CpuFeatures.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -53,8 +52,10 @@ static CpuFeatures detect() {
   found.avx512 = found.avx2 && zmmState && f && cd && dq && bw && vl && vnni;
   found.amx =
       found.avx512 && tileState && (d7 & (1u << 24)) && (d7 & (1u << 25)) && (d7 & (1u << 22));
-  if (lastSubleaf >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d))
+  if (lastSubleaf >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) {
     found.avx512Bf16 = found.avx512 && (a & (1u << 5));
+    found.avxVnni = found.avx2 && (a & (1u << 4));
+  }
   return found;
 }
 
@@ -114,12 +115,14 @@ std::string_view variantName(Variant variant) {
     return "amx";
   case Variant::Neon:
     return "neon";
+  case Variant::AvxVnni:
+    return "avxvnni";
   }
   return "unknown";
 }
 
 std::optional<Variant> parseVariant(std::string_view name) {
-  for (Variant v : {Variant::Avx2, Variant::Avx512, Variant::Amx, Variant::Neon})
+  for (Variant v : kVariants)
     if (variantName(v) == name)
       return v;
   return std::nullopt;
@@ -137,6 +140,8 @@ std::string missingFor(Variant variant, const CpuFeatures &features) {
     if (!features.amx || !features.avx512Bf16)
       return "AMX tiles with int8 and bf16, and AVX-512 BF16";
     return enableAmx() ? "" : "the kernel's permission to use AMX tile data";
+  case Variant::AvxVnni:
+    return features.avxVnni ? "" : "AVX2 with FMA, F16C and BMI2, and AVX-VNNI";
   case Variant::Neon:
     return features.neon ? "" : "AArch64 with dot product and half precision";
   }
@@ -157,9 +162,8 @@ StatusOr<Variant> chooseVariant(std::span<const Variant> offered, std::optional<
                                  missing + ", which this machine lacks");
     return *forced;
   }
-  constexpr std::array order = {Variant::Amx, Variant::Avx512, Variant::Avx2, Variant::Neon};
   std::string reasons;
-  for (Variant v : order) {
+  for (Variant v : kVariants) {
     if (std::find(offered.begin(), offered.end(), v) == offered.end())
       continue;
     const std::string missing = missingFor(v, features);

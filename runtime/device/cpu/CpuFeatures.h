@@ -9,6 +9,7 @@
 #include "runtime/base/Status.h"
 #include "runtime/engine/EngineFormat.h"
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,6 +20,7 @@ namespace tenon::cpu {
 /// Instruction sets that both the processor and the operating system provide.
 struct CpuFeatures {
   bool avx2 = false;   ///< AVX2, FMA, F16C and BMI2.
+  bool avxVnni = false; ///< VNNI on 256-bit vectors in VEX encoding.
   bool avx512 = false; ///< F, CD, BW, DQ, VL (x86-64-v4) and VNNI.
   bool avx512Bf16 = false;
   bool amx = false;  ///< Tiles with int8 and bf16 (needs enableAmx() before use).
@@ -30,6 +32,10 @@ const CpuFeatures &cpuFeatures();
 
 /// The processor's own name for itself; for people only.
 std::string cpuName();
+
+/// All variants, best first among those that one machine can run.
+inline constexpr std::array kVariants = {engine::Variant::Amx, engine::Variant::Avx512, engine::Variant::AvxVnni,
+                                         engine::Variant::Avx2, engine::Variant::Neon};
 
 std::string_view variantName(engine::Variant variant);
 std::optional<engine::Variant> parseVariant(std::string_view name);

@@ -12,7 +12,8 @@ static constexpr double kMasked = -1e30;
 
 int64_t accumulatorLimit(engine::Variant variant) {
   switch (variant) {
-  case engine::Variant::Avx2: return 6; // 12 of 16 registers
+  case engine::Variant::Avx2:
+  case engine::Variant::AvxVnni: return 6; // 12 of 16 registers
   case engine::Variant::Neon: return 6; // 24 of 32
   default: return 24;                   // of 32
   }

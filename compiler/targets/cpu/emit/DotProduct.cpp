@@ -12,7 +12,7 @@ DotProduct::DotProduct(KernelBuilder &k, WeightFormat format)
   const FormatInfo info = formatInfo(format);
   // Eight stored bits need unsigned weights in the instruction; AVX2's saturates with them and NEON's
   // is signed, so there the sign bit is flipped back and no offset remains.
-  const bool unsignedDot = isAvx512(k.variant());
+  const bool unsignedDot = isAvx512(k.variant()) || k.variant() == Variant::AvxVnni;
   remaining = info.offset != 0 && (unsignedDot || !eightBit);
   // A pair is at most 2 * weight * 127; the steps of a group share 16 bits as far as that goes.
   const int64_t widest = eightBit ? 128 : (int64_t(1) << info.bits) - 1;
@@ -74,6 +74,11 @@ void DotProduct::accumulate(Sum &sum, Value prepared, Value activation) {
   case Variant::Amx:
     sum.parts[0] = k.intrinsic("llvm.x86.avx512.vpdpbusd.512", sum.parts[0].getType(),
                                {sum.parts[0], prepared, activations});
+    return;
+  case Variant::AvxVnni:
+    for (int64_t h = 0; h < 2; ++h)
+      sum.parts[h] = k.intrinsic("llvm.x86.avx512.vpdpbusd.256", sum.parts[h].getType(),
+                                 {sum.parts[h], slice(k, prepared, h * 32, 32), slice(k, activations, h * 32, 32)});
     return;
   case Variant::Neon:
     for (int64_t q = 0; q < 4; ++q)

@@ -13,13 +13,14 @@ namespace tenon::cpu {
 
 using engine::Variant;
 
-int64_t maxStreamRows(Variant variant) { return variant == Variant::Avx2 ? 2 : 4; }
+// 32 registers of 512 bits; the others have 16 of 256 or 32 of 128, a quarter of that.
+int64_t maxStreamRows(Variant variant) { return isAvx512(variant) ? 4 : 2; }
 
 llvm::ArrayRef<int64_t> tileRowCounts(Variant variant, WeightFormat format) {
   // Accumulators live in registers. Integers: rows x panels x (two planes and the float sum), beside
   // the panels' weights. Floats: two chains a row.
   static constexpr int64_t eight[] = {8, 4, 2, 1}, four[] = {4, 2, 1}, two[] = {2, 1};
-  if (variant == Variant::Avx2)
+  if (!isAvx512(variant))
     return two;
   return formatInfo(format).isFloat() ? llvm::ArrayRef(eight) : llvm::ArrayRef(four);
 }
