@@ -230,12 +230,12 @@ RowRounder::RowRounder(WeightFormat format, uint64_t columns) : info(formatInfo(
   if (info.hasMin)
     result.minCodes.resize(columns / kGroup);
   result.quants.resize(columns);
-  ones.assign(columns, 1.0f);
+  importance.resize(columns);
   firstScale.resize(columns / kGroup);
   firstMin.resize(columns / kGroup);
 }
 
-void RowRounder::roundSymmetric(llvm::ArrayRef<float> row, const float *importance) {
+void RowRounder::roundSymmetric(llvm::ArrayRef<float> row) {
   const float half = static_cast<float>(info.offset);
   const Range range{-half, half - 1};
   float largest = 0;
@@ -251,7 +251,7 @@ void RowRounder::roundSymmetric(llvm::ArrayRef<float> row, const float *importan
   const float unit = frontend::halfToFloat(result.scale);
 
   for (size_t g = 0; g < result.codes.size(); ++g) {
-    SymmetricSearch search{row.data() + g * kGroup, importance + g * kGroup, range, unit};
+    SymmetricSearch search{row.data() + g * kGroup, importance.data() + g * kGroup, range, unit};
     if (firstScale[g] != 0) {
       for (float beginning : kBeginnings)
         search.descend(firstScale[g] * beginning);
@@ -266,7 +266,7 @@ void RowRounder::roundSymmetric(llvm::ArrayRef<float> row, const float *importan
   }
 }
 
-void RowRounder::roundWithMinimum(llvm::ArrayRef<float> row, const float *importance) {
+void RowRounder::roundWithMinimum(llvm::ArrayRef<float> row) {
   const float top = static_cast<float>((1 << info.bits) - 1);
   const Range range{0, top};
   float largest = 0, deepest = 0;
@@ -289,7 +289,7 @@ void RowRounder::roundWithMinimum(llvm::ArrayRef<float> row, const float *import
   // A grid of 16 levels, such as 4-bit files have, lies on every second (fourth) integer of a finer one.
   const float coarse = top / static_cast<float>((1 << info.bits) - (1 << (info.bits - 4)));
   for (size_t g = 0; g < result.codes.size(); ++g) {
-    MinimumSearch search(row.data() + g * kGroup, importance + g * kGroup, range, unit, minUnit);
+    MinimumSearch search(row.data() + g * kGroup, importance.data() + g * kGroup, range, unit, minUnit);
     search.descend(firstScale[g], firstMin[g]);
     if (info.bits > 4 && !search.onGrid())
       search.descend(firstScale[g] * coarse, firstMin[g]);
@@ -305,7 +305,13 @@ void RowRounder::roundWithMinimum(llvm::ArrayRef<float> row, const float *import
 }
 
 const RoundedRow &RowRounder::round(llvm::ArrayRef<float> row) {
-  info.hasMin ? roundWithMinimum(row, ones.data()) : roundSymmetric(row, ones.data());
+  double squares = 0;
+  for (float value : row)
+    squares += double(value) * double(value);
+  const float deviation = static_cast<float>(std::sqrt(squares / std::max<size_t>(1, row.size())));
+  for (size_t k = 0; k < row.size(); ++k)
+    importance[k] = std::fabs(row[k]) + deviation;
+  info.hasMin ? roundWithMinimum(row) : roundSymmetric(row);
   return result;
 }
 

@@ -3,7 +3,8 @@
 //
 // Rounds one row of a matrix to a format with row scales (runtime/engine/WeightFormat.h): for every
 // group of 32, the 8-bit scale (and minimum) whose rounded values come nearest to the given ones in
-// the sense of sum over k of importance[k] * (w[k] - rounded[k])^2.
+// the sense of sum over k of importance[k] * (w[k] - rounded[k])^2, with importance[k] = |w[k]| plus
+// the row's root mean square: large weights count more, and none counts for nothing.
 //
 // Scales and minimums are searched as the codes that will be stored, not as real numbers that are
 // rounded afterwards. A group alternates, from several beginnings, between the best quants for a
@@ -43,12 +44,12 @@ public:
   const RoundedRow &round(llvm::ArrayRef<float> row);
 
 private:
-  void roundSymmetric(llvm::ArrayRef<float> row, const float *importance);
-  void roundWithMinimum(llvm::ArrayRef<float> row, const float *importance);
+  void roundSymmetric(llvm::ArrayRef<float> row);
+  void roundWithMinimum(llvm::ArrayRef<float> row);
 
   const FormatInfo info;
   RoundedRow result;
-  std::vector<float> ones, firstScale, firstMin;
+  std::vector<float> importance, firstScale, firstMin;
 };
 
 } // namespace tenon::compiler
