@@ -12,7 +12,7 @@ struct Width {
   llvm::StringLiteral name;
   WeightFormat layers, embedding;
 };
-/// The best format of each width by the figures of docs/decisions/0003-rounded-weights.md.
+/// The best format of each width by the figures of docs/decisions/0005-rounded-weights.md.
 constexpr Width kWidths[] = {
     {"q4", WeightFormat::Q4_RM, WeightFormat::Q5_RM},
     {"q5", WeightFormat::Q5_RM, WeightFormat::Q5_RM},

@@ -28,7 +28,7 @@
 //
 // The R formats are those that `tenon-compile --weights` makes; no checkpoint has them. Their scales are
 // 8 bits for 32 k under one f16 of the whole row, so that they cost a quarter bit and ask nothing of K but
-// a multiple of 32 (docs/decisions/0003-rounded-weights.md).
+// a multiple of 32 (docs/decisions/0005-rounded-weights.md).
 //
 #ifndef TENON_RUNTIME_ENGINE_WEIGHTFORMAT_H
 #define TENON_RUNTIME_ENGINE_WEIGHTFORMAT_H
