@@ -8,6 +8,7 @@
 #include "compiler/driver/accuracy/CalibrationText.h"
 #include "runtime/device/cpu/CpuFeatures.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Format.h"
@@ -34,11 +35,11 @@ llvm::Expected<CalibrationText> loadCalibrationText(const CompileOptions &option
 
 /// The best variant of `target` that this machine runs.
 static std::optional<engine::Variant> runnableVariant(const Target &target) {
-  std::optional<engine::Variant> best; // They are sorted from the least to the most able.
-  for (engine::Variant variant : target.variants)
-    if (cpu::missingFor(variant, cpu::cpuFeatures()).empty())
-      best = variant;
-  return best;
+  for (engine::Variant variant : cpu::kVariants)
+    if (llvm::is_contained(target.variants, variant) &&
+        cpu::missingFor(variant, cpu::cpuFeatures()).empty())
+      return variant;
+  return std::nullopt;
 }
 
 /// Writes an engine with the checkpoint's own weights to `path`.
