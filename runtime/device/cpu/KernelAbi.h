@@ -3,7 +3,7 @@
 //
 // The contract between emitted kernels (compiler/targets/cpu) and the executor. Plain C layout:
 // the emitter addresses the fields by offset, so any change here is a change of the engine format
-// (bump engine::kFormatMinor and the offsets in compiler/targets/cpu).
+// (bump engine::kFormatMajor and the offsets in compiler/targets/cpu).
 //
 #ifndef TENON_RUNTIME_DEVICE_CPU_KERNELABI_H
 #define TENON_RUNTIME_DEVICE_CPU_KERNELABI_H
