@@ -98,7 +98,8 @@ int32_t argmax(std::span<const float> logits) {
     const float best = blockMaxima(piece, maxima);
     if (best > most) {
       most = best;
-      from = at + kLogitBlock * size_t(std::find(maxima, maxima + logitBlocks(piece.size()), best) - maxima);
+      from = at + kLogitBlock *
+                      size_t(std::find(maxima, maxima + logitBlocks(piece.size()), best) - maxima);
     }
   }
   for (size_t i = from; i < logits.size(); ++i)
@@ -121,13 +122,15 @@ SoftmaxBase softmaxBase(std::span<const float> logits) {
 }
 
 Sampler::Sampler(uint32_t vocabulary)
-    : maxima(logitBlocks(vocabulary)), order(maxima.size()), sums(std::max(kBuckets, maxima.size())) {
+    : maxima(logitBlocks(vocabulary)), order(maxima.size()),
+      sums(std::max(kBuckets, maxima.size())) {
   adjusted.reserve(vocabulary);
   candidates.reserve(vocabulary);
 }
 
 float Sampler::logprob(std::span<const float> logits, int32_t token) {
-  return static_cast<float>(double(logits[static_cast<size_t>(token)]) - softmaxBase(logits).logSum);
+  return static_cast<float>(double(logits[static_cast<size_t>(token)]) -
+                            softmaxBase(logits).logSum);
 }
 
 int32_t Sampler::first(const Scan &scan) const {
@@ -139,7 +142,8 @@ int32_t Sampler::first(const Scan &scan) const {
 }
 
 /// Calls visit(id, logit) for every logit that is at least `least`, in order of ids; never for NaN.
-template <typename Visitor> void Sampler::forAtLeast(const Scan &scan, float least, Visitor &&visit) const {
+template <typename Visitor>
+void Sampler::forAtLeast(const Scan &scan, float least, Visitor &&visit) const {
   for (size_t b = 0; b < logitBlocks(scan.logits.size()); ++b) {
     if (!(maxima[b] >= least))
       continue;
@@ -158,12 +162,14 @@ void Sampler::keepTopK(const Scan &scan, uint32_t k) {
   candidates.clear();
   if (k == 0)
     return;
-  // The k-th largest of the blocks' maxima: k logits are at least as large, so no smaller one is kept.
+  // The k-th largest of the blocks' maxima: k logits are at least as large, so no smaller one is
+  // kept.
   float least = -std::numeric_limits<float>::infinity();
   const size_t blocks = logitBlocks(scan.logits.size());
   if (k < blocks) {
     std::copy_n(maxima.begin(), blocks, order.begin());
-    std::nth_element(order.begin(), order.begin() + (k - 1), order.begin() + ptrdiff_t(blocks), std::greater<>());
+    std::nth_element(order.begin(), order.begin() + (k - 1), order.begin() + ptrdiff_t(blocks),
+                     std::greater<>());
     least = order[k - 1];
   }
   // A heap whose front is the worst kept; ids ascend, so among equals the first stay.
@@ -181,18 +187,21 @@ void Sampler::keepTopK(const Scan &scan, uint32_t k) {
   std::sort_heap(candidates.begin(), candidates.end(), isBetter);
 }
 
-void Sampler::topLogprobs(std::span<const float> logits, uint32_t count, std::vector<TokenLogprob> &into) {
+void Sampler::topLogprobs(std::span<const float> logits, uint32_t count,
+                          std::vector<TokenLogprob> &into) {
   topLogprobs(scanOf(logits), count, softmaxBase(logits).logSum, into);
 }
 
-void Sampler::topLogprobs(const Scan &scan, uint32_t count, double logSum, std::vector<TokenLogprob> &into) {
+void Sampler::topLogprobs(const Scan &scan, uint32_t count, double logSum,
+                          std::vector<TokenLogprob> &into) {
   into.clear();
   keepTopK(scan, count);
   for (const Candidate &c : candidates)
     into.push_back({c.id, static_cast<float>(double(c.logit) - logSum)});
 }
 
-/// Keeps the candidates, sorted best first from `sortedFrom` on, until their share of all reaches p.
+/// Keeps the candidates, sorted best first from `sortedFrom` on, until their share of all reaches
+/// p.
 void Sampler::cutAtMass(float max, float inverse, double mass, size_t sortedFrom, double before) {
   double sum = before;
   for (size_t i = sortedFrom; i < candidates.size(); ++i) {
@@ -213,7 +222,8 @@ void Sampler::keepTopP(const Scan &scan, float inverse, float p) {
   for (float below : {4.0f, 8.0f, 16.0f, 32.0f, 87.0f}) {
     least = max - below / inverse;
     double reached = 0;
-    forAtLeast(scan, least, [&](int32_t, float logit) { reached += double(expNegative(-belowMax(logit))); });
+    forAtLeast(scan, least,
+               [&](int32_t, float logit) { reached += double(expNegative(-belowMax(logit))); });
     if (reached >= mass)
       break;
   }
@@ -261,7 +271,9 @@ int32_t Sampler::drawFromAll(const Scan &scan, float inverse, double u) {
 }
 
 int32_t Sampler::drawFromCandidates(const Scan &scan, float inverse, double u) const {
-  const auto weigh = [&](const Candidate &c) { return double(expNegative((c.logit - scan.max) * inverse)); };
+  const auto weigh = [&](const Candidate &c) {
+    return double(expNegative((c.logit - scan.max) * inverse));
+  };
   double total = 0;
   for (const Candidate &c : candidates)
     total += weigh(c);
@@ -287,7 +299,8 @@ int32_t Sampler::draw(const Scan &scan, const SamplingParams &params, uint64_t i
   const bool cutsK = params.topK > 0 && params.topK < scan.logits.size(), cutsP = params.topP < 1;
   if (!cutsK && !cutsP && params.minP <= 0)
     return drawFromAll(scan, inverse, u);
-  const float least = scan.max + params.temperature * std::log(params.minP); // -infinity without min-p
+  const float least =
+      scan.max + params.temperature * std::log(params.minP); // -infinity without min-p
   if (cutsK) {
     keepTopK(scan, params.topK);
     if (cutsP) {
@@ -309,9 +322,9 @@ int32_t Sampler::draw(const Scan &scan, const SamplingParams &params, uint64_t i
 
 Sampled Sampler::sample(std::span<const float> logits, const SamplingParams &params,
                         const TokenHistory &history, uint64_t index,
-                        std::vector<TokenLogprob> *alternatives) {
+                        std::vector<TokenLogprob> *alternatives, const DrawLimits &limits) {
   std::span<const float> used = logits;
-  if (params.changesLogits()) {
+  if (params.changesLogits() || limits.mask || !limits.banned.empty()) {
     adjusted.assign(logits.begin(), logits.end());
     for (const auto &[id, bias] : params.logitBias)
       adjusted[static_cast<size_t>(id)] += bias;
@@ -321,6 +334,10 @@ Sampled Sampler::sample(std::span<const float> logits, const SamplingParams &par
       if (e.generated)
         l -= params.frequencyPenalty * float(e.generated) + params.presencePenalty;
     }
+    for (int32_t id : limits.banned)
+      adjusted[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
+    if (limits.mask)
+      limits.mask->apply(adjusted);
     used = adjusted;
   }
   Scan scan = scanOf(used);

@@ -58,6 +58,23 @@ private:
   std::vector<Entry> entries; ///< Sorted by id.
 };
 
+/// Says which tokens may come next: the place for grammars. One per request, used on the stepping
+/// thread only.
+class TokenMask {
+public:
+  virtual ~TokenMask() = default;
+  /// Sets the logits of tokens that may not come next to -infinity; must leave at least one.
+  virtual void apply(std::span<float> logits) = 0;
+  /// `token` was drawn and belongs to the answer.
+  virtual void accept(int32_t token) = 0;
+};
+
+/// What a single draw may not give, beyond the request's own parameters.
+struct DrawLimits {
+  TokenMask *mask = nullptr;
+  std::span<const int32_t> banned; ///< Never drawn; ids of the vocabulary.
+};
+
 struct Sampled {
   int32_t token = 0;
   float logprob = 0; ///< Of the model's own distribution (before bias, penalties and temperature).
@@ -73,7 +90,7 @@ public:
   /// counts as never. `alternatives` receives params.topLogprobs entries, best first, if not null.
   Sampled sample(std::span<const float> logits, const SamplingParams &params,
                  const TokenHistory &history, uint64_t index,
-                 std::vector<TokenLogprob> *alternatives = nullptr);
+                 std::vector<TokenLogprob> *alternatives = nullptr, const DrawLimits &limits = {});
 
   /// log softmax(logits)[token].
   static float logprob(std::span<const float> logits, int32_t token);
@@ -92,7 +109,9 @@ private:
     std::span<const float> logits;
     float max;
   };
-  Scan scanOf(std::span<const float> logits) { return {logits, blockMaxima(logits, maxima.data())}; }
+  Scan scanOf(std::span<const float> logits) {
+    return {logits, blockMaxima(logits, maxima.data())};
+  }
   template <typename Visitor> void forAtLeast(const Scan &scan, float least, Visitor &&visit) const;
 
   int32_t first(const Scan &scan) const; ///< Lowest id of the largest logit.
@@ -102,7 +121,8 @@ private:
   void keepTopK(const Scan &scan, uint32_t k);
   void keepTopP(const Scan &scan, float inverse, float p);
   void cutAtMass(float max, float inverse, double mass, size_t sortedFrom, double before);
-  void topLogprobs(const Scan &scan, uint32_t count, double logSum, std::vector<TokenLogprob> &into);
+  void topLogprobs(const Scan &scan, uint32_t count, double logSum,
+                   std::vector<TokenLogprob> &into);
 
   std::vector<float> adjusted;       ///< Logits after bias and penalties.
   std::vector<float> maxima;         ///< Of the blocks of the scan.
