@@ -16,6 +16,12 @@ Scheduler::Scheduler(const SchedulerLimits &l) : limits(l), blockPool(l.blocks) 
     tree.emplace(blockPool, limits.blockTokens);
 }
 
+static void insertInOrder(std::vector<Sequence *> &list, Sequence &sequence) {
+  list.insert(std::find_if(list.begin(), list.end(),
+                           [&](const Sequence *s) { return sequence.precedes(*s); }),
+              &sequence);
+}
+
 StatusOr<Sequence *> Scheduler::add(const SequenceRequest &request) {
   const uint64_t positions = uint64_t(request.prompt.size()) + request.maxNewTokens;
   if (request.prompt.empty())
@@ -38,7 +44,7 @@ StatusOr<Sequence *> Scheduler::add(const SequenceRequest &request) {
       std::min<uint64_t>(request.maxNewTokens, limits.context - request.prompt.size() + 1));
   sequences.push_back(
       std::make_unique<Sequence>(bounded, arrivals++, blockPool, limits.blockTokens));
-  waiting.push_back(sequences.back().get());
+  insertInOrder(waiting, *sequences.back());
   return sequences.back().get();
 }
 
@@ -49,9 +55,7 @@ void Scheduler::preempt(Sequence &sequence) {
   ++sequence.preemptions;
   ++preempted;
   std::erase(running, &sequence);
-  const auto at = std::find_if(waiting.begin(), waiting.end(),
-                               [&](const Sequence *s) { return s->arrival > sequence.arrival; });
-  waiting.insert(at, &sequence);
+  insertInOrder(waiting, sequence);
 }
 
 bool Scheduler::makeRoom(Sequence &sequence, uint64_t tokens,
@@ -61,10 +65,10 @@ bool Scheduler::makeRoom(Sequence &sequence, uint64_t tokens,
                             sequence.table.blocks().size() - blockPool.freeBlocks();
     if (tree && tree->evict(static_cast<uint32_t>(wanted)) > 0)
       continue;
-    // The latest arrival gives way, unless it came earlier or is already part of this step.
+    // The last in order gives way, unless it precedes this one or is already part of this step.
     Sequence *victim = nullptr;
     for (Sequence *s : running)
-      if (s->arrival > sequence.arrival && (!victim || s->arrival > victim->arrival) &&
+      if (sequence.precedes(*s) && (!victim || victim->precedes(*s)) &&
           std::none_of(rows.begin(), rows.end(),
                        [&](const ScheduledRows &r) { return r.sequence == s; }))
         victim = s;
@@ -128,7 +132,7 @@ void Scheduler::planStep(std::vector<ScheduledRows> &rows) {
     if (s.pending() != 1)
       continue;
     if (!schedule(s, 1, rows) && stepTokensLeft > 0 && stepLogitsLeft > 0) {
-      // Even the latest arrival finds no block: it gives way itself, so that the others go on.
+      // Even the last in order finds no block: it gives way itself, so that the others go on.
       if (running.size() > 1) {
         preempt(s);
         --i;
@@ -153,12 +157,15 @@ void Scheduler::planStep(std::vector<ScheduledRows> &rows) {
       s.computed = 0;
       break;
     }
-    fromTree += cached;
+    if (tree && !s.allLogits) {
+      lookedUp += s.tokens.size();
+      fromTree += cached;
+    }
+    if (s.starts++ == 0)
+      s.cached = cached;
     waiting.erase(waiting.begin());
     s.state = SequenceState::Running;
-    const auto at = std::find_if(running.begin(), running.end(),
-                                 [&](const Sequence *r) { return r->arrival > s.arrival; });
-    running.insert(at, &s);
+    insertInOrder(running, s);
   }
 }
 
@@ -197,6 +204,13 @@ void Scheduler::remove(Sequence &sequence) {
   finish(sequence);
   std::erase_if(sequences,
                 [&](const std::unique_ptr<Sequence> &s) { return s.get() == &sequence; });
+}
+
+uint64_t Scheduler::waitingTokens() const {
+  uint64_t tokens = 0;
+  for (const Sequence *s : waiting)
+    tokens += s->tokens.size();
+  return tokens;
 }
 
 Status Scheduler::checkIntegrity() const {

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Continuous batching with chunked prefill: a step takes every sequence that only needs its next
-// token, then prompt chunks up to a token budget, first come first served. A pure state machine: no
-// threads, no I/O, no clock; the caller computes the step and appends the tokens it drew.
+// token, then prompt chunks up to a token budget, by priority and then first come first served. A
+// pure state machine: no threads, no I/O, no clock; the caller computes the step and appends the
+// tokens it drew.
 //
 #ifndef TENON_RUNTIME_SCHEDULE_SCHEDULER_H
 #define TENON_RUNTIME_SCHEDULE_SCHEDULER_H
@@ -44,7 +45,8 @@ public:
   StatusOr<Sequence *> add(const SequenceRequest &request);
 
   /// Plans the next step into `rows` (cleared first; keeps its capacity). Empty: nothing is left to
-  /// do. May preempt the latest arrivals: they give their blocks back and are computed again later.
+  /// do. May preempt those that come last: they give their blocks back and are computed again
+  /// later.
   void planStep(std::vector<ScheduledRows> &rows);
 
   /// Tells that the planned rows were computed.
@@ -65,7 +67,11 @@ public:
   uint32_t runningCount() const { return static_cast<uint32_t>(running.size()); }
   uint64_t preemptions() const { return preempted; }
   uint64_t cachedTokens() const { return fromTree; } ///< Prompt tokens taken from the prefix tree.
+  uint64_t lookedUpTokens() const { return lookedUp; } ///< Prompt tokens looked up in it.
   uint32_t cachedBlocks() const { return tree ? tree->size() : 0; }
+  /// Blocks that only the prefix tree holds. Walks the tree.
+  uint32_t evictableBlocks() const { return tree ? tree->evictable() : 0; }
+  uint64_t waitingTokens() const; ///< Tokens that waiting sequences must have computed.
   const kv::BlockPool &pool() const { return blockPool; }
 
   /// Audits the pool against the sequences' tables.
@@ -86,11 +92,11 @@ private:
   std::optional<kv::PrefixTree> tree;
   std::vector<kv::BlockId> matched;
   std::vector<std::unique_ptr<Sequence>> sequences;
-  std::vector<Sequence *> running; ///< By arrival.
-  std::vector<Sequence *> waiting; ///< By arrival.
+  std::vector<Sequence *> running; ///< In the order of Sequence::precedes.
+  std::vector<Sequence *> waiting; ///< In the same order.
   uint64_t arrivals = 0;
   uint64_t preempted = 0;
-  uint64_t fromTree = 0;
+  uint64_t fromTree = 0, lookedUp = 0;
   uint32_t stepTokensLeft = 0, stepLogitsLeft = 0;
 };
 

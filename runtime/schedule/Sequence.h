@@ -25,6 +25,7 @@ struct SequenceRequest {
   std::span<const int32_t> prompt; ///< Not empty; copied.
   uint32_t maxNewTokens = 0;
   bool allLogits = false; ///< Logits for every prompt token, not only the last (scoring).
+  int32_t priority = 0;   ///< Lower runs earlier; equal ones first come, first served.
 };
 
 /// A sequence as the scheduler keeps it: its tokens, how many of them are in the KV cache, and
@@ -36,6 +37,7 @@ public:
       : id(request.id), arrival(arrival),
         promptTokens(static_cast<uint32_t>(request.prompt.size())),
         maxNewTokens(request.maxNewTokens), allLogits(request.allLogits),
+        priority(request.priority),
         table(pool, blockTokens,
               static_cast<uint32_t>(
                   (request.prompt.size() + request.maxNewTokens + blockTokens - 1) / blockTokens)) {
@@ -48,13 +50,20 @@ public:
   const uint32_t promptTokens;
   const uint32_t maxNewTokens;
   const bool allLogits;
+  const int32_t priority;
 
   SequenceState state = SequenceState::Waiting;
   std::vector<int32_t> tokens; ///< Prompt, then generated.
   uint32_t computed = 0;       ///< Tokens whose K and V are in the cache.
+  uint32_t cached = 0;         ///< Prompt tokens that its first start took from the prefix tree.
+  uint32_t starts = 0;         ///< 1, and one more after each preemption.
   uint32_t preemptions = 0;
   kv::BlockTable table;
 
+  /// Who goes first when not all can: by priority, then by arrival. A strict total order.
+  bool precedes(const Sequence &other) const {
+    return priority != other.priority ? priority < other.priority : arrival < other.arrival;
+  }
   uint32_t pending() const { return static_cast<uint32_t>(tokens.size()) - computed; }
   uint32_t generated() const { return static_cast<uint32_t>(tokens.size()) - promptTokens; }
   std::span<const int32_t> generatedTokens() const {
