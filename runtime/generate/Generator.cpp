@@ -16,6 +16,8 @@ struct Generator::Active {
   Request request;
   schedule::Sequence *sequence;
   sample::TokenHistory history;
+  uint32_t reported = 0; ///< Prompt positions whose logits the listener has seen.
+  uint64_t startedNanos = 0;
 };
 
 const char *finishReasonName(FinishReason reason) {
@@ -57,8 +59,12 @@ StatusOr<uint64_t> Generator::add(Request request) {
     request.maxNewTokens = 0;
   else if (request.maxNewTokens == 0)
     return Status::invalidArgument("a request must ask for at least one new token");
-  auto sequence =
-      scheduler.add({nextRequest, request.prompt, request.maxNewTokens, request.scoreOnly});
+  for (int32_t token : request.stopTokens)
+    if (token < 0 || uint32_t(token) >= vocabulary)
+      return Status::invalidArgument(
+          fmt::format("stop token {} lies outside the vocabulary of {}", token, vocabulary));
+  auto sequence = scheduler.add({nextRequest, request.prompt, request.maxNewTokens,
+                                 request.scoreOnly || request.promptLogits, request.priority});
   if (!sequence)
     return sequence.status();
   alternatives.reserve(request.sampling.topLogprobs);
@@ -82,12 +88,19 @@ Status Generator::step(Listener &listener) {
                                : Status::ok();
   rows.clear();
   uint64_t promptRows = 0;
+  times = {};
   for (const schedule::ScheduledRows &p : planned) {
     const schedule::Sequence &s = *p.sequence;
     rows.push_back({std::span<const int32_t>(s.tokens).subspan(p.first, p.count), p.first,
                     s.table.blocks(), p.logitRows});
-    if (p.first < s.promptTokens)
+    if (p.first < s.promptTokens) {
       promptRows += std::min(p.count, s.promptTokens - p.first);
+      if (Active &a = activeOf(s); a.startedNanos == 0)
+        a.startedNanos = began;
+    }
+    times.rows += p.count;
+    times.logitRows += p.logitRows;
+    times.context += uint64_t(p.count) * p.first + uint64_t(p.count) * (p.count + 1) / 2;
   }
   const uint64_t computing = nowNanos();
   TENON_RETURN_IF_ERROR(executor.run(rows));
@@ -100,6 +113,10 @@ Status Generator::step(Listener &listener) {
   }
 
   const uint64_t ended = nowNanos();
+  times.promptRows = static_cast<uint32_t>(promptRows);
+  times.schedule = computing - began;
+  times.execute = computed - computing;
+  times.sample = ended - computed;
   ++totals.steps;
   totals.computeNanos += computed - computing;
   if (promptRows) {
@@ -113,52 +130,80 @@ Status Generator::step(Listener &listener) {
   return Status::ok();
 }
 
+Generator::Active &Generator::activeOf(const schedule::Sequence &sequence) {
+  return **std::find_if(active.begin(), active.end(),
+                        [&](const auto &a) { return a->sequence == &sequence; });
+}
+
+void Generator::end(const Active &request) {
+  scheduler.remove(*request.sequence);
+  std::erase_if(active, [&](const auto &a) { return a.get() == &request; });
+}
+
+void Generator::reportPrompt(Active &a, const schedule::ScheduledRows &p, Listener &listener) {
+  const uint32_t last = a.sequence->promptTokens - (a.request.scoreOnly ? 0 : 1);
+  for (uint32_t i = 0; i < p.logitRows; ++i) {
+    const uint32_t position = p.first + p.count - p.logitRows + i;
+    if (position < a.reported || position >= last)
+      continue; // Computed again after a preemption, or not of the prompt.
+    listener.onPromptLogits(a.number, position, executor.logits(p.logitBase + i));
+    a.reported = position + 1;
+  }
+}
+
 void Generator::deliver(const schedule::ScheduledRows &p, Listener &listener) {
   if (p.logitRows == 0 && !p.sequence->allLogits)
     return;
-  const auto at = std::find_if(active.begin(), active.end(),
-                               [&](const auto &a) { return a->sequence == p.sequence; });
-  Active &a = **at;
-  if (a.request.scoreOnly) {
-    for (uint32_t i = 0; i < p.logitRows; ++i)
-      listener.onPromptLogits(a.number, p.first + p.count - p.logitRows + i,
-                              executor.logits(p.logitBase + i));
+  Active &a = activeOf(*p.sequence);
+  if (p.sequence->allLogits) {
+    reportPrompt(a, p, listener);
     if (p.sequence->pending() != 0)
       return;
-    scheduler.remove(*p.sequence);
-    active.erase(at);
-    return;
+    if (a.request.scoreOnly)
+      return end(a);
   }
   const sample::SamplingParams &sampling = a.request.sampling;
+  const auto &stops = a.request.stopTokens;
+  const uint32_t index = p.sequence->generated();
+  sample::DrawLimits limits{a.request.mask.get(), {}};
+  if (index < a.request.minNewTokens)
+    limits.banned = stops;
   TokenEvent event;
   event.request = a.number;
   const sample::Sampled sampled =
-      sampler.sample(executor.logits(p.logitBase), sampling, a.history, p.sequence->generated(),
-                     sampling.topLogprobs ? &alternatives : nullptr);
+      sampler.sample(executor.logits(p.logitBase + p.logitRows - 1), sampling, a.history, index,
+                     sampling.topLogprobs ? &alternatives : nullptr, limits);
   event.token = sampled.token;
   event.logprob = sampled.logprob;
+  event.startedNanos = a.startedNanos;
+  event.cachedTokens = p.sequence->cached;
+  event.preemptions = p.sequence->preemptions;
   if (sampling.topLogprobs)
     event.alternatives = alternatives;
-  const auto &stops = a.request.stopTokens;
   const bool stop = std::find(stops.begin(), stops.end(), event.token) != stops.end();
   const bool finished = scheduler.append(*p.sequence, event.token, stop);
   event.finish = stop ? FinishReason::Stop : finished ? FinishReason::Length : FinishReason::None;
   if (sampling.changesLogits())
     a.history.addGenerated(event.token);
-  if (finished) {
-    scheduler.remove(*p.sequence);
-    active.erase(at);
-  }
+  if (a.request.mask && !stop)
+    a.request.mask->accept(event.token);
+  if (finished)
+    end(a);
   listener.onToken(event);
+}
+
+PromptView Generator::promptOf(uint64_t request) const {
+  for (const auto &a : active)
+    if (a->number == request)
+      return {a->request.prompt, a->request.sampling.topLogprobs, a->request.scoreOnly};
+  return {};
 }
 
 void Generator::cancel(uint64_t request) {
   const auto at = std::find_if(active.begin(), active.end(),
                                [&](const auto &a) { return a->number == request; });
-  if (at == active.end())
-    return;
-  scheduler.remove(*(*at)->sequence);
-  active.erase(at);
+  if (at != active.end())
+    end(**at);
 }
 
 } // namespace tenon::generate

@@ -28,7 +28,20 @@ struct Request {
   sample::SamplingParams sampling;
   uint32_t maxNewTokens = 128;
   std::vector<int32_t> stopTokens; ///< Drawing one ends the request; it is not part of the answer.
-  /// Report the logits of every prompt row to the listener instead of generating.
+  uint32_t minNewTokens = 0;       ///< No stop token is drawn before this many tokens.
+  int32_t priority = 0;            ///< Lower runs earlier.
+  /// Which tokens may come next; null: any. It keeps state, so no two requests share one.
+  std::shared_ptr<sample::TokenMask> mask;
+  /// Report the logits of every prompt row to the listener, ...
+  bool promptLogits = false;
+  /// ... and do nothing else.
+  bool scoreOnly = false;
+};
+
+/// What prompt logits are read against.
+struct PromptView {
+  std::span<const int32_t> tokens; ///< Valid while the request is.
+  uint32_t topLogprobs = 0;
   bool scoreOnly = false;
 };
 
@@ -39,6 +52,9 @@ struct TokenEvent {
   float logprob = 0;
   std::span<const sample::TokenLogprob> alternatives; ///< Valid during the call.
   FinishReason finish = FinishReason::None; ///< With Stop the token is the stop token itself.
+  uint64_t startedNanos = 0; ///< When the first step with rows of this request began.
+  uint32_t cachedTokens = 0; ///< Prompt tokens that came from the prefix tree.
+  uint32_t preemptions = 0;
 };
 
 /// Hears of each step's results, on the stepping thread.
@@ -46,7 +62,9 @@ class Listener {
 public:
   virtual ~Listener() = default;
   virtual void onToken(const TokenEvent &event) {}
-  /// scoreOnly: `logits` is the distribution after prompt[position]. Valid during the call.
+  /// promptLogits, scoreOnly: `logits` is the distribution after prompt[position]. Valid during the
+  /// call. Positions come in order, each once, whatever is preempted. The last one of a request
+  /// that generates is not reported: its logits are those that the first token is drawn from.
   virtual void onPromptLogits(uint64_t request, uint32_t position, std::span<const float> logits) {}
 };
 
@@ -60,6 +78,14 @@ struct StepStats {
   uint64_t computeNanos = 0; ///< Inside the executor; the rest is the host's.
 };
 
+/// Where the time of the last step went, in nanoseconds.
+struct StepTimes {
+  uint64_t schedule = 0, execute = 0;
+  uint64_t sample = 0; ///< Drawing, and telling the listener.
+  uint32_t rows = 0, promptRows = 0, logitRows = 0;
+  uint64_t context = 0; ///< Sum over the rows of the positions each attends to.
+};
+
 /// Drives one executor. One thread at a time.
 class Generator {
 public:
@@ -71,20 +97,29 @@ public:
   /// Queues a request and returns its number (0, 1, 2, ...). InvalidArgument names what is wrong.
   StatusOr<uint64_t> add(Request request);
 
-  /// Runs one step. Does nothing when there is no work.
+  /// Runs one step. Does nothing when there is no work. After an error of the executor nothing has
+  /// advanced: the step may be tried again, or its requests cancelled.
   Status step(Listener &listener);
 
   /// Ends a request early. Unknown or finished ones are ignored.
   void cancel(uint64_t request);
 
+  /// Of a request that is queued or runs; empty for another.
+  PromptView promptOf(uint64_t request) const;
+  uint32_t vocabularySize() const { return vocabulary; }
+
   bool hasWork() const { return scheduler.hasWork(); }
   const StepStats &stats() const { return totals; }
   void resetStats() { totals = {}; }
+  const StepTimes &lastStep() const { return times; }
   const schedule::Scheduler &state() const { return scheduler; }
 
 private:
   struct Active;
+  Active &activeOf(const schedule::Sequence &sequence);
   void deliver(const schedule::ScheduledRows &rows, Listener &listener);
+  void reportPrompt(Active &request, const schedule::ScheduledRows &rows, Listener &listener);
+  void end(const Active &request);
 
   executor::Executor &executor;
   const uint32_t vocabulary;
@@ -95,6 +130,7 @@ private:
   std::vector<executor::StepRows> rows;
   std::vector<sample::TokenLogprob> alternatives;
   StepStats totals;
+  StepTimes times;
   uint64_t nextRequest = 0;
 };
 
