@@ -1,0 +1,41 @@
+//===- GenerationFields.h - How a client wants its tokens drawn -*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_RUNTIME_SERVER_GENERATIONFIELDS_H
+#define TENON_RUNTIME_SERVER_GENERATIONFIELDS_H
+
+#include "runtime/sample/Sampler.h"
+#include "runtime/server/RequestFields.h"
+#include "runtime/server/ServerOptions.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tenon::server {
+
+struct ModelFacts;
+
+/// The fields that chat, completions and responses share.
+struct GenerationFields {
+  sample::SamplingParams sampling;
+  uint32_t n = 1;
+  std::optional<uint32_t> maxNewTokens;
+  uint32_t minNewTokens = 0;
+  std::vector<std::string> stop;
+  std::vector<int32_t> stopTokenIds;
+  bool ignoreEos = false;
+  bool skipSpecial = true;
+  int32_t priority = 0;
+  bool stream = false, includeUsage = false;
+  /// Log-probabilities of the prompt's tokens, with this many alternatives.
+  std::optional<uint32_t> promptLogprobs;
+};
+
+/// Checks `model`, then reads the shared fields. Without "seed" one is drawn. Errors are left in
+/// `fields`.
+void readGenerationFields(RequestFields &fields, const Limits &limits, const ModelFacts &model,
+                          GenerationFields &into);
+
+} // namespace tenon::server
+
+#endif // TENON_RUNTIME_SERVER_GENERATIONFIELDS_H

@@ -1,0 +1,63 @@
+//===- ServerOptions.h - What the operator decides --------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_RUNTIME_SERVER_SERVEROPTIONS_H
+#define TENON_RUNTIME_SERVER_SERVEROPTIONS_H
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tenon::server {
+
+/// Bounds on what a client can make the server hold or do. Beyond one, the client gets an error
+/// that names it, and the server goes on.
+struct Limits {
+  size_t headerBytes = size_t(32) << 10;
+  size_t bodyBytes = size_t(4) << 20;
+  uint32_t jsonDepth = 32;
+  uint32_t choices = 16;     ///< `n`.
+  uint32_t fanOut = 64;      ///< Sequences of one request: prompts times n.
+  uint32_t stopStrings = 16; ///< The reference API has 4.
+  uint32_t stopBytes = 256;  ///< Of one stop string.
+  uint32_t stopTokenIds = 64;
+  uint32_t logitBias = 1024; ///< Entries.
+  uint32_t topLogprobs = 20;
+  uint32_t messages = 4096;
+  uint32_t connections = 4096;
+  size_t unsentBytes = size_t(1) << 20; ///< Of a stream whose reader is slow; then it is cut.
+};
+
+/// In milliseconds.
+struct Timeouts {
+  uint32_t idle = 75'000;   ///< Between requests of a connection.
+  uint32_t header = 10'000; ///< From a request's first byte to the end of its header.
+  uint32_t body = 60'000;   ///< From there to the end of its body.
+  uint32_t write = 30'000;  ///< Without the client taking a byte.
+  uint32_t drain = 30'000;  ///< For running requests after SIGTERM.
+  uint32_t request = 0;     ///< From arrival to the last token; 0: none.
+};
+
+enum class LogFormat : uint8_t { Off, Text, Json };
+
+struct ServerOptions {
+  std::string host = "127.0.0.1";
+  uint16_t port = 8000;             ///< 0: the system chooses one.
+  std::string modelName;            ///< What clients call it.
+  std::vector<std::string> apiKeys; ///< Empty: everybody may.
+  bool openMetrics = false;         ///< /metrics needs no key.
+  uint32_t ioThreads = 1;
+  uint32_t queue = 512; ///< Requests waiting at most.
+  uint32_t maxTtftMs =
+      0;              ///< Refuse what would wait longer than this for its first token; 0: never.
+  bool audit = false; ///< Check the conservation of KV blocks after every step.
+  bool prefixTree = true;
+  bool logPrompts = false;
+  LogFormat log = LogFormat::Text;
+  Limits limits;
+  Timeouts timeouts;
+};
+
+} // namespace tenon::server
+
+#endif // TENON_RUNTIME_SERVER_SERVEROPTIONS_H
