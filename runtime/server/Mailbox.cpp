@@ -1,0 +1,45 @@
+//===- Mailbox.cpp - From the engine's thread to an I/O thread ------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/server/Mailbox.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace tenon::server {
+
+void Mailbox::flush() {
+  if (staged.empty())
+    return;
+  bool first;
+  {
+    const std::lock_guard lock(mutex);
+    first = arrived.empty();
+    if (first)
+      arrived.swap(staged);
+    else
+      std::move(staged.begin(), staged.end(), std::back_inserter(arrived));
+  }
+  staged.clear();
+  if (first)
+    wake();
+}
+
+void Mailbox::drain() {
+  {
+    const std::lock_guard lock(mutex);
+    reading.swap(arrived);
+  }
+  for (Delivery &d : reading)
+    d.receiver->onEvent(d.event);
+  // A receiver with several sequences has several events in a batch and is told its end once.
+  std::sort(reading.begin(), reading.end(), [](const Delivery &a, const Delivery &b) {
+    return std::less<>()(a.receiver.get(), b.receiver.get());
+  });
+  for (size_t i = 0; i < reading.size(); ++i)
+    if (i + 1 == reading.size() || reading[i + 1].receiver != reading[i].receiver)
+      reading[i].receiver->onBatchEnd();
+  reading.clear();
+}
+
+} // namespace tenon::server

@@ -1,0 +1,83 @@
+//===- Mailbox.h - From the engine's thread to an I/O thread ----*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_RUNTIME_SERVER_MAILBOX_H
+#define TENON_RUNTIME_SERVER_MAILBOX_H
+
+#include "runtime/base/Status.h"
+#include "runtime/generate/Generator.h"
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace tenon::server {
+
+/// Something happened to a sequence.
+struct SequenceEvent {
+  enum class Kind : uint8_t {
+    Token,       ///< `token` was drawn.
+    PromptToken, ///< `token` is the prompt's at `position`; its log-probability is known now.
+    Scored,      ///< The prompt is done, and nothing was to be generated.
+    Failed,      ///< It ended with `status`.
+  };
+  Kind kind = Kind::Token;
+  generate::FinishReason finish = generate::FinishReason::None;
+  uint32_t sequence = 0; ///< Index in its job.
+  int32_t token = 0;
+  float logprob = 0;
+  uint32_t position = 0;
+  uint32_t rank = 0; ///< PromptToken: 1 if it was the likeliest.
+  uint32_t cachedTokens = 0;
+  uint32_t preemptions = 0;
+  uint64_t startedNanos = 0; ///< When its first row was computed.
+  uint64_t nanos = 0;        ///< Now.
+  std::vector<sample::TokenLogprob> alternatives;
+  Status status;
+
+  bool isLast() const {
+    return kind == Kind::Failed || kind == Kind::Scored || finish != generate::FinishReason::None;
+  }
+};
+
+/// Hears of a job's sequences, on the I/O thread of its mailbox.
+class Receiver {
+public:
+  virtual ~Receiver() = default;
+  virtual void onEvent(SequenceEvent &event) = 0;
+  /// After the last event of a batch (about one a step) that concerned this receiver.
+  virtual void onBatchEnd() = 0;
+};
+
+/// A queue with one writer, the engine's thread, and one reader, an I/O thread. The writer stages
+/// events while it computes a step and hands them over with one lock and one wake-up.
+class Mailbox {
+public:
+  /// `wake` makes the I/O thread call drain() soon; any thread may call it.
+  explicit Mailbox(std::function<void()> wake) : wake(std::move(wake)) {}
+
+  /// Engine's thread. Not visible to the reader before flush().
+  void stage(const std::shared_ptr<Receiver> &receiver, SequenceEvent &&event) {
+    staged.push_back({receiver, std::move(event)});
+  }
+  bool hasStaged() const { return !staged.empty(); }
+  void flush();
+
+  /// I/O thread: gives every event to its receiver.
+  void drain();
+
+private:
+  struct Delivery {
+    std::shared_ptr<Receiver> receiver;
+    SequenceEvent event;
+  };
+  std::function<void()> wake;
+  std::vector<Delivery> staged;
+  std::mutex mutex;
+  std::vector<Delivery> arrived; ///< Guarded by `mutex`.
+  std::vector<Delivery> reading;
+};
+
+} // namespace tenon::server
+
+#endif // TENON_RUNTIME_SERVER_MAILBOX_H
