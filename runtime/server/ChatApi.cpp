@@ -1,0 +1,193 @@
+//===- ChatApi.cpp - /v1/chat/completions ---------------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/server/Apis.h"
+#include "runtime/server/ChatMessages.h"
+#include "runtime/server/Generation.h"
+#include "runtime/server/JsonText.h"
+#include "runtime/server/PromptLogprobs.h"
+#include "runtime/server/ServedModel.h"
+
+#include <fmt/core.h>
+
+namespace tenon::server {
+
+namespace {
+
+void appendToken(std::string &out, const text::Tokenizer &tokenizer, int32_t id, float logprob) {
+  out += R"({"token":)";
+  appendJsonString(out, tokenText(tokenizer, id));
+  out += R"(,"logprob":)";
+  appendJsonNumber(out, logprob);
+  out += R"(,"bytes":[)";
+  bool first = true;
+  for (const char byte : tokenizer.tokenBytes(id)) {
+    fmt::format_to(std::back_inserter(out), "{}{}", first ? "" : ",", uint8_t(byte));
+    first = false;
+  }
+  out += ']';
+}
+
+class ChatFormat : public AnswerFormat {
+public:
+  ChatFormat(AnswerHead h, const ServedModel &model, const GenerationFields &fields)
+      : head(std::move(h)), model(model), logprobs(fields.sampling.logprobs),
+        topLogprobs(fields.sampling.topLogprobs), promptLogprobs(fields.promptLogprobs),
+        includeUsage(fields.includeUsage) {
+    chunkBegin = begin("chat.completion.chunk");
+  }
+
+  void streamNews(std::string &out, uint32_t index, Choice &choice) override {
+    if (!choice.announced) {
+      choice.announced = true;
+      chunk(out, index, R"({"role":"assistant","content":""})", nullptr, nullptr);
+    }
+    if (choice.hasNews()) {
+      const std::vector<TokenDetail> details = choice.takeDetails();
+      delta = R"({"content":)";
+      appendJsonString(delta, choice.takeDelta());
+      delta += '}';
+      chunk(out, index, delta, &details, nullptr);
+    }
+    if (choice.end() != Choice::End::None && !choice.closed) {
+      choice.closed = true;
+      chunk(out, index, "{}", nullptr, choice.endName());
+    }
+  }
+
+  void streamEnd(std::string &out, std::span<Choice>, const Usage &usage) override {
+    if (includeUsage) {
+      out += "data: ";
+      out += chunkBegin;
+      out += R"("choices":[],"usage":)";
+      usage.append(out);
+      out += "}\n\n";
+    }
+    appendEvent(out, "[DONE]");
+  }
+
+  std::string whole(std::span<Choice> choices, const Usage &usage) override {
+    std::string out = begin("chat.completion");
+    out += R"("choices":[)";
+    for (size_t i = 0; i < choices.size(); ++i) {
+      Choice &c = choices[i];
+      const std::vector<TokenDetail> details = c.takeDetails();
+      fmt::format_to(std::back_inserter(out),
+                     R"({}{{"index":{},"message":{{"role":"assistant","content":)", i ? "," : "",
+                     i);
+      appendJsonString(out, c.takeDelta());
+      out += R"(,"refusal":null},"logprobs":)";
+      appendLogprobs(out, details);
+      fmt::format_to(std::back_inserter(out), R"(,"finish_reason":"{}"}})", c.endName());
+    }
+    out += R"(],"usage":)";
+    usage.append(out);
+    if (promptLogprobs) {
+      out += R"(,"prompt_logprobs":)";
+      appendPromptLogprobs(out, model.tokenizer, choices[0], *promptLogprobs);
+    }
+    out += '}';
+    return out;
+  }
+
+private:
+  std::string begin(const char *object) const {
+    std::string out = R"({"id":")" + head.id + R"(","object":")" + object + R"(","created":)" +
+                      std::to_string(head.created) + R"(,"model":)";
+    appendJsonString(out, head.model);
+    out += R"(,"system_fingerprint":")" + head.fingerprint + R"(",)";
+    return out;
+  }
+
+  void appendLogprobs(std::string &out, const std::vector<TokenDetail> &details) const {
+    if (!logprobs) {
+      out += "null";
+      return;
+    }
+    out += R"({"content":[)";
+    for (size_t i = 0; i < details.size(); ++i) {
+      const TokenDetail &d = details[i];
+      out += i ? "," : "";
+      appendToken(out, model.tokenizer, d.id, d.logprob);
+      out += R"(,"top_logprobs":[)";
+      for (size_t a = 0; a < std::min<size_t>(d.alternatives.size(), topLogprobs); ++a) {
+        out += a ? "," : "";
+        appendToken(out, model.tokenizer, d.alternatives[a].id, d.alternatives[a].logprob);
+        out += '}';
+      }
+      out += "]}";
+    }
+    out += R"(],"refusal":null})";
+  }
+
+  void chunk(std::string &out, uint32_t index, std::string_view content,
+             const std::vector<TokenDetail> *details, const char *finish) const {
+    out += "data: ";
+    out += chunkBegin;
+    fmt::format_to(std::back_inserter(out), R"("choices":[{{"index":{},"delta":{},"logprobs":)",
+                   index, content);
+    if (details)
+      appendLogprobs(out, *details);
+    else
+      out += "null";
+    out += R"(,"finish_reason":)";
+    if (finish)
+      fmt::format_to(std::back_inserter(out), "\"{}\"", finish);
+    else
+      out += "null";
+    out += "}]";
+    out += includeUsage ? R"(,"usage":null})" : "}";
+    out += "\n\n";
+  }
+
+  const AnswerHead head;
+  const ServedModel &model;
+  const bool logprobs;
+  const uint32_t topLogprobs;
+  const std::optional<uint32_t> promptLogprobs;
+  const bool includeUsage;
+  std::string chunkBegin, delta;
+};
+
+} // namespace
+
+void chatCompletions(Services &services, const RequestPtr &request, const ResponderPtr &responder) {
+  const Limits &limits = services.options.limits;
+  ApiError error;
+  const auto body = parseBody(request->body, limits.jsonDepth, error);
+  if (!body)
+    return error.answer(*responder);
+  RequestFields fields(*body);
+  GenerationPlan plan;
+  GenerationFields &f = plan.fields;
+  readGenerationFields(fields, limits, services.model, f);
+  f.sampling.logprobs = fields.boolean("logprobs").value_or(false);
+  if (const auto top = fields.integer("top_logprobs", 0, limits.topLogprobs)) {
+    f.sampling.topLogprobs = static_cast<uint32_t>(*top);
+    if (!f.sampling.logprobs)
+      fields.refuse("top_logprobs", "invalid_value",
+                    "The 'logprobs' parameter must be true to use 'top_logprobs'.");
+  }
+  const auto most = fields.integer("max_completion_tokens", 1, INT32_MAX);
+  const auto old = fields.integer("max_tokens", 1, INT32_MAX);
+  if (most || old)
+    f.maxNewTokens = static_cast<uint32_t>(most ? *most : *old);
+  auto messages = readMessages(fields, limits);
+  if (fields.failed())
+    return fields.error().answer(*responder);
+
+  auto ids = services.model.encodeChat(messages, /*addGenerationPrompt=*/true);
+  if (!ids) {
+    error = ApiError::fromStatus(ids.status());
+    if (error.status == 400)
+      error.param = "messages";
+    return error.answer(*responder);
+  }
+  plan.prompts.push_back(std::move(*ids));
+  plan.format = std::make_unique<ChatFormat>(
+      AnswerHead{randomId("chatcmpl-"), unixTime(), services.model.id, services.model.fingerprint},
+      services.model, f);
+  Generation::start(services, request, responder, std::move(plan));
+}
+
+} // namespace tenon::server

@@ -1,0 +1,30 @@
+//===- Services.h - What every route may use --------------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_RUNTIME_SERVER_SERVICES_H
+#define TENON_RUNTIME_SERVER_SERVICES_H
+
+#include <atomic>
+
+namespace tenon::server {
+
+class Admission;
+class EngineLoop;
+class Metrics;
+class RequestLog;
+struct ServedModel;
+struct ServerOptions;
+
+/// Lives as long as the server. Every member may be used by any thread.
+struct Services {
+  const ServerOptions &options;
+  const ServedModel &model;
+  EngineLoop &loop;
+  Metrics &metrics;
+  Admission &admission;
+  RequestLog &log;
+  std::atomic<bool> &draining; ///< Take no new work.
+};
+
+} // namespace tenon::server
+
+#endif // TENON_RUNTIME_SERVER_SERVICES_H

@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes openapi.json beside it: what the routes take and give. Run it after changing a route."""
+
+import json
+from pathlib import Path
+
+STRING, BOOLEAN = {"type": "string"}, {"type": "boolean"}
+
+
+def integer(least=None, most=None):
+    return {"type": "integer", **({"minimum": least} if least is not None else {}), **({"maximum": most} if most is not None else {})}
+
+
+def number(least, most):
+    return {"type": "number", "minimum": least, "maximum": most}
+
+
+def array(items, **more):
+    return {"type": "array", "items": items, **more}
+
+
+def ref(name):
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def nullable(properties):
+    """null counts as absent."""
+    return {name: schema if name in ("model", "messages", "prompt", "input", "tokens") else {"anyOf": [schema, {"type": "null"}]}
+            for name, schema in properties.items()}
+
+
+def body(required, properties):
+    return {"type": "object", "required": required, "properties": nullable(properties)}
+
+
+SHARED = {
+    "model": STRING,
+    "temperature": number(0, 2), "top_p": number(0, 1), "min_p": number(0, 1), "top_k": integer(-1, 4096),
+    "presence_penalty": number(-2, 2), "frequency_penalty": number(-2, 2), "repetition_penalty": number(0.01, 100),
+    "seed": integer(-2**63, 2**63 - 1), "n": integer(1, 16), "min_tokens": integer(0, 1), "ignore_eos": BOOLEAN,
+    "skip_special_tokens": BOOLEAN, "priority": integer(-2**31, 2**31 - 1),
+    "stop": {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 64},
+                       array({"type": "string", "minLength": 1, "maxLength": 64}, maxItems=16)]},
+    "stop_token_ids": array(integer(0), maxItems=64),
+    "logit_bias": {"type": "object", "additionalProperties": number(-100, 100)},
+    "user": {"type": "string", "maxLength": 1024}, "stream": BOOLEAN,
+    "stream_options": {"type": "object", "properties": {"include_usage": {"anyOf": [BOOLEAN, {"type": "null"}]}}},
+}
+
+MESSAGE = {"type": "object", "required": ["role", "content"], "properties": {
+    "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
+    "content": {"anyOf": [STRING, array({"type": "object", "required": ["type", "text"],
+                                         "properties": {"type": {"const": "text"}, "text": STRING}})]},
+    "name": STRING}}
+
+SCHEMAS = {
+    "Error": {"type": "object", "required": ["error"], "additionalProperties": False, "properties": {"error": {
+        "type": "object", "required": ["message", "type", "param", "code"], "additionalProperties": False,
+        "properties": {"message": STRING, "type": STRING, "param": {"type": ["string", "null"]},
+                       "code": {"type": ["string", "null"]}}}}},
+    "Usage": {"type": "object", "required": ["prompt_tokens", "completion_tokens", "total_tokens"], "properties": {
+        "prompt_tokens": integer(0), "completion_tokens": integer(0), "total_tokens": integer(0),
+        "prompt_tokens_details": {"type": "object", "properties": {"cached_tokens": integer(0)}}}},
+    "Message": MESSAGE,
+    "ChatRequest": body(["model", "messages"], {
+        **SHARED, "messages": array(ref("Message"), minItems=1), "max_tokens": integer(1), "max_completion_tokens": integer(1),
+        "logprobs": BOOLEAN, "top_logprobs": integer(0, 20)}),
+    "ChatAnswer": {"type": "object", "required": ["id", "object", "created", "model", "choices", "usage"], "properties": {
+        "id": STRING, "object": {"const": "chat.completion"}, "created": integer(), "model": STRING,
+        "system_fingerprint": STRING, "usage": ref("Usage"),
+        "choices": array({"type": "object", "required": ["index", "message", "logprobs", "finish_reason"], "properties": {
+            "index": integer(0), "finish_reason": {"enum": ["stop", "length"]},
+            "message": {"type": "object", "required": ["role", "content", "refusal"]},
+            "logprobs": {"type": ["object", "null"]}}})}},
+    "CompletionRequest": body(["model", "prompt"], {
+        **SHARED, "prompt": {"anyOf": [STRING, array(STRING, minItems=1), array(integer(0), minItems=1),
+                                       array(array(integer(0), minItems=1), minItems=1)]},
+        "max_tokens": integer(0), "logprobs": integer(0, 20), "echo": BOOLEAN, "prompt_logprobs": integer(0, 20)}),
+    "CompletionAnswer": {"type": "object", "required": ["id", "object", "created", "model", "choices", "usage"], "properties": {
+        "id": STRING, "object": {"const": "text_completion"}, "created": integer(), "model": STRING,
+        "system_fingerprint": STRING, "usage": ref("Usage"),
+        "choices": array({"type": "object", "required": ["index", "text", "logprobs", "finish_reason"], "properties": {
+            "index": integer(0), "text": STRING, "logprobs": {"type": ["object", "null"]},
+            "finish_reason": {"enum": ["stop", "length"]}}})}},
+    "ResponseRequest": body(["model", "input"], {
+        "model": STRING, "input": {"anyOf": [STRING, array(ref("Message"), minItems=1)]}, "instructions": STRING,
+        "max_output_tokens": integer(1), "temperature": number(0, 2), "top_p": number(0, 1), "stream": BOOLEAN,
+        "metadata": {"type": "object"}, "user": {"type": "string", "maxLength": 1024}}),
+    "ResponseAnswer": {"type": "object", "required": ["id", "object", "created_at", "status", "model", "output", "usage"],
+                       "properties": {"object": {"const": "response"}, "status": {"enum": ["completed", "incomplete"]}}},
+    "TokenizeRequest": {"anyOf": [
+        body(["prompt"], {"prompt": STRING, "add_special_tokens": BOOLEAN, "return_token_strs": BOOLEAN}),
+        body(["messages"], {"messages": array(ref("Message"), minItems=1), "add_generation_prompt": BOOLEAN})]},
+    "TokenizeAnswer": {"type": "object", "required": ["count", "max_model_len", "tokens", "token_strs"], "properties": {
+        "count": integer(0), "max_model_len": integer(1), "tokens": array(integer(0)), "token_strs": {"type": ["array", "null"]}}},
+    "DetokenizeRequest": body(["tokens"], {"tokens": array(integer(0))}),
+    "DetokenizeAnswer": {"type": "object", "required": ["prompt"], "properties": {"prompt": STRING}},
+    "Model": {"type": "object", "required": ["id", "object", "created", "owned_by"], "properties": {
+        "id": STRING, "object": {"const": "model"}, "created": integer(), "owned_by": STRING, "max_model_len": integer(1)}},
+    "ModelList": {"type": "object", "required": ["object", "data"], "properties": {
+        "object": {"const": "list"}, "data": array(ref("Model"))}},
+    "Anything": {"type": "object"},
+}
+
+
+def content(kind, schema):
+    return {kind: {"schema": schema}}
+
+
+def failures(*statuses):
+    return {str(s): {"description": "An error", "content": content("application/json", ref("Error"))} for s in statuses}
+
+
+def post(summary, request, answer, streams=False):
+    good = content("application/json", ref(answer))
+    if streams:
+        good |= content("text/event-stream", STRING)
+    return {"post": {"summary": summary, "requestBody": {"required": True, "content": content("application/json", ref(request))},
+                     "responses": {"200": {"description": "The answer", "content": good},
+                                   **failures(400, 401, 404, 408, 413, 431, 500, 503, 504)}}}
+
+
+def get(summary, schema, kind="application/json", *more, parameters=()):
+    return {"get": {"summary": summary, **({"parameters": list(parameters)} if parameters else {}),
+                    "responses": {"200": {"description": "The answer", "content": content(kind, schema)},
+                                  **failures(401, *more)}}}
+
+
+MODEL_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+DOCUMENT = {
+    "openapi": "3.1.0",
+    "info": {"title": "Tenon", "version": "1", "description": "The OpenAI API as `tenon serve` speaks it."},
+    "paths": {
+        "/v1/chat/completions": post("Answer a conversation", "ChatRequest", "ChatAnswer", True),
+        "/v1/completions": post("Continue a text", "CompletionRequest", "CompletionAnswer", True),
+        "/v1/responses": post("Answer an input", "ResponseRequest", "ResponseAnswer", True),
+        "/v1/models": get("The model served", ref("ModelList")),
+        "/v1/models/{id}": get("One model", ref("Model"), "application/json", 404, parameters=[MODEL_ID]),
+        "/tokenize": post("Ids of a text", "TokenizeRequest", "TokenizeAnswer"),
+        "/detokenize": post("Text of ids", "DetokenizeRequest", "DetokenizeAnswer"),
+        "/health": get("Is the process alive?", ref("Anything")),
+        "/ready": get("Does it take work?", ref("Anything"), "application/json", 503),
+        "/version": get("What runs here", ref("Anything")),
+        "/metrics": get("Figures for Prometheus", STRING, "text/plain"),
+    },
+    "components": {"schemas": SCHEMAS, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+    "security": [{}, {"key": []}],
+}
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "openapi.json").write_text(json.dumps(DOCUMENT, indent=1) + "\n")
