@@ -1,0 +1,36 @@
+//===- IoThread.cpp - A thread that serves connections --------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/server/IoThread.h"
+
+#include <boost/asio/post.hpp>
+
+#include <pthread.h>
+
+namespace tenon::server {
+
+IoThread::IoThread()
+    : mailbox([this] { boost::asio::post(context, [this] { mailbox.drain(); }); }),
+      work(context.get_executor()) {
+  CPU_ZERO(&processors);
+  (void)sched_getaffinity(0, sizeof(processors), &processors);
+}
+
+IoThread::~IoThread() { join(); }
+
+void IoThread::start() {
+  thread = std::thread([this] {
+    pthread_setname_np(pthread_self(), "tenon-io");
+    if (CPU_COUNT(&processors) > 0)
+      (void)sched_setaffinity(0, sizeof(processors), &processors);
+    context.run();
+  });
+}
+
+void IoThread::join() {
+  context.stop();
+  if (thread.joinable())
+    thread.join();
+}
+
+} // namespace tenon::server

@@ -1,0 +1,45 @@
+//===- Server.h - An engine behind HTTP -------------------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_RUNTIME_SERVER_SERVER_H
+#define TENON_RUNTIME_SERVER_SERVER_H
+
+#include "runtime/base/Status.h"
+#include "runtime/engine/Engine.h"
+#include "runtime/executor/Executor.h"
+#include "runtime/server/ServerOptions.h"
+#include "runtime/text/Tokenizer.h"
+
+#include <memory>
+#include <vector>
+
+namespace tenon::server {
+
+struct ServedEngine {
+  const engine::Engine &engine;
+  const text::Tokenizer &tokenizer;
+  std::vector<int32_t> stopTokens;
+};
+
+/// Listens first and computes later: open(), then make the executor, then run().
+class Server {
+public:
+  /// Binds the address and starts the I/O threads' set-up, so that a wrong address fails before
+  /// memory is taken. Nothing is accepted yet.
+  static StatusOr<std::unique_ptr<Server>> open(const ServerOptions &options);
+  ~Server();
+
+  uint16_t port() const;
+
+  /// Serves until SIGTERM or SIGINT, which lets running requests end first, and a second one, which
+  /// does not. The calling thread computes; it must be the one that made `executor`.
+  Status run(const ServedEngine &served, executor::Executor &executor);
+
+private:
+  struct State;
+  explicit Server(std::unique_ptr<State> state);
+  std::unique_ptr<State> state;
+};
+
+} // namespace tenon::server
+
+#endif // TENON_RUNTIME_SERVER_SERVER_H
