@@ -5,6 +5,7 @@
 #include "tools/tenon/BenchMeasure.h"
 #include "tools/tenon/BenchReport.h"
 #include "tools/tenon/BenchRoofline.h"
+#include "tools/tenon/BenchServe.h"
 #include "tools/tenon/Command.h"
 #include "tools/tenon/Session.h"
 
@@ -143,7 +144,10 @@ void addBench(CLI::App &app, Action &action) {
   chip->add_option("--threads", *threads, "Worker threads (default: one for each core)")
       ->check(CLI::Range(1u, 1024u));
   chip->add_flag("--json", *json, "One JSON object on standard output");
-  command->callback([o, chip, threads, json, &action] {
+  CLI::App *serve = addBenchServe(*command, action);
+  command->callback([o, chip, serve, threads, json, &action] {
+    if (serve->parsed())
+      return; // It has set the action.
     if (chip->parsed())
       action = [threads, json] { return runBenchChip(*threads, *json); };
     else

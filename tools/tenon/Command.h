@@ -24,6 +24,7 @@ void addTokenize(CLI::App &app, Action &action);
 void addInspect(CLI::App &app, Action &action);
 void addVerify(CLI::App &app, Action &action);
 void addBench(CLI::App &app, Action &action);
+void addServe(CLI::App &app, Action &action);
 
 /// Exit code of a status, as the help documents it.
 int exitCode(StatusCode code);

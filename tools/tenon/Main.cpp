@@ -17,6 +17,7 @@ Examples:
   tenon chat model.tenon
   tenon score model.tenon --text book.txt --max-tokens 2048
   tenon bench model.tenon --sequences 1,16 --prompt-tokens 512 --new-tokens 128
+  tenon serve model.tenon --port 8000
   tenon inspect model.tenon          tenon verify model.tenon
 
 `tenon COMMAND --help` explains a command. Answers go to standard output, everything else to standard
@@ -62,6 +63,7 @@ int main(int argc, char **argv) {
   addInspect(app, action);
   addVerify(app, action);
   addBench(app, action);
+  addServe(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

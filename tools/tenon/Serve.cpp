@@ -1,0 +1,126 @@
+//===- Serve.cpp - tenon serve --------------------------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/server/Auth.h"
+#include "runtime/server/Server.h"
+#include "tools/tenon/Command.h"
+#include "tools/tenon/Session.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+namespace tenon::tool {
+
+namespace {
+
+struct ServeOptions {
+  RunOptions run;
+  server::ServerOptions server;
+  std::vector<std::string> keys;
+  std::string keyFile, portFile;
+  bool noPrefixTree = false;
+};
+
+/// Sequences computed together, unless the operator says otherwise: more than a prompt on the
+/// command line needs.
+constexpr uint32_t kDefaultSequences = 64;
+
+Status writePort(const std::string &path, uint16_t port) {
+  if (path.empty())
+    return Status::ok();
+  FILE *file = std::fopen(path.c_str(), "w");
+  const bool good = file && std::fprintf(file, "%u\n", unsigned(port)) > 0;
+  if ((file && std::fclose(file) != 0) || !good)
+    return Status::notFound("--port-file " + path + ": cannot be written");
+  return Status::ok();
+}
+
+Status run(const ServeOptions &o) {
+  server::ServerOptions options = o.server;
+  for (const std::string &key : o.keys) {
+    if (Status status = server::checkKey(key); !status)
+      return Status::invalidArgument("--api-key: " + status.message());
+    options.apiKeys.push_back(key);
+  }
+  if (!o.keyFile.empty()) {
+    auto keys = server::readKeyFile(o.keyFile);
+    if (!keys)
+      return keys.status();
+    options.apiKeys.insert(options.apiKeys.end(), keys->begin(), keys->end());
+  }
+  options.prefixTree = !o.noPrefixTree;
+
+  auto opened = Session::open(o.run);
+  if (!opened)
+    return opened.status();
+  Session &session = **opened;
+  if (session.engine().section(engine::SectionKind::Tokenizer).empty())
+    return Status::unsupported(o.run.engine + ": the engine has no tokenizer, and the server "
+                                              "needs one");
+  auto server = server::Server::open(options);
+  if (!server)
+    return server.status();
+  executor::CapacityRequest wanted;
+  wanted.sequences = std::min(kDefaultSequences, session.plan().limits.maxSequences);
+  TENON_RETURN_IF_ERROR(session.prepare(wanted));
+  TENON_RETURN_IF_ERROR(writePort(o.portFile, (*server)->port()));
+  return (*server)->run({session.engine(), session.tokenizer(), session.stopTokens()},
+                        session.executor());
+}
+
+} // namespace
+
+void addServe(CLI::App &app, Action &action) {
+  auto o = std::make_shared<ServeOptions>();
+  server::ServerOptions &s = o->server;
+  CLI::App *command = app.add_subcommand("serve", "Answer over HTTP, as the OpenAI API does");
+  addRunOptions(*command, o->run);
+  command->add_option("--host", s.host, "IP address to listen on (default 127.0.0.1)");
+  command->add_option("--port", s.port, "Port (default 8000); 0: a free one");
+  command->add_option("--port-file", o->portFile, "Write the port into this file once listening");
+  command->add_option("--served-model-name", s.modelName,
+                      "What clients call the model (default: the file's name)");
+  command->add_option("--api-key", o->keys, "A key that clients may use; give it again for more");
+  command->add_option("--api-key-file", o->keyFile, "A file with such keys, one a line");
+  command->add_flag("--open-metrics", s.openMetrics, "/metrics needs no key");
+  command->add_option("--io-threads", s.ioThreads, "Threads for connections (default 1)")
+      ->check(CLI::Range(1u, 64u));
+  command->add_option("--max-queue", s.queue, "Sequences that may wait (default 512)");
+  command->add_option("--max-ttft-ms", s.maxTtftMs,
+                      "Refuse requests whose first token would come later; 0: never (default)");
+  command->add_option("--request-timeout-ms", s.timeouts.request,
+                      "A request's time from arrival to its end; 0: any (default)");
+  command->add_option("--drain-ms", s.timeouts.drain,
+                      "Time for running requests after SIGTERM (default 30000)");
+  command->add_option("--idle-timeout-ms", s.timeouts.idle,
+                      "A connection's time between requests (default 75000)");
+  command->add_option("--header-timeout-ms", s.timeouts.header,
+                      "A header's time to arrive (default 10000)");
+  command->add_option("--body-timeout-ms", s.timeouts.body,
+                      "A body's time to arrive (default 60000)");
+  command->add_option("--write-timeout-ms", s.timeouts.write,
+                      "A reader's time to take a byte (default 30000)");
+  command->add_option("--max-body", s.limits.bodyBytes, "Bytes of a request (default 4MiB)")
+      ->transform(CLI::AsSizeValue(false));
+  command->add_option("--max-connections", s.limits.connections,
+                      "Connections at once (default 4096)");
+  command->add_option("--max-n", s.limits.choices, "Largest `n` (default 16)");
+  command->add_flag("--no-prefix-tree", o->noPrefixTree,
+                    "Compute equal beginnings of prompts each time");
+  command->add_flag("--audit", s.audit, "Check the books of KV blocks after every step");
+  const std::map<std::string, server::LogFormat> formats{{"off", server::LogFormat::Off},
+                                                         {"text", server::LogFormat::Text},
+                                                         {"json", server::LogFormat::Json}};
+  command->add_option("--log", s.log, "Requests on standard error: text (default), json or off")
+      ->transform(CLI::CheckedTransformer(formats, CLI::ignore_case));
+  command->add_flag("--log-prompts", s.logPrompts, "With --log json: the requests' bodies too");
+  command->footer("\nExamples:\n  tenon serve m.tenon --port 8000\n"
+                  "  tenon serve m.tenon --host 0.0.0.0 --api-key-file keys.txt --log json");
+  command->callback([o, &action] { action = [o] { return run(*o); }; });
+}
+
+} // namespace tenon::tool
