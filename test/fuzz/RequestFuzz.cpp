@@ -1,0 +1,59 @@
+//===- RequestFuzz.cpp - Hostile request bodies ---------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// Any bytes as the body of a request: reading it ends, and ends either in fields within their
+// ranges or in an error that is itself valid JSON of the promised shape.
+//
+#include "runtime/server/ChatMessages.h"
+#include "runtime/server/GenerationFields.h"
+#include "runtime/server/ModelFacts.h"
+#include "runtime/server/StopStrings.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+using namespace tenon;
+using namespace tenon::server;
+
+static void require(bool holds, const char *what) {
+  if (holds)
+    return;
+  std::fprintf(stderr, "%s\n", what);
+  std::abort();
+}
+
+static void checkError(const ApiError &error) {
+  require(error.status >= 400 && error.status < 600, "an error with a status of success");
+  const auto body = boost::json::parse(error.body()).as_object();
+  require(body.size() == 1 && body.at("error").as_object().size() == 4,
+          "an error of another shape");
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static const Limits limits;
+  static const ModelFacts model{"model", 8192, 32000};
+  ApiError error;
+  const auto body =
+      parseBody({reinterpret_cast<const char *>(data), size}, limits.jsonDepth, error);
+  if (!body) {
+    checkError(error);
+    return 0;
+  }
+  RequestFields fields(*body);
+  GenerationFields f;
+  readGenerationFields(fields, limits, model, f);
+  const boost::json::array messages = readMessages(fields, limits);
+  if (fields.failed()) {
+    checkError(fields.error());
+    return 0;
+  }
+  require(f.sampling.validate(model.vocabulary).isOk(), "sampling outside its ranges");
+  require(f.n >= 1 && f.n <= limits.choices && f.stop.size() <= limits.stopStrings, "too much");
+  require(!messages.empty() && messages.size() <= limits.messages, "no messages, or too many");
+  StopStrings stops(f.stop);
+  std::string out;
+  for (const boost::json::value &turn : messages)
+    stops.push({turn.at("content").as_string().data(), turn.at("content").as_string().size()}, out);
+  stops.finish(out);
+  return 0;
+}
