@@ -169,7 +169,8 @@ private:
           cache = step.getArgument(3);
 
     Value table = param("token_embd.weight");
-    Value x = td::EmbedOp::create(builder, loc("embed"), ids, table, f32(config.embeddingScale));
+    Value x = td::EmbedOp::create(builder, loc("embed"), ids, table, f32(config.embeddingScale),
+                                 UnitAttr());
     Value rope = ropeTable(positions, kRotaryFrequencies, false);
     Value localRope = hasLocalLayers() ? ropeTable(positions, kLocalRotaryFrequencies, true) : rope;
     const std::vector<TensorRule> rules = layerTensors(recipe);

@@ -23,9 +23,11 @@ struct CompileOptions {
   std::string randomFormat = "q4_0"; ///< Of matrices that are made at load.
   uint64_t randomSeed = 0;           ///< != 0: weights are made at load.
   uint64_t maxContext = 0;           ///< 0: the default.
-  uint64_t memoryLimit = 0;          ///< Bytes; 0: none.
+  uint64_t memoryLimit = 0;          ///< Bytes on each chip; 0: none.
+  std::string chips;                 ///< Number of chips, or a chips file; empty: one chip.
+  std::string sharding;              ///< auto, or tp=2,pp=2; empty: auto.
   bool planOnly = false, verify = false, explain = false, json = false, quiet = false;
-  std::vector<std::string> dumpAfter; ///< import, fuse, memory, plan
+  std::vector<std::string> dumpAfter; ///< import, shard, fuse, memory, plan
 };
 
 /// Exit codes of tenon-compile.

@@ -1,6 +1,8 @@
 //===- Compiler.cpp - tenon-compile's work --------------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 
+#include "compiler/driver/AutoSharding.h"
+#include "compiler/driver/CollectiveReport.h"
 #include "compiler/driver/CompileOptions.h"
 #include "compiler/driver/EngineAssembly.h"
 #include "compiler/driver/Explain.h"
@@ -44,14 +46,20 @@ public:
           llvm::createStringError("--random-format " + options.randomFormat + ": no such format"),
           kUsage);
 
+    if (llvm::Error error = chooseGrid())
+      return fail(std::move(error), kUsage);
+
     auto opened = frontend::openCheckpoint(options.input, {options.randomSeed, *format});
     if (!opened)
       return fail(opened.takeError(), kFailed);
     checkpoint = std::move(*opened);
     timer.finish("open");
+    if (search)
+      if (llvm::Error error = searchGrid())
+        return fail(std::move(error), kDoesNotFit);
 
     auto result =
-        runPipeline(*checkpoint, options, target.text, timer,
+        runPipeline(*checkpoint, options, grid, target.text, timer,
                     [&](llvm::StringRef stage, mlir::Operation *ir) { return dump(stage, ir); });
     if (!result)
       return fail(result.takeError(), kFailed);
@@ -62,12 +70,16 @@ public:
       explain(llvm::outs(), *compiled.decisions, weights, *checkpoint, options);
     if (!compiled.plan)
       return kSuccess; // Dumped, and nothing else was asked for.
+    if (options.explain && !options.json)
+      explainCollectives(llvm::outs(), *compiled.plan, chips);
 
     const uint64_t workers = std::max(1u, std::thread::hardware_concurrency());
-    memory = summarizeMemory(*compiled.plan, workers);
+    memory = summarizeChips(*compiled.plan, workers);
     if (options.memoryLimit)
-      if (llvm::Error error = checkMemoryLimit(*compiled.plan, workers, options.memoryLimit))
+      if (llvm::Error error = checkMemoryLimit(*compiled.plan, memory, options.memoryLimit))
         return fail(std::move(error), kDoesNotFit);
+    if (llvm::Error error = checkChips())
+      return fail(std::move(error), kDoesNotFit);
     if (!options.planOnly && !options.output.empty())
       if (int code = write())
         return code;
@@ -76,6 +88,66 @@ public:
   }
 
 private:
+  /// The chips, and how they share the model if that is said.
+  llvm::Error chooseGrid() {
+    uint64_t count = 0;
+    const bool isNumber = !llvm::StringRef(options.chips).getAsInteger(10, count);
+    if (isNumber && (count < 1 || count > 1024))
+      return llvm::createStringError("--chips " + options.chips +
+                                     ": give the number of chips, from 1 to 1024, or a chips file");
+    if (!options.chips.empty() && !isNumber) {
+      auto file = readChipsFile(options.chips);
+      if (!file)
+        return file.takeError();
+      chips = std::move(*file);
+      count = chips.chips.size();
+    }
+    search = options.sharding == "auto" || (options.sharding.empty() && !chips.chips.empty());
+    if (search && chips.chips.empty())
+      return llvm::createStringError("--sharding auto weighs strategies by what the chips can do; "
+                                     "describe them in a file and give it with --chips FILE");
+    if (search || options.sharding.empty()) {
+      grid.tensor = std::max<uint64_t>(1, count);
+      return llvm::Error::success();
+    }
+    auto parsed = parseSharding(options.sharding);
+    if (!parsed)
+      return parsed.takeError();
+    grid = *parsed;
+    if (count && static_cast<int64_t>(count) != grid.chips())
+      return llvm::createStringError("--sharding " + options.sharding + " is for " +
+                                     llvm::Twine(grid.chips()) + " chips, and --chips " +
+                                     options.chips + " has " + llvm::Twine(count));
+    return llvm::Error::success();
+  }
+
+  /// The best strategy for the chips of the file.
+  llvm::Error searchGrid() {
+    auto found = searchStrategies(*checkpoint, options, target.text, chips);
+    if (!found)
+      return found.takeError();
+    strategies = std::move(*found);
+    for (const Strategy &strategy : strategies)
+      if (strategy.verdict == "chosen")
+        grid = strategy.grid;
+    timer.finish("choose sharding");
+    return llvm::Error::success();
+  }
+
+  /// Every chip's memory against the file's.
+  llvm::Error checkChips() {
+    for (auto [index, chip] : llvm::enumerate(memory))
+      if (index < chips.chips.size() && chip.total() > chips.chips[index].memory)
+        return llvm::createStringError(
+            "chip " + llvm::Twine(index) + " needs " + formatBytes(chip.total()) + " (weights " +
+            formatBytes(chip.storedWeights + chip.madeWeights) + ", activations " +
+            formatBytes(chip.activations) + ", KV cache " + formatBytes(chip.kv) +
+            ", workspace " + formatBytes(chip.workspace) + ") and has " +
+            formatBytes(chips.chips[index].memory) +
+            "; try --sharding auto, a shorter --max-context, or more chips");
+    return llvm::Error::success();
+  }
+
   int fail(llvm::Error error, int code) {
     progress.clear();
     llvm::errs() << "tenon-compile: error: " << llvm::toString(std::move(error)) << "\n";
@@ -94,7 +166,8 @@ private:
   }
 
   int write() {
-    AssemblyRequest request{options, *checkpoint, target, *compiled.module, *compiled.plan, {}};
+    AssemblyRequest request{options, *checkpoint, target, *compiled.module, *compiled.plan,
+                            {}, compiled.whole ? *compiled.whole : mlir::ModuleOp()};
     if (measuresAccuracy)
       request.measure = [&](const std::string &draft) {
         return checkAccuracy(options, *checkpoint, target, calibration, draft, progress);
@@ -111,6 +184,8 @@ private:
   void printText() {
     llvm::raw_ostream &out = llvm::outs();
     progress.clear();
+    if (!strategies.empty())
+      printStrategies(out, strategies);
     if (options.planOnly) {
       printPlan(out, *compiled.plan, memory);
       return;
@@ -122,10 +197,19 @@ private:
           "verified %-28s max abs error %.3g, relative to the largest value %.3g (%u samples)\n",
           check.region.c_str(), check.maxAbsError, check.maxRelError, check.samples);
     out << options.output << ": " << formatBytes(written.bytes) << " for " << target.text
-        << "; runs in " << formatBytes(memory.total()) << " (weights "
-        << formatBytes(memory.storedWeights + memory.madeWeights) << ", activations "
-        << formatBytes(memory.activations) << ", KV cache " << formatBytes(memory.kv)
-        << ", workspace " << formatBytes(memory.workspace) << ")\n";
+        << "; runs in ";
+    llvm::interleave(
+        memory, out,
+        [&](const MemorySummary &chip) {
+          out << formatBytes(chip.total()) << " (weights "
+              << formatBytes(chip.storedWeights + chip.madeWeights) << ", activations "
+              << formatBytes(chip.activations) << ", KV cache " << formatBytes(chip.kv)
+              << ", workspace " << formatBytes(chip.workspace) << ")";
+        },
+        " + ");
+    out << (memory.size() > 1 ? " on " + std::to_string(memory.size()) + " chips, " + grid.text()
+                              : "")
+        << "\n";
     if (changesWeights(weights)) {
       out << "weights, by format:\n";
       printWeightUses(out, weights);
@@ -155,6 +239,11 @@ private:
                   {"peak_rss_bytes", peakResidentBytes()},
                   {"weights", weightUsesAsJson(weights)},
                   {"plan", planAsJson(*compiled.plan, memory)}};
+    if (!strategies.empty())
+      result["strategies"] = strategiesAsJson(strategies);
+    else if (!chips.chips.empty())
+      result["strategies"] =
+          strategiesAsJson(predict(grid, *compiled.plan, chips, memory));
     if (written.bytes) {
       result["output"] = options.output;
       result["engine_bytes"] = written.bytes;
@@ -178,7 +267,11 @@ private:
   Target target;
   std::unique_ptr<frontend::Checkpoint> checkpoint;
   Compiled compiled;
-  MemorySummary memory;
+  ChipsFile chips;     ///< Empty unless a file was given.
+  bool search = false; ///< The compiler chooses the grid.
+  GridChoice grid;
+  std::vector<Strategy> strategies; ///< Of the search.
+  std::vector<MemorySummary> memory; ///< By chip.
   AssemblyResult written;
   std::vector<WeightUse> weights;
   CalibrationText calibration;

@@ -6,6 +6,7 @@
 #include "compiler/driver/KernelEmission.h"
 #include "compiler/driver/MemorySummary.h"
 #include "compiler/driver/ModelSections.h"
+#include "compiler/driver/verify/ShardingCheck.h"
 #include "compiler/engine/EngineWriter.h"
 #include "compiler/engine/PlanTranslate.h"
 #include "compiler/engine/WeightStream.h"
@@ -38,6 +39,7 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
   const CompileOptions &options = request.options;
   mlir::plan::EngineOp plan = request.plan;
   AssemblyResult result;
+  std::optional<double> meanKl; // Of the chips' logits against one chip's.
   // Cheap things that can fail come before long ones.
   auto writer = EngineWriter::create(options.output);
   if (!writer)
@@ -68,6 +70,14 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
     if (!checks)
       return checks.takeError();
     result.checks = std::move(*checks);
+    if (request.whole) {
+      progress.update("verifying", 1, "the chips together");
+      auto together = checkSharding(request.whole, request.module, request.checkpoint);
+      if (!together)
+        return together.takeError();
+      llvm::append_range(result.checks, together->regions);
+      meanKl = together->meanKl;
+    }
     result.differing = describeDiffering(result.checks);
     timer.finish("verify");
     if (!result.differing.empty())
@@ -106,7 +116,7 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
   if (llvm::Error error = add(SectionKind::PlanText, bytesOf(planToText(plan))))
     return std::move(error);
   if (options.verify)
-    if (llvm::Error error = add(SectionKind::Certificate, bytesOf(certificate(result.checks))))
+    if (llvm::Error error = add(SectionKind::Certificate, bytesOf(certificate(result.checks, meanKl))))
       return std::move(error);
   auto bytes = (*writer)->finish();
   if (!bytes)

@@ -19,7 +19,8 @@
 
 namespace tenon::compiler {
 
-/// What an engine is made from. `module` is the fused module that `plan` was lowered from.
+/// What an engine is made from. `module` is the fused module that `plan` was lowered from, `whole` null
+/// or the model on one chip that --verify compares the chips with.
 struct AssemblyRequest {
   const CompileOptions &options;
   const frontend::Checkpoint &checkpoint;
@@ -29,6 +30,7 @@ struct AssemblyRequest {
   /// If set: given the path of an engine that is complete but for its card; what it finds goes into
   /// the card.
   std::function<llvm::Expected<AccuracyReport>(const std::string &draft)> measure;
+  mlir::ModuleOp whole;
 };
 
 struct AssemblyResult {

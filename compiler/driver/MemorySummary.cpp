@@ -23,21 +23,42 @@ static uint64_t stepTableBytes(LimitsOp limits, KvOp kv) {
          limits.getDefaultSequences() * (1 + blocks) * sizeof(int32_t);
 }
 
-MemorySummary summarizeMemory(EngineOp engine, uint64_t workers) {
+MemorySummary summarizeMemory(EngineOp engine, ChipOp chip, uint64_t workers) {
   LimitsOp limits = engine.getLimits();
   uint64_t scratch = 0;
   for (KernelOp kernel : engine.getOps<KernelOp>())
     scratch = std::max(scratch, llvm::alignTo(kernel.getScratchBytes(), 64));
   MemorySummary memory;
   memory.workers = workers;
-  memory.storedWeights = engine.getFirstChip().getWeightsBytes();
-  memory.madeWeights = engine.getMadeWeightBytes();
-  memory.activations = engine.getFirstChip().getArena().at(limits.getDefaultStepTokens(),
-                                                           limits.getDefaultSequences(), workers);
+  memory.storedWeights = chip.getWeightsBytes();
+  memory.madeWeights = engine.getMadeWeightBytes(chip.getProgramNumber());
+  memory.activations =
+      chip.getArena().at(limits.getDefaultStepTokens(), limits.getDefaultSequences(), workers);
   const uint64_t block = engine.getKv().getBytesPerBlock();
-  memory.kv = block ? limits.getDefaultKvBytes() / block * block : 0;
-  memory.workspace = scratch * workers + stepTableBytes(limits, engine.getKv());
+  memory.kv = block ? limits.getDefaultKvBytes() / block * kvBytesPerBlock(engine, chip) : 0;
+  memory.workspace = scratch * workers;
+  if (chip.getId() == 0)
+    memory.workspace += stepTableBytes(limits, engine.getKv());
+  if (chip.getFirstToken().value_or(0))
+    memory.workspace += limits.getDefaultStepTokens() * sizeof(int32_t);
   return memory;
+}
+
+uint64_t kvBytesPerBlock(EngineOp engine, ChipOp chip) {
+  KvOp kv = engine.getKv();
+  const uint64_t layers = chip.getKvLayers() ? *chip.getKvLayers() : uint64_t(kv.getLayers());
+  const uint64_t heads = chip.getKvHeads() ? *chip.getKvHeads() : uint64_t(kv.getKvHeads());
+  return 2 * layers * heads * kv.getHeadDim() * kv.getBlockTokens() * kv.getElementBytes();
+}
+
+std::vector<MemorySummary> summarizeChips(EngineOp engine, uint64_t workers) {
+  std::vector<MemorySummary> summaries;
+  const uint64_t chips = llvm::range_size(engine.getOps<ChipOp>());
+  workers = std::max(workers, chips);
+  for (ChipOp chip : engine.getOps<ChipOp>())
+    summaries.push_back(summarizeMemory(
+        engine, chip, workers * (chip.getId() + 1) / chips - workers * chip.getId() / chips));
+  return summaries;
 }
 
 std::string formatBytes(uint64_t bytes) {
@@ -55,13 +76,19 @@ std::string formatBytes(uint64_t bytes) {
   return text;
 }
 
-llvm::Error checkMemoryLimit(EngineOp engine, uint64_t workers, uint64_t limit) {
-  const MemorySummary memory = summarizeMemory(engine, workers);
+llvm::Error checkMemoryLimit(EngineOp engine, llvm::ArrayRef<MemorySummary> chips,
+                             uint64_t limit) {
+  const auto *fullest = llvm::max_element(
+      chips, [](const auto &a, const auto &b) { return a.total() < b.total(); });
+  const MemorySummary &memory = *fullest;
   if (memory.total() <= limit)
     return llvm::Error::success();
+  ChipOp chip = *std::next(engine.getOps<ChipOp>().begin(), fullest - chips.begin());
+  const uint64_t block = kvBytesPerBlock(engine, chip);
   std::string message;
   llvm::raw_string_ostream out(message);
-  out << "the plan needs " << formatBytes(memory.total()) << " on chip 0 (weights "
+  out << "the plan needs " << formatBytes(memory.total()) << " on chip " << fullest - chips.begin()
+      << " (weights "
       << formatBytes(memory.storedWeights + memory.madeWeights) << ", activations "
       << formatBytes(memory.activations) << ", KV cache " << formatBytes(memory.kv)
       << ", workspace " << formatBytes(memory.workspace) << ") and " << formatBytes(limit)
@@ -72,14 +99,15 @@ llvm::Error checkMemoryLimit(EngineOp engine, uint64_t workers, uint64_t limit) 
   KvOp kv = engine.getKv();
   const uint64_t longest = engine.getLimits().getMaxContext();
   const uint64_t others = memory.total() - memory.kv;
-  const uint64_t blocks = limit > others ? (limit - others) / kv.getBytesPerBlock() : 0;
+  const uint64_t blocks = limit > others ? (limit - others) / block : 0;
   const uint64_t contextBlocks = llvm::divideCeil(longest, kv.getBlockTokens());
-  const uint64_t planned = memory.kv / kv.getBytesPerBlock();
+  const uint64_t planned = memory.kv / block;
   const uint64_t room = planned - std::min(planned, contextBlocks);
   if (blocks > room)
     out << "try --max-context " << std::min(longest, (blocks - room) * kv.getBlockTokens());
   else
-    out << "a shorter context does not help; compile a smaller model, or one with smaller weights";
+    out << "a shorter context does not help; try --chips " << 2 * chips.size()
+        << ", a smaller model, or one with smaller weights";
   return llvm::createStringError(message);
 }
 

@@ -7,6 +7,9 @@
 
 #include "llvm/Support/Error.h"
 
+#include <string>
+#include <vector>
+
 namespace tenon::compiler {
 
 /// Bytes on one chip at the plan's default limits, as the runtime will count them.
@@ -20,14 +23,22 @@ struct MemorySummary {
   uint64_t total() const { return storedWeights + madeWeights + activations + kv + workspace; }
 };
 
-/// The summary of each chip for `workers` threads; chips are alike in everything but their weights.
-MemorySummary summarizeMemory(mlir::plan::EngineOp engine, uint64_t workers);
+/// Bytes of a KV block in the layers and heads that a chip caches.
+uint64_t kvBytesPerBlock(mlir::plan::EngineOp engine, mlir::plan::ChipOp chip);
+
+/// The summary of `chip` for `workers` threads on it. The tables of the step are in that of chip 0.
+MemorySummary summarizeMemory(mlir::plan::EngineOp engine, mlir::plan::ChipOp chip,
+                              uint64_t workers);
+
+/// The summaries of all chips of the plan, which share `workers` threads; each has at least one.
+std::vector<MemorySummary> summarizeChips(mlir::plan::EngineOp engine, uint64_t workers);
 
 /// "1.25 GiB", "330.5 KiB".
 std::string formatBytes(uint64_t bytes);
 
-/// Succeeds if the plan fits into `limit`; else the numbers and what to do.
-llvm::Error checkMemoryLimit(mlir::plan::EngineOp engine, uint64_t workers, uint64_t limit);
+/// Succeeds if every chip fits into `limit`; else the numbers of the fullest and what to do.
+llvm::Error checkMemoryLimit(mlir::plan::EngineOp engine, llvm::ArrayRef<MemorySummary> chips,
+                             uint64_t limit);
 
 } // namespace tenon::compiler
 

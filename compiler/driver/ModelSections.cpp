@@ -75,6 +75,10 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
   Object flags{{"target", target}, {"weights", options.weights}};
   if (!options.embeddingWeights.empty())
     flags["embedding_weights"] = options.embeddingWeights;
+  if (!options.chips.empty())
+    flags["chips"] = options.chips;
+  if (!options.sharding.empty())
+    flags["sharding"] = options.sharding;
   if (options.maxContext)
     flags["max_context"] = options.maxContext;
   if (options.verify)

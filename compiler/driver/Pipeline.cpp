@@ -10,6 +10,7 @@
 #include "passes/lower/Passes.h"
 #include "passes/memory/Passes.h"
 #include "passes/reblock/Passes.h"
+#include "passes/shard/Passes.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"
@@ -60,7 +61,8 @@ lower(ModuleOp module, const frontend::Checkpoint &checkpoint, llvm::StringRef t
 }
 
 llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
-                                     const CompileOptions &options, llvm::StringRef target,
+                                     const CompileOptions &options, const GridChoice &grid,
+                                     llvm::StringRef target,
                                      StageTimer &timer,
                                      llvm::function_ref<bool(llvm::StringRef, Operation *)> dump) {
   Compiled result;
@@ -87,6 +89,11 @@ llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
   auto choice = chooseWeights(options);
   if (!choice)
     return choice.takeError();
+  if (choice->changesAnything() && grid.tensor > 1)
+    return llvm::createStringError(
+        "--weights with " + grid.text() +
+        ": matrices that chips cut by columns cannot be rounded yet, because a row's scale covers all "
+        "of its columns; share the model by pp alone, or give --weights keep");
   if (choice->changesAnything()) {
     if (llvm::Error error = runPasses(*result.module, [&](OpPassManager &manager) {
           mlir::tenon::buildReblockPipeline(
@@ -95,8 +102,28 @@ llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
       return std::move(error);
     timer.finish("reblock");
   }
-  if (llvm::Error error = runPasses(*result.module, mlir::tenon::buildFusePipeline))
-    return std::move(error);
+  if (grid.chips() > 1) {
+    if (options.verify && !checkpoint.randomSeed()) {
+      result.whole = result.module->clone();
+      if (llvm::Error error = runPasses(*result.whole, mlir::tenon::buildFusePipeline))
+        return std::move(error);
+    }
+    if (llvm::Error error = runPasses(*result.module, [&](OpPassManager &manager) {
+          mlir::tenon::buildShardPipeline(manager, grid.tensor, grid.pipeline);
+        }))
+      return std::move(error);
+    timer.finish("shard");
+    if (!dump("shard", *result.module))
+      return std::move(result);
+  }
+
+  // The module itself, or each program that the shard stage has made of it.
+  SmallVector<ModuleOp> programs(result.module->getOps<ModuleOp>());
+  if (programs.empty())
+    programs.push_back(*result.module);
+  for (ModuleOp program : programs)
+    if (llvm::Error error = runPasses(program, mlir::tenon::buildFusePipeline))
+      return std::move(error);
   timer.finish("fuse");
   if (!dump("fuse", *result.module))
     return std::move(result);

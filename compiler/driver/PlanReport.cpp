@@ -9,8 +9,9 @@
 namespace tenon::compiler {
 
 using namespace mlir::plan;
+using llvm::cast, llvm::dyn_cast, mlir::Operation;
 
-/// How often a step runs each function.
+/// How often a step of the chips that run it runs each function.
 static llvm::StringMap<uint64_t> callCounts(EngineOp engine) {
   llvm::StringMap<uint64_t> counts;
   for (CallOp call : engine.getOps<CallOp>())
@@ -50,12 +51,15 @@ static std::string macsForm(CostAttr c) {
   return text.empty() ? "-" : text;
 }
 
-/// Bytes of a step that writes one token at position `context` - 1: what decoding is bound by.
+/// Bytes that the chips of the first stage's first program move in a step that writes one token at
+/// position `context` - 1: what decoding is bound by.
 static uint64_t decodeBytes(EngineOp engine, uint64_t context) {
   uint64_t bytes = 0;
   llvm::StringMap<uint64_t> counts = callCounts(engine);
   engine.walk([&](LaunchOp launch) {
     CostAttr c = launch.getCost();
+    if (engine.getProgramOf(launch->getParentOfType<FunctionOp>()) != 0)
+      return;
     bytes += counts[launch->getParentOfType<FunctionOp>().getSymName()] *
              (c.getWeightBytes() + c.getBytesPerToken() + c.getBytesPerLogitRow() +
               c.getBytesPerContext() * context);
@@ -63,10 +67,37 @@ static uint64_t decodeBytes(EngineOp engine, uint64_t context) {
   return bytes;
 }
 
-void printPlan(llvm::raw_ostream &out, EngineOp engine, const MemorySummary &memory) {
-  ModelOp model = engine.getModel();
+/// Memory of one chip and the formulas behind it.
+static void printChip(llvm::raw_ostream &out, EngineOp engine, ChipOp chip,
+                      const MemorySummary &memory) {
   LimitsOp limits = engine.getLimits();
   KvOp kv = engine.getKv();
+  auto row = [&](const char *what, uint64_t bytes, const std::string &formula) {
+    out << llvm::format("  %-12s %12s  ", what, formatBytes(bytes).c_str()) << formula << "\n";
+  };
+  out << "chip " << chip.getId() << " (" << chip.getKind()
+      << ") at these limits with W = " << memory.workers << " workers:\n";
+  row("weights", memory.storedWeights, "mapped from the engine");
+  if (memory.madeWeights)
+    row("", memory.madeWeights, "made at load from seeds");
+  row("activations", memory.activations, formText(chip.getArena()));
+  const uint64_t block = kvBytesPerBlock(engine, chip);
+  std::string part;
+  if (chip.getKvLayers())
+    part = " (" + std::to_string(*chip.getKvLayers()) + " of " + std::to_string(kv.getLayers()) +
+           " layers, " + std::to_string(*chip.getKvHeads()) + " of " +
+           std::to_string(kv.getKvHeads()) + " KV heads)";
+  row("KV cache", memory.kv,
+      std::to_string(block) + " per block of " + std::to_string(kv.getBlockTokens()) +
+          " tokens; " + std::to_string(limits.getDefaultKvBytes() / kv.getBytesPerBlock()) +
+          " blocks" + part);
+  row("workspace", memory.workspace, "scratch of the workers, tables of the step");
+  row("total", memory.total(), "");
+}
+
+void printPlan(llvm::raw_ostream &out, EngineOp engine, llvm::ArrayRef<MemorySummary> memory) {
+  ModelOp model = engine.getModel();
+  LimitsOp limits = engine.getLimits();
   out << (model.getName().empty() ? "model" : model.getName()) << ": " << model.getArchitecture()
       << ", " << model.getLayers() << " layers, hidden " << model.getHidden() << ", vocabulary "
       << model.getVocabulary() << ", "
@@ -77,23 +108,8 @@ void printPlan(llvm::raw_ostream &out, EngineOp engine, const MemorySummary &mem
       << limits.getMaxStepTokens() << "), sequences S = " << limits.getDefaultSequences() << " (to "
       << limits.getMaxSequences() << ")\n\n";
 
-  for (ChipOp chip : engine.getOps<ChipOp>()) {
-    auto row = [&](const char *what, uint64_t bytes, const std::string &formula) {
-      out << llvm::format("  %-12s %12s  ", what, formatBytes(bytes).c_str()) << formula << "\n";
-    };
-    out << "chip " << chip.getId() << " (" << chip.getKind()
-        << ") at these limits with W = " << memory.workers << " workers:\n";
-    row("weights", memory.storedWeights, "mapped from the engine");
-    if (memory.madeWeights)
-      row("", memory.madeWeights, "made at load from seeds");
-    row("activations", memory.activations, formText(chip.getArena()));
-    row("KV cache", memory.kv,
-        std::to_string(kv.getBytesPerBlock()) + " per block of " +
-            std::to_string(kv.getBlockTokens()) + " tokens; " +
-            std::to_string(limits.getDefaultKvBytes() / kv.getBytesPerBlock()) + " blocks");
-    row("workspace", memory.workspace, "scratch of the workers, tables of the step");
-    row("total", memory.total(), "");
-  }
+  for (auto [chip, summary] : llvm::zip_equal(engine.getOps<ChipOp>(), memory))
+    printChip(out, engine, chip, summary);
 
   out << "\nA step of T token rows, S logit rows, and C, the sum over rows of the positions that "
          "they see:\n"
@@ -101,22 +117,32 @@ void printPlan(llvm::raw_ostream &out, EngineOp engine, const MemorySummary &mem
                       "bytes moved", "multiply-accumulates");
   llvm::StringMap<uint64_t> counts = callCounts(engine);
   for (FunctionOp function : engine.getOps<FunctionOp>())
-    for (LaunchOp launch : function.getBody().getOps<LaunchOp>())
+    for (Operation &op : function.getBody().front()) {
+      if (auto collective = dyn_cast<CollectiveOp>(op)) {
+        out << llvm::format("  %-14s %-16s %5llu %-7s ", function.getSymName().str().c_str(),
+                            collective.getName().str().c_str(),
+                            static_cast<unsigned long long>(counts[function.getSymName()]), "all")
+            << stringifyCollectiveKind(collective.getKind()) << " of "
+            << 4 * collective.getTargetColumns() << (collective.getLogitRows() ? " S" : " T")
+            << " bytes: " << collective.getCause() << "\n";
+        continue;
+      }
+      auto launch = cast<LaunchOp>(op);
       out << llvm::format("  %-14s %-16s %5llu %-7s %-34s ", function.getSymName().str().c_str(),
                           launch.getName().str().c_str(),
                           static_cast<unsigned long long>(counts[function.getSymName()]),
                           launch.getBarrierBefore() ? "yes" : "",
                           bytesForm(launch.getCost()).c_str())
           << macsForm(launch.getCost()) << "\n";
+    }
   out << "  one token of one sequence at position 0 moves " << formatBytes(decodeBytes(engine, 1))
       << "\n";
 }
 
-llvm::json::Object planAsJson(EngineOp engine, const MemorySummary &memory) {
+llvm::json::Object planAsJson(EngineOp engine, llvm::ArrayRef<MemorySummary> summaries) {
   using llvm::json::Object;
   ModelOp model = engine.getModel();
   LimitsOp limits = engine.getLimits();
-  KvOp kv = engine.getKv();
   llvm::json::Array launches;
   llvm::StringMap<uint64_t> counts = callCounts(engine);
   for (FunctionOp function : engine.getOps<FunctionOp>())
@@ -136,9 +162,11 @@ llvm::json::Object planAsJson(EngineOp engine, const MemorySummary &memory) {
                                 {"macs_per_context", c.getMacsPerContext()}});
     }
   llvm::json::Array chips;
-  for (ChipOp chip : engine.getOps<ChipOp>())
+  for (auto [chipOp, memory] : llvm::zip_equal(engine.getOps<ChipOp>(), summaries)) {
+    ChipOp chip = chipOp;
     chips.push_back(Object{{"id", chip.getId()},
                            {"kind", chip.getKind()},
+                           {"program", chip.getProgramNumber()},
                            {"weights", memory.storedWeights + memory.madeWeights},
                            {"activations", memory.activations},
                            {"kv", memory.kv},
@@ -146,7 +174,20 @@ llvm::json::Object planAsJson(EngineOp engine, const MemorySummary &memory) {
                            {"workers", memory.workers},
                            {"total", memory.total()},
                            {"activations_formula", formText(chip.getArena())},
-                           {"kv_bytes_per_block", kv.getBytesPerBlock()}});
+                           {"kv_bytes_per_block", kvBytesPerBlock(engine, chip)}});
+  }
+  llvm::json::Array collectives;
+  engine.walk([&](CollectiveOp op) {
+    auto function = op->getParentOfType<FunctionOp>();
+    collectives.push_back(Object{{"function", function.getSymName()},
+                                 {"name", op.getName()},
+                                 {"kind", stringifyCollectiveKind(op.getKind())},
+                                 {"axis", op.getAxis()},
+                                 {"times", counts[function.getSymName()]},
+                                 {"row_bytes", 4 * op.getTargetColumns()},
+                                 {"rows", op.getLogitRows() ? "logits" : "tokens"},
+                                 {"cause", op.getCause()}});
+  });
   return Object{{"model", Object{{"name", model.getName()},
                                  {"architecture", model.getArchitecture()},
                                  {"layers", model.getLayers()},
@@ -163,6 +204,7 @@ llvm::json::Object planAsJson(EngineOp engine, const MemorySummary &memory) {
                 {"memory", std::move(chips)},
                 {"kernels", static_cast<int64_t>(llvm::range_size(engine.getOps<KernelOp>()))},
                 {"decode_bytes", decodeBytes(engine, 1)},
+                {"collectives", std::move(collectives)},
                 {"launches", std::move(launches)}};
 }
 

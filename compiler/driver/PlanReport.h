@@ -11,10 +11,11 @@
 namespace tenon::compiler {
 
 /// Memory of each chip, the formulas behind it, and a row for every launch with its cost.
-void printPlan(llvm::raw_ostream &out, mlir::plan::EngineOp engine, const MemorySummary &memory);
+void printPlan(llvm::raw_ostream &out, mlir::plan::EngineOp engine,
+               llvm::ArrayRef<MemorySummary> memory);
 
 /// The same as one JSON object: "model", "limits", "memory", "formulas", "launches".
-llvm::json::Object planAsJson(mlir::plan::EngineOp engine, const MemorySummary &memory);
+llvm::json::Object planAsJson(mlir::plan::EngineOp engine, llvm::ArrayRef<MemorySummary> memory);
 
 } // namespace tenon::compiler
 

@@ -137,9 +137,13 @@ private:
                     builder.getDenseI64ArrayAttr(eos), string(m.weights_kind()));
   }
 
+  IntegerAttr u64(uint64_t value) { return builder.getI64IntegerAttr(value); }
+  IntegerAttr unlessZero(uint64_t value) { return value ? u64(value) : IntegerAttr(); }
+
   void readChip(const fb::Chip &c) {
-    auto chip = ChipOp::create(builder, here, c.id(), string(c.kind()), extent(c.arena()),
-                               c.weights_bytes());
+    auto chip = ChipOp::create(builder, here, u64(c.id()), string(c.kind()), unlessZero(c.program()),
+                               extent(c.arena()), u64(c.weights_bytes()), unlessZero(c.kv_layers()),
+                               unlessZero(c.kv_heads()), unlessZero(c.first_token()));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(&chip.getBody().emplaceBlock());
     for (const fb::Buffer *b : list(c.buffers()))
@@ -152,13 +156,20 @@ private:
     if (!format)
       fail("weight " + string(w.name()).getValue() + " has the unknown format " +
            Twine(w.format()));
-    auto u64 = [&](uint64_t v) { return builder.getI64IntegerAttr(v); };
+    plan::PartAttr part;
+    if (const fb::Part *p = w.part()) {
+      SmallVector<int64_t> begins;
+      if (p->begins())
+        begins.assign(p->begins()->begin(), p->begins()->end());
+      part = plan::PartAttr::get(builder.getContext(), p->dim(), begins);
+    }
     WeightOp::create(
         builder, here, symbol(w.name(), "weight"),
         WeightFormatAttr::get(builder.getContext(), format.value_or(plan::WeightFormat::F32)),
         u64(w.rows()), u64(w.columns()), u64(w.offset()), u64(w.size()),
         w.packed() ? builder.getUnitAttr() : UnitAttr(),
-        w.random_seed() ? u64(w.random_seed()) : IntegerAttr());
+        unlessZero(w.random_seed()), unlessZero(w.program()),
+        w.tensor() ? string(w.tensor()) : StringAttr(), part);
   }
 
   void readKernel(const fb::Kernel &k) {
@@ -179,6 +190,10 @@ private:
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(&function.getBody().emplaceBlock());
     for (const fb::Launch *l : list(f.launches())) {
+      if (l->collective()) {
+        readCollective(*l, *l->collective());
+        continue;
+      }
       SmallVector<Attribute> args;
       if (l->args())
         for (const fb::Arg *arg : *l->args())
@@ -188,6 +203,30 @@ private:
       LaunchOp::create(builder, here, kernel, string(l->name()), builder.getArrayAttr(args),
                        l->barrier_before() ? builder.getUnitAttr() : UnitAttr(), cost(l->cost()));
     }
+  }
+
+  void readCollective(const fb::Launch &l, const fb::Collective &c) {
+    auto kind = symbolizeCollectiveKind(static_cast<uint32_t>(c.kind()));
+    const size_t buffers = kind == plan::CollectiveKind::Send || kind == plan::CollectiveKind::Receive
+                               ? 1
+                               : 2;
+    if (!kind || !l.args() || l.args()->size() != buffers)
+      return fail("collective " + string(l.name()).getValue() +
+                  " is of an unknown kind or has not as many buffers as its kind");
+    SmallVector<FlatSymbolRefAttr, 2> names;
+    for (const fb::Arg *arg : *l.args())
+      names.push_back(
+          bufferName(arg->index(), "a buffer of collective " + string(l.name()).getValue()));
+    const bool gives = kind != plan::CollectiveKind::Receive;
+    SmallVector<int64_t> columns;
+    if (c.columns())
+      columns.assign(c.columns()->begin(), c.columns()->end());
+    auto unit = [&](bool set) { return set ? builder.getUnitAttr() : UnitAttr(); };
+    CollectiveOp::create(builder, here, CollectiveKindAttr::get(builder.getContext(), *kind),
+                         string(l.name()), gives ? names.front() : FlatSymbolRefAttr(),
+                         kind == plan::CollectiveKind::Send ? FlatSymbolRefAttr() : names.back(),
+                         u64(c.axis()), builder.getDenseI64ArrayAttr(columns), unit(c.accumulate()),
+                         unit(c.logit_rows()), unit(c.fence()), string(c.cause()), cost(l.cost()));
   }
 
   ArgAttr readArg(const fb::Arg &arg, StringAttr launch) {
@@ -224,7 +263,7 @@ private:
     auto function = nameOf(plan.functions(), c.function(), "the function of a call",
                            [](const fb::Function *f) { return f->name(); });
     CallOp::create(builder, here, function, builder.getArrayAttr(weights),
-                   builder.getI64IntegerAttr(c.kv_layer()));
+                   u64(c.kv_layer()), unlessZero(c.program()));
   }
 
   const fb::Plan &plan;

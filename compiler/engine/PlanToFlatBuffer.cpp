@@ -108,7 +108,9 @@ private:
     auto buffers = out.CreateVector(list);
     auto kind = string(op.getKind());
     fb::Extent arena = extent(op.getArena());
-    return fb::CreateChip(out, op.getId(), kind, buffers, &arena, op.getWeightsBytes());
+    return fb::CreateChip(out, op.getId(), kind, buffers, &arena, op.getWeightsBytes(),
+                          op.getProgramNumber(), op.getKvLayers().value_or(0),
+                          op.getKvHeads().value_or(0), op.getFirstToken().value_or(0));
   }
 
   Offset<fb::KvPlan> writeKv(KvOp op) {
@@ -117,15 +119,27 @@ private:
   }
 
   Offset<fb::Weight> writeWeight(WeightOp op) {
-    return fb::CreateWeight(out, string(op.getSymName()), static_cast<uint8_t>(op.getFormat()),
-                            op.getRows(), op.getColumns(), op.getOffset(), op.getSize(),
-                            op.getPacked(), static_cast<uint64_t>(op.getSeed().value_or(0)));
+    auto name = string(op.getSymName());
+    Offset<flatbuffers::String> tensor;
+    if (op.getTensor())
+      tensor = string(*op.getTensor());
+    Offset<fb::Part> part;
+    if (auto attr = op.getPart()) {
+      std::vector<uint64_t> begins(attr->getBegins().begin(), attr->getBegins().end());
+      part = fb::CreatePart(out, attr->getDim(), out.CreateVector(begins));
+    }
+    return fb::CreateWeight(out, name, static_cast<uint8_t>(op.getFormat()), op.getRows(),
+                            op.getColumns(), op.getOffset(), op.getSize(), op.getPacked(),
+                            static_cast<uint64_t>(op.getSeed().value_or(0)), op.getProgramNumber(),
+                            tensor, part);
   }
 
   Offset<fb::Function> writeFunction(FunctionOp op) {
     std::vector<Offset<fb::Launch>> list;
-    for (LaunchOp launch : op.getBody().getOps<LaunchOp>())
-      list.push_back(writeLaunch(launch));
+    for (Operation &inner : op.getBody().front()) {
+      auto launch = dyn_cast<LaunchOp>(inner);
+      list.push_back(launch ? writeLaunch(launch) : writeCollective(cast<CollectiveOp>(inner)));
+    }
     auto launches = out.CreateVector(list);
     return fb::CreateFunction(out, string(op.getSymName()), launches);
   }
@@ -141,12 +155,32 @@ private:
     }
     auto args = out.CreateVectorOfStructs(list);
     auto name = string(op.getName());
-    CostAttr c = op.getCost();
-    fb::Cost cost(c.getWeightBytes(), c.getBytesPerToken(), c.getBytesPerLogitRow(),
-                  c.getBytesPerContext(), c.getMacsPerToken(), c.getMacsPerLogitRow(),
-                  c.getMacsPerContext());
+    fb::Cost cost = writeCost(op.getCost());
     return fb::CreateLaunch(out, kernelIndex.lookup(op.getKernelAttr().getAttr()), args,
                             op.getBarrierBefore(), name, &cost);
+  }
+
+  static fb::Cost writeCost(CostAttr c) {
+    return {c.getWeightBytes(),     c.getBytesPerToken(), c.getBytesPerLogitRow(),
+            c.getBytesPerContext(), c.getMacsPerToken(),  c.getMacsPerLogitRow(),
+            c.getMacsPerContext()};
+  }
+
+  Offset<fb::Launch> writeCollective(CollectiveOp op) {
+    std::vector<fb::Arg> list;
+    for (FlatSymbolRefAttr buffer : {op.getSourceAttr(), op.getTargetAttr()})
+      if (buffer)
+        list.emplace_back(fb::ArgKind::Buffer, bufferIndex.lookup(buffer.getAttr()));
+    auto args = out.CreateVectorOfStructs(list);
+    auto name = string(op.getName());
+    std::vector<uint64_t> edges(op.getColumns().begin(), op.getColumns().end());
+    auto columns = out.CreateVector(edges);
+    auto cause = string(op.getCause());
+    auto collective = fb::CreateCollective(
+        out, static_cast<fb::CollectiveKind>(op.getKind()), op.getAxis(), columns,
+        op.getAccumulate(), op.getLogitRows(), op.getFence(), cause);
+    fb::Cost cost = writeCost(op.getCost());
+    return fb::CreateLaunch(out, 0, args, false, name, &cost, collective);
   }
 
   Offset<fb::Call> writeCall(CallOp op) {
@@ -155,7 +189,7 @@ private:
       list.push_back(weightIndex.lookup(name.getAttr()));
     auto weights = out.CreateVector(list);
     return fb::CreateCall(out, functionIndex.lookup(op.getFunctionAttr().getAttr()), weights,
-                          op.getKvLayer());
+                          op.getKvLayer(), op.getProgramNumber());
   }
 
   EngineOp engine;

@@ -5,6 +5,7 @@
 
 #include "compiler/pack/Packer.h"
 #include "compiler/pack/Reblock.h"
+#include "compiler/pack/TensorPart.h"
 #include "dialects/tenon/TenonOps.h"
 #include "frontends/Importer.h"
 
@@ -22,29 +23,40 @@ static constexpr uint64_t kPieceBytes = 1 << 20;
 static constexpr uint64_t kRoundedPieceBytes = 8 << 20;
 
 namespace {
-/// Writes one weight after the other.
+/// What chip `rank` along the tensor axis holds of the tensor that a weight is made from.
+TensorPart partOf(WeightOp weight, uint64_t rank) {
+  auto part = weight.getPart();
+  return TensorPart::along(part ? part->getDim() : 0, part ? part->getBegins()[rank] : 0,
+                           weight.getRows(), weight.getColumns());
+}
+
+/// Writes one weight of a chip after the other.
 class Stream {
 public:
-  Stream(EngineWriter &writer, const frontend::Checkpoint &checkpoint)
-      : writer(writer), checkpoint(checkpoint) {}
+  /// `rank`: the chip's place along the tensor axis.
+  Stream(EngineWriter &writer, const frontend::Checkpoint &checkpoint, uint64_t rank)
+      : writer(writer), checkpoint(checkpoint), rank(rank) {}
 
   llvm::Error write(WeightOp weight, mlir::tenon::WeightOp declared) {
     if (llvm::Error error = writer.padTo(weight.getOffset()))
       return error;
     if (declared && declared.getValue())
       return writeValue(mlir::cast<mlir::DenseElementsAttr>(*declared.getValue()));
-    const frontend::Tensor *tensor = checkpoint.find(weight.getSymName());
+    const frontend::Tensor *tensor = checkpoint.find(weight.getTensorName());
     if (!tensor)
-      return llvm::createStringError(checkpoint.path() + ": has no tensor '" + weight.getSymName() +
-                                     "'");
-    if (tensor->rows != weight.getRows() || tensor->columns != weight.getColumns())
+      return llvm::createStringError(checkpoint.path() + ": has no tensor '" +
+                                     weight.getTensorName() + "'");
+    const TensorPart part = partOf(weight, rank);
+    const bool whole = tensor->rows == part.rows && tensor->columns == part.columns;
+    if (!part.isWithin(*tensor) || (!weight.getPart() && !whole))
       return llvm::createStringError(
-          checkpoint.path() + ": tensor '" + weight.getSymName() + "' is " +
+          checkpoint.path() + ": tensor '" + weight.getTensorName() + "' is " +
           llvm::Twine(tensor->rows) + " x " + llvm::Twine(tensor->columns) + ", and the plan has " +
           llvm::Twine(weight.getRows()) + " x " + llvm::Twine(weight.getColumns()));
-    llvm::Error error = weight.getPacked()
-                            ? writePanels(*tensor, static_cast<WeightFormat>(weight.getFormat()))
-                            : writeRows(*tensor);
+    llvm::Error error =
+        weight.getPacked()
+            ? writePanels(*tensor, static_cast<WeightFormat>(weight.getFormat()), part)
+            : writeRows(*tensor);
     checkpoint.release(*tensor);
     return error;
   }
@@ -69,23 +81,21 @@ private:
   }
 
   /// Panels of `format`: rounded on the way if the checkpoint has another.
-  llvm::Error writePanels(const frontend::Tensor &tensor, WeightFormat format) {
+  llvm::Error writePanels(const frontend::Tensor &tensor, WeightFormat format,
+                          const TensorPart &part) {
     std::vector<uint32_t> order;
     uint32_t heads = 0;
     if (frontend::needsRotaryRowOrder(checkpoint, tensor.name, heads))
       order = rotaryRowOrder(heads, checkpoint.config().headDim, checkpoint.config().rotary);
     const bool keep = format == tensor.format;
-    const uint64_t panelBytes = PanelLayout(format, tensor.columns).bytes;
+    const uint64_t panelBytes = PanelLayout(format, part.columns).bytes;
     const uint64_t rowsAtOnce =
         std::max<uint64_t>(1, (keep ? kPieceBytes : kRoundedPieceBytes) / panelBytes) *
         kPanelChannels;
-    const unsigned threads = std::max(1u, std::thread::hardware_concurrency());
-    for (uint64_t row = 0; row < tensor.rows; row += rowsAtOnce) {
-      const uint64_t count = std::min(rowsAtOnce, tensor.rows - row);
-      piece.resize(packedBytes(format, count, tensor.columns));
-      if (llvm::Error error =
-              keep ? packMatrix(tensor, order, row, count, piece)
-                   : reblockMatrix(tensor, format, order, row, count, threads, piece))
+    for (uint64_t row = 0; row < part.rows; row += rowsAtOnce) {
+      const uint64_t count = std::min(rowsAtOnce, part.rows - row);
+      piece.resize(packedBytes(format, count, part.columns));
+      if (llvm::Error error = pack(tensor, format, order, part, part.firstRow + row, count))
         return error;
       if (llvm::Error error = writer.append(piece))
         return error;
@@ -93,35 +103,65 @@ private:
     return llvm::Error::success();
   }
 
+  /// Packs `count` rows of a part into `piece`. Columns are copied only where some are left out.
+  llvm::Error pack(const frontend::Tensor &tensor, WeightFormat format,
+                   llvm::ArrayRef<uint32_t> order, const TensorPart &part, uint64_t row,
+                   uint64_t count) {
+    const bool keep = format == tensor.format;
+    if (part.columns == tensor.columns)
+      return keep ? packMatrix(tensor, order, row, count, piece)
+                  : reblockMatrix(tensor, format, order, row, count,
+                                  std::max(1u, std::thread::hardware_concurrency()), piece);
+    if (!keep) // A row's scale covers all of its columns.
+      return llvm::createStringError("tensor '" + tensor.name +
+                                     "' is cut by columns, and parts of rows cannot be rounded; "
+                                     "give --weights keep, or share the model by pp");
+    auto copy = copyPart(tensor, order, {row, count, part.firstColumn, part.columns}, columns);
+    if (!copy)
+      return copy.takeError();
+    return packMatrix(*copy, {}, 0, count, piece);
+  }
+
   EngineWriter &writer;
   const frontend::Checkpoint &checkpoint;
-  std::vector<uint8_t> piece;
+  uint64_t rank;
+  std::vector<uint8_t> piece, columns;
 };
 } // namespace
 
+/// The stored weights of a program in order of place.
+static llvm::SmallVector<WeightOp> storedWeights(mlir::plan::EngineOp plan, uint32_t program) {
+  llvm::SmallVector<WeightOp> stored;
+  for (WeightOp weight : plan.getOps<WeightOp>())
+    if (!weight.getSeed() && weight.getProgramNumber() == program)
+      stored.push_back(weight);
+  llvm::sort(stored, [](WeightOp a, WeightOp b) { return a.getOffset() < b.getOffset(); });
+  return stored;
+}
+
 llvm::Error writeWeights(EngineWriter &writer, mlir::plan::EngineOp plan, mlir::ModuleOp module,
                          const frontend::Checkpoint &checkpoint, WeightProgress progress) {
-  llvm::SmallVector<WeightOp> stored;
-  uint64_t all = 0;
-  for (WeightOp weight : plan.getOps<WeightOp>())
-    if (!weight.getSeed()) {
-      stored.push_back(weight);
-      all += weight.getSize();
-    }
-  llvm::sort(stored, [](WeightOp a, WeightOp b) { return a.getOffset() < b.getOffset(); });
-  if (stored.empty())
-    return llvm::Error::success(); // An empty section is left out.
-  if (llvm::Error error = writer.beginSection(engine::SectionKind::Weights))
-    return error;
-  Stream stream(writer, checkpoint);
-  uint64_t done = 0;
-  for (WeightOp weight : stored) {
-    auto declared = module.lookupSymbol<mlir::tenon::WeightOp>(weight.getSymNameAttr());
-    if (llvm::Error error = stream.write(weight, declared))
+  uint64_t all = 0, done = 0;
+  for (mlir::plan::ChipOp chip : plan.getOps<mlir::plan::ChipOp>())
+    all += chip.getWeightsBytes();
+  for (mlir::plan::ChipOp chip : plan.getOps<mlir::plan::ChipOp>()) {
+    const llvm::SmallVector<WeightOp> stored = storedWeights(plan, chip.getProgramNumber());
+    if (stored.empty())
+      continue; // An empty section is left out.
+    if (llvm::Error error = writer.beginSection(engine::SectionKind::Weights, engine::Variant::None,
+                                                chip.getId()))
       return error;
-    progress(done += weight.getSize(), all);
+    Stream stream(writer, checkpoint, chip.getId() % plan.getGrid().back());
+    for (WeightOp weight : stored) {
+      auto declared = module.lookupSymbol<mlir::tenon::WeightOp>(weight.getTensorName());
+      if (llvm::Error error = stream.write(weight, declared))
+        return error;
+      progress(done += weight.getSize(), all);
+    }
+    if (llvm::Error error = writer.padTo(chip.getWeightsBytes()))
+      return error;
   }
-  return writer.padTo(plan.getFirstChip().getWeightsBytes());
+  return llvm::Error::success();
 }
 
 } // namespace tenon::compiler

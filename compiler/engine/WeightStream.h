@@ -15,9 +15,9 @@ namespace tenon::compiler {
 /// Told after each tensor how many bytes of how many are written.
 using WeightProgress = llvm::function_ref<void(uint64_t done, uint64_t all)>;
 
-/// Writes the weights section of chip 0: every stored `plan.weight` at its offset, packed from the
-/// checkpoint's tensor of its name, or from the value that its `tenon.weight` in `module` carries.
-/// Holds a few megabytes at a time. Gives the checkpoint's pages back to the system as it goes.
+/// Writes the weights section of every chip: each stored `plan.weight` of the chip's program at its
+/// offset, packed from the chip's part of the checkpoint's tensor, or from the value that its
+/// `tenon.weight` in `module` carries. Holds a few megabytes at a time. Gives the checkpoint's pages back to the system as it goes.
 llvm::Error writeWeights(EngineWriter &writer, mlir::plan::EngineOp plan, mlir::ModuleOp module,
                          const frontend::Checkpoint &checkpoint, WeightProgress progress);
 

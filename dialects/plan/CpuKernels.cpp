@@ -39,6 +39,7 @@ template <typename SpecT, typename Visitor> static void visitFields(SpecT &spec,
   visit("residual", spec.residual);
   visit("logits", spec.logits);
   visit("gather_logit_rows", spec.gatherLogitRows);
+  visit("partial", spec.partial);
   visit("activation", spec.activation);
   visit("heads", spec.heads);
   visit("kv_heads", spec.kvHeads);

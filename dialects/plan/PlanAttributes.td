@@ -86,6 +86,28 @@ def Plan_ArgAttr : Plan_Attr<"Arg", "arg"> {
 
 def Plan_ArgArrayAttr : TypedArrayAttrBase<Plan_ArgAttr, "pointers of a launch">;
 
+def Plan_PartAttr : Plan_Attr<"Part", "part"> {
+  let summary = "Which part of a tensor each chip along the tensor axis holds";
+  let description = [{
+    Dimension (0: rows, 1: columns) and where each chip's part begins; its size is that of the weight.
+    The runtime does not need it: it finds each chip's bytes in the chip's own section.
+
+    ```mlir
+    #plan.part<0, [0, 384]>
+    ```
+  }];
+  let parameters = (ins "int64_t":$dim, ArrayRefParameter<"int64_t">:$begins);
+  let assemblyFormat = "`<` $dim `,` `[` $begins `]` `>`";
+}
+
+def Plan_CollectiveKind : I32EnumAttr<"CollectiveKind", "What chips do together", [
+    I32EnumAttrCase<"AllReduce", 0, "all_reduce">,
+    I32EnumAttrCase<"GatherColumns", 1, "gather_columns">,
+    I32EnumAttrCase<"Send", 2, "send">,
+    I32EnumAttrCase<"Receive", 3, "receive">]> {
+  let cppNamespace = "::mlir::plan";
+}
+
 def Plan_WeightFormat : I32EnumAttr<"WeightFormat", "Encoding of a weight (runtime/engine/WeightFormat.h)", [
     I32EnumAttrCase<"F32", 0, "f32">, I32EnumAttrCase<"F16", 1, "f16">,
     I32EnumAttrCase<"BF16", 2, "bf16">, I32EnumAttrCase<"Q8_0", 3, "q8_0">,

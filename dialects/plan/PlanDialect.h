@@ -16,6 +16,7 @@
 
 namespace mlir::plan {
 class ChipOp;
+class FunctionOp;
 class KvOp;
 class LimitsOp;
 class ModelOp;

@@ -37,10 +37,45 @@ LimitsOp EngineOp::getLimits() { return first<LimitsOp>(*this); }
 KvOp EngineOp::getKv() { return first<KvOp>(*this); }
 ChipOp EngineOp::getFirstChip() { return first<ChipOp>(*this); }
 
-uint64_t EngineOp::getMadeWeightBytes() {
+ChipOp EngineOp::getLogitsChip() {
+  const uint64_t number = llvm::range_size(getOps<ChipOp>()) - getGrid().back();
+  for (ChipOp chip : getOps<ChipOp>())
+    if (chip.getId() == number)
+      return chip;
+  return {};
+}
+
+uint32_t EngineOp::getNumPrograms() {
+  uint32_t most = 0;
+  for (ChipOp chip : getOps<ChipOp>())
+    most = std::max(most, chip.getProgramNumber());
+  return most + 1;
+}
+
+ChipOp EngineOp::getChipOf(uint32_t program) {
+  for (ChipOp chip : getOps<ChipOp>())
+    if (chip.getProgramNumber() == program)
+      return chip;
+  return {};
+}
+
+uint32_t EngineOp::getProgramOf(FunctionOp function) {
+  for (CallOp call : getOps<CallOp>())
+    if (call.getFunction() == function.getSymName())
+      return call.getProgramNumber();
+  return 0;
+}
+
+uint64_t CollectiveOp::getSourceColumns(uint64_t rank) {
+  ArrayRef<int64_t> columns = getColumns();
+  return getKind() == CollectiveKind::GatherColumns ? columns[rank + 1] - columns[rank]
+                                                    : columns.back();
+}
+
+uint64_t EngineOp::getMadeWeightBytes(uint32_t program) {
   uint64_t end = 0;
   for (WeightOp weight : getOps<WeightOp>())
-    if (weight.getSeed())
+    if (weight.getSeed() && weight.getProgramNumber() == program)
       end = std::max(end, weight.getOffset() + weight.getSize());
   return llvm::alignTo(end, 64);
 }

@@ -40,8 +40,17 @@ def Plan_EngineOp : Plan_Op<"engine", [IsolatedFromAbove, SymbolTable, NoTermina
     KvOp getKv();
     /// Chip 0; every chip has the same buffers by name and order.
     ChipOp getFirstChip();
-    /// Bytes that the runtime makes at load: the end of the last weight with a seed.
-    uint64_t getMadeWeightBytes();
+    /// The chip whose logits buffer is filled at the end of a step: the first of the last stage.
+    ChipOp getLogitsChip();
+    /// Programs that chips run; 1 where all run the same.
+    uint32_t getNumPrograms();
+    /// The first chip that runs `program`; null if none does.
+    ChipOp getChipOf(uint32_t program);
+    /// The program whose calls name `function`; 0 if none does.
+    uint32_t getProgramOf(FunctionOp function);
+    /// Bytes that the runtime makes at load for a chip that runs `program`: the end of the last weight
+    /// with a seed.
+    uint64_t getMadeWeightBytes(uint32_t program = 0);
   }];
 }
 
@@ -94,20 +103,36 @@ def Plan_ChipOp : Plan_Op<"chip", [HasParent<"EngineOp">, IsolatedFromAbove, Sym
   let description = [{
     Holds the buffers of its activation arena. `weights` is the size of its weights section, without what
     the runtime makes. The program is SPMD: all chips have buffers of the same
-    names in the same order, and a launch names them without a chip.
+    names in the same order, and a launch names them without a chip. A buffer that a chip does not use
+    has no size there.
+
+    Chips whose parts of the model have other sizes run another `program`, which is other calls;
+    chips of one program differ in the bytes of their weights alone. `kv` is the layers and KV heads
+    that the chip caches, all of them if absent, and `first_token` the id of the first row of its
+    part of the embedding.
 
     ```mlir
     plan.chip 0 kind "cpu" arena <6912 T + 196608 S> weights 87654400 {
       plan.buffer @x at <0> size <2304 T>
     }
+    plan.chip 1 kind "cpu" program 1 arena <5376 T> weights 41943040 kv 30 x 1 first_token 24576 {
+      plan.buffer @x at <0> size <2304 T>
+    }
     ```
   }];
-  let arguments = (ins Plan_U32:$id, StrAttr:$kind, Plan_ExtentAttr:$arena, Plan_U64:$weights_bytes);
+  let arguments = (ins Plan_U32:$id, StrAttr:$kind, OptionalAttr<Plan_U32>:$program,
+                       Plan_ExtentAttr:$arena, Plan_U64:$weights_bytes,
+                       OptionalAttr<Plan_U32>:$kv_layers, OptionalAttr<Plan_U32>:$kv_heads,
+                       OptionalAttr<Plan_U32>:$first_token);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $id `kind` $kind `arena` $arena `weights` $weights_bytes attr-dict-with-keyword $body
+    $id `kind` $kind (`program` $program^)? `arena` $arena `weights` $weights_bytes
+    (`kv` $kv_layers^ `x` $kv_heads)? (`first_token` $first_token^)? attr-dict-with-keyword $body
   }];
   let hasRegionVerifier = 1;
+  let extraClassDeclaration = [{
+    uint32_t getProgramNumber() { return getProgram().value_or(0); }
+  }];
 }
 
 def Plan_BufferOp : Plan_Op<"buffer", [HasParent<"ChipOp">, Symbol]> {
@@ -153,17 +178,29 @@ def Plan_WeightOp : Plan_Op<"weight", [HasParent<"EngineOp">, Symbol]> {
     the same each time, and the offset is in the region of made weights.
 
     ```mlir
+    A weight of a `program` other than 0 has a name of its own; `of` names the checkpoint's tensor and
+    `part` says which part of it the program's chips hold, if it is not the whole.
+
+    ```mlir
     plan.weight @"blk.0.attn_q.weight" q4_1 rows 576 columns 576 at 4096 size 207360 packed
+    plan.weight @"blk.0.attn_q.weight#1" q4_1 rows 192 columns 576 at 4096 size 69120 packed program 1
+      of "blk.0.attn_q.weight" part <0, [0, 384]>
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_WeightFormat:$format, Plan_U64:$rows,
                        Plan_U64:$columns, Plan_U64:$offset, Plan_U64:$size, UnitAttr:$packed,
-                       OptionalAttr<I64Attr>:$seed);
+                       OptionalAttr<I64Attr>:$seed, OptionalAttr<Plan_U32>:$program,
+                       OptionalAttr<StrAttr>:$tensor, OptionalAttr<Plan_PartAttr>:$part);
   let assemblyFormat = [{
     $sym_name $format `rows` $rows `columns` $columns `at` $offset `size` $size (`packed` $packed^)?
-    (`seed` $seed^)? attr-dict
+    (`seed` $seed^)? (`program` $program^)? (`of` $tensor^)? (`part` $part^)? attr-dict
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    uint32_t getProgramNumber() { return getProgram().value_or(0); }
+    /// Name of the checkpoint's tensor that it is made from.
+    StringRef getTensorName() { return getTensor().value_or(getSymName()); }
+  }];
 }
 
 def Plan_KernelOp : Plan_Op<"kernel", [HasParent<"EngineOp">, Symbol]> {
@@ -222,6 +259,44 @@ def Plan_LaunchOp : Plan_Op<"launch", [HasParent<"FunctionOp">,
   }];
 }
 
+def Plan_CollectiveOp : Plan_Op<"collective", [HasParent<"FunctionOp">,
+                                               DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Chips along an axis of the grid exchange rows (table Collective)";
+  let description = [{
+    Stands in a function like a launch. `from` is what the chip gives and `to` what it gets, f32
+    rows of token rows or, with `logit_rows`, of rows with logits.
+
+    - `all_reduce`: `to` = the sum of the chips' `from` in order of chip; with `add`, `to` += it.
+    - `gather_columns`: chip `i` gives columns `[columns[i], columns[i + 1])` of `to`, which chip 0 of
+      the axis gets.
+    - `send` to the next chip along the axis, `receive` from the one before.
+
+    Entering is a barrier of all workers of all chips concerned but for `send` and `receive`; so no
+    launch before needs one. Others read `from` after the chip has gone on: with `fence` it waits
+    until they have, without one the plan keeps `from` untouched up to the next collective.
+
+    ```mlir
+    plan.collective all_reduce "attn_output" from @o to @x axis 1 columns [0, 576] add
+      cause "the columns of attn_output are cut" cost <bytes = 6912 T>
+    ```
+  }];
+  let arguments = (ins Plan_CollectiveKind:$kind, StrAttr:$name,
+                       OptionalAttr<FlatSymbolRefAttr>:$source,
+                       OptionalAttr<FlatSymbolRefAttr>:$target, Plan_U32:$axis,
+                       DenseI64ArrayAttr:$columns, UnitAttr:$accumulate, UnitAttr:$logit_rows,
+                       UnitAttr:$fence, StrAttr:$cause, Plan_CostAttr:$cost);
+  let assemblyFormat = [{
+    $kind $name (`from` $source^)? (`to` $target^)? `axis` $axis `columns` $columns
+    (`add` $accumulate^)? (`logit_rows` $logit_rows^)? (`fence` $fence^)? `cause` $cause
+    `cost` $cost attr-dict
+  }];
+  let extraClassDeclaration = [{
+    /// Columns of what chip `rank` of the axis gives, and of what it gets.
+    uint64_t getSourceColumns(uint64_t rank);
+    uint64_t getTargetColumns() { return getColumns().back(); }
+  }];
+}
+
 def Plan_CallOp : Plan_Op<"call", [HasParent<"EngineOp">,
                                    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Runs a function with the weights of one layer (table Call)";
@@ -232,10 +307,18 @@ def Plan_CallOp : Plan_Op<"call", [HasParent<"EngineOp">,
     ```mlir
     plan.call @layer_0 weights [@"blk.7.attn_norm.weight", @"blk.7.attn_q.weight"] kv_layer 7
     ```
+
+    Chips of another program than 0 run the calls of theirs; `kv_layer` counts the layers that the chip
+    caches.
   }];
   let arguments = (ins FlatSymbolRefAttr:$function, FlatSymbolRefArrayAttr:$weights,
-                       Plan_U32:$kv_layer);
-  let assemblyFormat = "$function `weights` $weights `kv_layer` $kv_layer attr-dict";
+                       Plan_U32:$kv_layer, OptionalAttr<Plan_U32>:$program);
+  let assemblyFormat = [{
+    $function `weights` $weights `kv_layer` $kv_layer (`program` $program^)? attr-dict
+  }];
+  let extraClassDeclaration = [{
+    uint32_t getProgramNumber() { return getProgram().value_or(0); }
+  }];
 }
 
 def Plan_CheckOp : Plan_Op<"check", [HasParent<"EngineOp">]> {

@@ -4,6 +4,7 @@
 #include "dialects/plan/CpuKernels.h"
 #include "dialects/plan/PlanDialect.h"
 
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -92,16 +93,20 @@ LogicalResult KernelOp::verify() {
 
 LogicalResult FunctionOp::verifyRegions() {
   for (Operation &op : getBody().front())
-    if (!isa<LaunchOp>(op))
+    if (!isa<LaunchOp, CollectiveOp>(op))
       return op.emitOpError("does not belong in a plan.function");
   return success();
 }
 
-/// The buffer that an SPMD program calls `name`, on chip 0.
-static BufferOp lookupBuffer(EngineOp engine, FlatSymbolRefAttr name) {
-  for (ChipOp chip : engine.getOps<ChipOp>())
-    return dyn_cast_or_null<BufferOp>(SymbolTable::lookupSymbolIn(chip, name));
-  return nullptr;
+/// The buffer that an SPMD program calls `name`, on the first chip that runs `program`.
+static BufferOp lookupBuffer(EngineOp engine, FlatSymbolRefAttr name, uint32_t program = 0) {
+  ChipOp chip = engine.getChipOf(program);
+  return chip ? dyn_cast_or_null<BufferOp>(SymbolTable::lookupSymbolIn(chip, name)) : BufferOp();
+}
+
+/// The program that a launch or collective is part of.
+static uint32_t programOf(Operation *op) {
+  return op->getParentOfType<EngineOp>().getProgramOf(op->getParentOfType<FunctionOp>());
 }
 
 /// A weight given for a slot must be what the kernel was emitted for.
@@ -162,7 +167,7 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
     } else {
       if (arg.getKind() != ArgKind::Buffer)
         return wrong("a buffer");
-      BufferOp buffer = lookupBuffer(engine, arg.getSymbol());
+      BufferOp buffer = lookupBuffer(engine, arg.getSymbol(), programOf(*this));
       if (!buffer)
         return emitOpError("names no buffer: ") << arg.getSymbol();
       const bool tokens = slot.rows == RowDomain::Tokens;
@@ -176,6 +181,49 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
   return success();
 }
 
+LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
+  auto engine = (*this)->getParentOfType<EngineOp>();
+  ArrayRef<int64_t> grid = engine.getGrid(), columns = getColumns();
+  if (getAxis() >= grid.size())
+    return emitOpError("is along axis ") << getAxis() << " of a grid of " << grid.size();
+  const bool gathers = getKind() == CollectiveKind::GatherColumns;
+  const size_t edges = gathers ? grid[getAxis()] + 1 : 2;
+  if (columns.size() != edges || columns.front() != 0 || !llvm::is_sorted(columns) ||
+      columns.back() == 0)
+    return emitOpError("columns must be ") << edges << " ascending edges from 0";
+  const bool gives = getKind() != CollectiveKind::Receive, gets = getKind() != CollectiveKind::Send;
+  if (gives != !!getSourceAttr() || gets != !!getTargetAttr())
+    return emitOpError("must name ") << (gives ? "" : "no ") << "from and " << (gets ? "" : "no ")
+                                     << "to";
+  if (getAccumulate() && getKind() != CollectiveKind::AllReduce)
+    return emitOpError("adds, and only all_reduce can");
+  if (getSourceAttr() && getSourceAttr() == getTargetAttr())
+    return emitOpError("gives and gets the same buffer ") << getSourceAttr();
+  const uint32_t program = programOf(*this);
+  auto check = [&](FlatSymbolRefAttr name, uint64_t rowColumns) -> LogicalResult {
+    BufferOp buffer = lookupBuffer(engine, name, program);
+    if (!buffer)
+      return emitOpError("names no buffer: ") << name;
+    const uint64_t row = rowColumns * sizeof(float);
+    auto needed = getLogitRows() ? ExtentAttr::get(getContext(), 0, 0, row, 0)
+                                 : ExtentAttr::get(getContext(), 0, row, 0, 0);
+    if (!needed.fitsIn(buffer.getSize()))
+      return emitOpError("needs ") << needed << " of buffer " << name << ", which has "
+                                   << buffer.getSize();
+    return success();
+  };
+  uint64_t given = columns.back();
+  if (gathers) {
+    given = 0;
+    for (ChipOp chip : engine.getOps<ChipOp>())
+      if (chip.getProgramNumber() == program)
+        given = std::max(given, getSourceColumns(chip.getId() % grid.back()));
+  }
+  if (gives && failed(check(getSourceAttr(), given)))
+    return failure();
+  return gets ? check(getTargetAttr(), getTargetColumns()) : success();
+}
+
 LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &tables) {
   auto engine = (*this)->getParentOfType<EngineOp>();
   auto function = tables.lookupSymbolIn<FunctionOp>(engine, getFunctionAttr());
@@ -186,6 +234,10 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &tables) {
     weights.push_back(tables.lookupSymbolIn<WeightOp>(engine, cast<FlatSymbolRefAttr>(name)));
     if (!weights.back())
       return emitOpError("names no weight: ") << name;
+    if (weights.back().getProgramNumber() != getProgramNumber())
+      return emitOpError("is of program ") << getProgramNumber() << ", and " << name
+                                           << " is a weight of program "
+                                           << weights.back().getProgramNumber();
   }
   for (LaunchOp launch : function.getBody().getOps<LaunchOp>()) {
     auto spec = specOf(launch, tables);
@@ -202,9 +254,19 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &tables) {
         if (failed(checkWeight(*this, slot, weights[arg.getIndex()])))
           return failure();
       }
-      if (slot.role == SlotRole::KPool && getKvLayer() >= engine.getKv().getLayers())
-        return emitOpError("kv_layer ")
-               << getKvLayer() << " is not below " << engine.getKv().getLayers();
+      if (slot.role != SlotRole::KPool)
+        continue;
+      ChipOp chip = engine.getChipOf(getProgramNumber());
+      const uint64_t layers = chip && chip.getKvLayers() ? *chip.getKvLayers()
+                                                         : uint64_t(engine.getKv().getLayers());
+      const uint64_t heads = chip && chip.getKvHeads() ? *chip.getKvHeads()
+                                                       : uint64_t(engine.getKv().getKvHeads());
+      if (getKvLayer() >= layers)
+        return emitOpError("kv_layer ") << getKvLayer() << " is not below " << layers;
+      if (spec->kvHeads > heads)
+        return emitOpError("has launch \"")
+               << launch.getName() << "\" for " << spec->kvHeads << " KV heads, and the chip caches "
+               << heads;
     }
   }
   return success();
@@ -236,7 +298,18 @@ static LogicalResult checkChips(EngineOp engine) {
       return buffer.getSymNameAttr();
     }));
   };
+  llvm::BitVector programs(chips.size());
+  for (ChipOp chip : chips)
+    if (chip.getProgramNumber() < chips.size())
+      programs.set(chip.getProgramNumber());
+  if (programs.find_first_unset() != -1 &&
+      static_cast<unsigned>(programs.find_first_unset()) != programs.count())
+    return engine.emitOpError("has chips of ")
+           << programs.count() << " programs; they are numbered from 0 without a gap";
   for (auto [index, chip] : llvm::enumerate(chips)) {
+    if (chip.getProgramNumber() >= chips.size())
+      return chip.emitOpError("runs program ") << chip.getProgramNumber() << " of at most "
+                                               << chips.size();
     if (chip.getId() != index)
       return chip.emitOpError("is number ") << index << " of the grid and must have that id";
     if (names(chip) != names(chips.front()))
@@ -247,13 +320,14 @@ static LogicalResult checkChips(EngineOp engine) {
 }
 
 /// Stored weights lie within the chip's weights section; neither stored nor made ones overlap.
-static LogicalResult checkWeightRanges(EngineOp engine, bool made) {
+static LogicalResult checkWeightRanges(EngineOp engine, bool made, ChipOp chip) {
   SmallVector<WeightOp> weights;
   for (WeightOp weight : engine.getOps<WeightOp>())
-    if (weight.getSeed().has_value() == made)
+    if (weight.getSeed().has_value() == made &&
+        weight.getProgramNumber() == chip.getProgramNumber())
       weights.push_back(weight);
   llvm::sort(weights, [](WeightOp a, WeightOp b) { return a.getOffset() < b.getOffset(); });
-  const uint64_t most = made ? uint64_t(1) << 62 : engine.getFirstChip().getWeightsBytes();
+  const uint64_t most = made ? uint64_t(1) << 62 : chip.getWeightsBytes();
   uint64_t end = 0;
   WeightOp before;
   for (WeightOp weight : weights) {
@@ -272,11 +346,25 @@ LogicalResult EngineOp::verifyRegions() {
     if (!isa<ModelOp, LimitsOp, ChipOp, KvOp, WeightOp, KernelOp, FunctionOp, CallOp, CheckOp>(op))
       return op.emitOpError("does not belong in a plan.engine");
   if (failed(checkOne<ModelOp>(*this)) || failed(checkOne<LimitsOp>(*this)) ||
-      failed(checkOne<KvOp>(*this)) || failed(checkChips(*this)) ||
-      failed(checkWeightRanges(*this, /*made=*/false)) ||
-      failed(checkWeightRanges(*this, /*made=*/true)))
+      failed(checkOne<KvOp>(*this)) || failed(checkChips(*this)))
     return failure();
-  BufferOp logits = lookupBuffer(*this, getLogitsAttr());
+  for (ChipOp chip : getOps<ChipOp>())
+    if (chip == getChipOf(chip.getProgramNumber()) &&
+        (failed(checkWeightRanges(*this, /*made=*/false, chip)) ||
+         failed(checkWeightRanges(*this, /*made=*/true, chip))))
+      return failure();
+  for (WeightOp weight : getOps<WeightOp>()) {
+    if (weight.getProgramNumber() >= getNumPrograms())
+      return weight.emitOpError("belongs to program ")
+             << weight.getProgramNumber() << ", which no chip runs";
+    if (auto part = weight.getPart(); part && static_cast<int64_t>(part->getBegins().size()) !=
+                                                  getGrid().back())
+      return weight.emitOpError("has parts for ")
+             << part->getBegins().size() << " chips, and the grid's last axis has "
+             << getGrid().back();
+  }
+  BufferOp logits =
+      lookupBuffer(*this, getLogitsAttr(), getLogitsChip().getProgramNumber());
   if (!logits)
     return emitOpError("names no logits buffer: ") << getLogitsAttr();
   const uint64_t rowBytes = uint64_t(getModel().getVocabulary()) * sizeof(float);

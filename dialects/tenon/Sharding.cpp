@@ -171,6 +171,24 @@ static Rule ruleOf(KvAppendOp) {
   return rule;
 }
 
+static Rule ruleOf(AllReduceOp op) { return elementwise(op.getType().getRank(), 2); }
+static Rule ruleOf(ReceiveOp) {
+  Rule rule;
+  unsigned t = rule.parallel(), c = rule.uncut();
+  rule.access({t});
+  rule.access({t, c});
+  return rule;
+}
+static Rule ruleOf(SendOp) { return elementwise(2, 1, /*lastUncut=*/true); }
+
+static Rule ruleOf(GatherColumnsOp) {
+  Rule rule;
+  unsigned t = rule.parallel(), part = rule.uncut(), whole = rule.uncut();
+  rule.access({t, part});
+  rule.access({t, whole});
+  return rule;
+}
+
 static Rule ruleOf(FusedOp op) {
   Rule rule;
   const unsigned t = rule.parallel();
@@ -211,6 +229,10 @@ TENON_SHARDING(RopeOp)
 TENON_SHARDING(AttentionOp)
 TENON_SHARDING(AttendOp)
 TENON_SHARDING(KvAppendOp)
+TENON_SHARDING(AllReduceOp)
+TENON_SHARDING(GatherColumnsOp)
+TENON_SHARDING(ReceiveOp)
+TENON_SHARDING(SendOp)
 TENON_SHARDING(FusedOp)
 
 #undef TENON_SHARDING

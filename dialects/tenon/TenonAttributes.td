@@ -56,6 +56,22 @@ def Tenon_RowsAttr : Tenon_Attr<"Rows", "rows", [
   let genVerifyDecl = 1;
 }
 
+def Tenon_CutAttr : Tenon_Attr<"Cut", "cut"> {
+  let summary = "Which part of a stored tensor a chip holds";
+  let description = [{
+    `#tenon.cut<dim, [begins]>`: along dimension `dim` chip `i` of the tensor axis holds the elements
+    from `begins[i]` on, as many as the type says. Parts may overlap: a chip that needs what
+    another has too holds its own copy.
+
+    ```mlir
+    #tenon.cut<0, [0, 384]>
+    ```
+  }];
+  let parameters = (ins "int64_t":$dim, ArrayRefParameter<"int64_t">:$begins);
+  let assemblyFormat = "`<` $dim `,` `[` $begins `]` `>`";
+  let genVerifyDecl = 1;
+}
+
 def Tenon_Activation : I32EnumAttr<"Activation", "activation function of a gate", [
     I32EnumAttrCase<"Silu", 0, "silu">,
     I32EnumAttrCase<"GeluTanh", 1, "gelu_tanh">]> {

@@ -52,6 +52,11 @@ def Tenon_Dialect : Dialect {
     static constexpr ::llvm::StringLiteral kConfigAttrName = "tenon.config";
     /// Module attribute: most positions that a sequence may have.
     static constexpr ::llvm::StringLiteral kMaxContextAttrName = "tenon.max_context";
+    /// Attribute of a module that the shard stage has made: type of the whole model's KV cache.
+    static constexpr ::llvm::StringLiteral kCacheAttrName = "tenon.cache";
+    /// Attribute of a module within a module: the chips of the grid that run it, as an array of
+    /// their numbers. Such a module is one program of the shard stage.
+    static constexpr ::llvm::StringLiteral kChipsAttrName = "tenon.chips";
 
     void registerAttributes();
     void registerTypes();

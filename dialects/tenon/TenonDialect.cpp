@@ -60,6 +60,15 @@ LogicalResult BlocksAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementTy
   return success();
 }
 
+LogicalResult CutAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t dim,
+                              ArrayRef<int64_t> begins) {
+  if (dim < 0 || dim > 1)
+    return emitError() << "a stored tensor is cut along dimension 0 or 1, found " << dim;
+  if (begins.empty() || llvm::any_of(begins, [](int64_t begin) { return begin < 0; }))
+    return emitError() << "every chip has a beginning, 0 or more";
+  return success();
+}
+
 LogicalResult RowsAttr::verify(function_ref<InFlightDiagnostic()> emitError, RowElement element,
                                uint32_t group) {
   if (group != 32)

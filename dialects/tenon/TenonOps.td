@@ -7,6 +7,7 @@
 include "dialects/tenon/WeightOps.td"
 include "dialects/tenon/DenseOps.td"
 include "dialects/tenon/AttentionOps.td"
+include "dialects/tenon/CollectiveOps.td"
 include "dialects/tenon/FusedOps.td"
 
 #endif // TENON_DIALECTS_TENON_TENONOPS_TD

@@ -14,7 +14,7 @@ using namespace mlir::tenon;
 
 void WeightOp::build(OpBuilder &builder, OperationState &state, StringRef name,
                      RankedTensorType type, ElementsAttr value) {
-  build(builder, state, builder.getStringAttr(name), TypeAttr::get(type), StringAttr(), value);
+  build(builder, state, builder.getStringAttr(name), TypeAttr::get(type), StringAttr(), value, CutAttr());
 }
 
 LogicalResult WeightOp::verify() {
@@ -25,6 +25,8 @@ LogicalResult WeightOp::verify() {
     return emitOpError() << "a stored tensor is a vector or a matrix, found " << type;
   if (type.getEncoding() && !isa<BlocksAttr>(type.getEncoding()))
     return emitOpError() << "a stored tensor is dense or #tenon.blocks, found " << type;
+  if (getCut() && getCut()->getDim() >= type.getRank())
+    return emitOpError() << "is cut along dimension " << getCut()->getDim() << " of " << type;
   if (!getValue())
     return success();
   if (weightFormat(type) != ::tenon::WeightFormat::F32)

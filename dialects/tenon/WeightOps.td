@@ -19,9 +19,18 @@ def Tenon_WeightOp : Tenon_Op<"weight", [Symbol]> {
     tenon.weight @"blk.0.attn_q.weight" : tensor<576x576xf32, #tenon.blocks<q4_1>>
     tenon.weight @"rope.inv_freq" : tensor<2xf32> = dense<[1.0, 0.01]> : tensor<2xf32>
     ```
+
+    In the program of some chips of a grid (a nested module that the shard stage makes) a weight is
+    what one chip holds of the tensor; `cut` says which part.
+
+    ```mlir
+    tenon.weight @"blk.0.attn_q.weight" {cut = #tenon.cut<0, [0, 384]>}
+      : tensor<384x576xf32, #tenon.blocks<q4_1>>
+    ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<Tenon_Tensor>:$type,
-                       OptionalAttr<StrAttr>:$sym_visibility, OptionalAttr<ElementsAttr>:$value);
+                       OptionalAttr<StrAttr>:$sym_visibility, OptionalAttr<ElementsAttr>:$value,
+                       OptionalAttr<Tenon_CutAttr>:$cut);
   let assemblyFormat = [{
     $sym_name attr-dict `:` $type (`=` $value^)?
   }];
@@ -55,12 +64,17 @@ def Tenon_EmbedOp : Tenon_ValueOp<"embed", [Tenon_OwnCost]> {
     `result[t, :] = table[ids[t], :] * scale`. Ids lie in `[0, rows of the table)`; the runtime
     checks that before the step.
 
+    With `partial` the table is a chip's part of the vocabulary. Ids are then counted from the part's
+    first row (the runtime does that), and one that the part does not have gives a row of zeros: the
+    sum over chips is the whole.
+
     ```mlir
     %x = tenon.embed %ids, %table {scale = 2.4e+01 : f32}
       : (tensor<?xi32>, tensor<262144x640xf32, #tenon.blocks<q6_k>>) -> tensor<?x640xf32>
     ```
   }];
-  let arguments = (ins Tenon_Index:$ids, Tenon_Tensor:$table, DefaultValuedAttr<F32Attr, "1.0f">:$scale);
+  let arguments = (ins Tenon_Index:$ids, Tenon_Tensor:$table, DefaultValuedAttr<F32Attr, "1.0f">:$scale,
+                       UnitAttr:$partial);
   let results = (outs Tenon_Tensor:$result);
   let assemblyFormat = "$ids `,` $table attr-dict `:` functional-type(operands, results)";
 }

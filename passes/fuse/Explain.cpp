@@ -8,7 +8,7 @@
 using namespace mlir;
 using namespace mlir::tenon;
 
-static constexpr StringLiteral kCategory = "fuse";
+static constexpr StringLiteral kCategory = "fuse", kShardCategory = "shard";
 
 static remark::RemarkOpts options(Operation *op, StringRef pass) {
   auto function = op->getParentOfType<func::FuncOp>();
@@ -61,13 +61,16 @@ public:
   explicit Streamer(FusionReport &report) : report(report) {}
 
   void streamOptimizationRemark(const remark::detail::Remark &remark) override {
-    if (remark.getCategoryName() != kCategory || remark.getArgs().empty())
+    const bool shard = remark.getCategoryName() == kShardCategory;
+    if ((!shard && remark.getCategoryName() != kCategory) || remark.getArgs().empty())
       return;
     using Verdict = FusionDecision::Verdict;
     const remark::detail::Remark::Arg &arg = remark.getArgs().front();
     Verdict verdict = arg.key == "Fused"  ? Verdict::Fused
-                      : arg.key == "Kept" ? Verdict::Kept
-                                          : Verdict::Rejected;
+                      : arg.key == "Kept"  ? Verdict::Kept
+                      : arg.key == "Cut"   ? Verdict::Cut
+                      : arg.key == "Whole" ? Verdict::Whole
+                                           : Verdict::Rejected;
     std::lock_guard<std::mutex> lock(mutex);
     report.entries.push_back(
         {verdict, remark.getFunction().str(), remark.getRemarkName().str(), arg.val});
@@ -83,7 +86,8 @@ LogicalResult FusionReport::attach(MLIRContext &context) {
     return failure();
   remark::RemarkCategories categories;
   // `all` alone only widens filters that are set, so each kind is named.
-  categories.passed = categories.missed = categories.analysis = kCategory.str();
+  categories.passed = categories.missed = categories.analysis =
+      (kCategory + "|" + kShardCategory).str();
   return remark::enableOptimizationRemarks(context, std::make_unique<Streamer>(*this),
                                            std::make_unique<remark::RemarkEmittingPolicyAll>(),
                                            categories);
@@ -97,6 +101,10 @@ StringRef mlir::tenon::stringifyVerdict(FusionDecision::Verdict verdict) {
     return "rejected";
   case FusionDecision::Verdict::Kept:
     return "kept";
+  case FusionDecision::Verdict::Cut:
+    return "cut";
+  case FusionDecision::Verdict::Whole:
+    return "whole";
   }
   llvm_unreachable("all verdicts are named");
 }

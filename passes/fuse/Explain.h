@@ -28,7 +28,8 @@ void explainKept(FusedOp region, StringRef pass);
 
 /// One line of a report.
 struct FusionDecision {
-  enum class Verdict { Fused, Rejected, Kept };
+  /// The last two are the shard stage's (remarks of category "shard").
+  enum class Verdict { Fused, Rejected, Kept, Cut, Whole };
   Verdict verdict;
   std::string function; ///< Name of the func.func.
   std::string pass;

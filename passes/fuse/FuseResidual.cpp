@@ -22,26 +22,33 @@ struct FuseResidualPass : mlir::tenon::impl::FuseResidualPassBase<FuseResidualPa
     IRRewriter rewriter(&getContext());
     SmallVector<AddOp> sums(getOperation().getOps<AddOp>());
     for (AddOp sum : sums) {
-      unsigned side = sum.getRhs().getDefiningOp<LinearOp>() ? 1 : 0;
-      auto linear = sum->getOperand(side).getDefiningOp<LinearOp>();
-      if (!linear)
+      auto isTerm = [](Value value) {
+        return isa_and_nonnull<LinearOp, AllReduceOp>(value.getDefiningOp());
+      };
+      const unsigned side = isTerm(sum.getRhs()) ? 1 : 0;
+      if (!isTerm(sum->getOperand(side)))
         continue;
       std::string why;
-      if (failed(fuse(rewriter, sum, linear, sum->getOperand(1 - side), why)))
+      if (failed(fuse(rewriter, sum, sum->getOperand(side).getDefiningOp(),
+                      sum->getOperand(1 - side), why)))
         explainRejected(sum, kPass, why);
     }
   }
 
-  static LogicalResult fuse(IRRewriter &rewriter, AddOp sum, LinearOp linear, Value residual,
+  /// `term` is a product, or the sum over chips of the parts of one.
+  static LogicalResult fuse(IRRewriter &rewriter, AddOp sum, Operation *term, Value residual,
                             std::string &why) {
-    if (!linear->hasOneUse()) {
+    if (!term->hasOneUse()) {
       why = "the product has another reader";
       return failure();
     }
     if (!mayUpdateInPlace(residual, sum, why))
       return failure();
     FailureOr<FusedOp> region =
-        outline(rewriter, stringifyLaunchKind(LaunchKind::Linear), {linear, sum}, why);
+        outline(rewriter,
+                stringifyLaunchKind(isa<LinearOp>(term) ? LaunchKind::Linear
+                                                        : LaunchKind::AllReduce),
+                {term, sum}, why);
     if (failed(region))
       return failure();
     explainFused(*region, kPass);

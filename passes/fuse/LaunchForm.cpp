@@ -30,12 +30,20 @@ StringRef mlir::tenon::stringifyLaunchKind(LaunchKind kind) {
     return "linear_qkv";
   case LaunchKind::Attention:
     return "attention";
+  case LaunchKind::AllReduce:
+    return "all_reduce";
+  case LaunchKind::GatherColumns:
+    return "gather_columns";
+  case LaunchKind::Send:
+    return "send";
+  case LaunchKind::Receive:
+    return "receive";
   }
   llvm_unreachable("all kinds are named");
 }
 
 std::optional<LaunchKind> mlir::tenon::symbolizeLaunchKind(StringRef name) {
-  for (int i = 0; i <= static_cast<int>(LaunchKind::Attention); ++i)
+  for (int i = 0; i <= static_cast<int>(LaunchKind::Receive); ++i)
     if (stringifyLaunchKind(static_cast<LaunchKind>(i)) == name)
       return static_cast<LaunchKind>(i);
   return std::nullopt;
@@ -86,6 +94,7 @@ private:
   LogicalResult matchQkv();
   LogicalResult matchHead(Value heads, RopeOp &rope, RmsNormOp &norm, LinearOp &linear);
   LogicalResult matchAttention();
+  LogicalResult matchCollective();
   LogicalResult matchProducts();
   /// The rows quantised or the whole: `form.quantize` and what it reads.
   Value tail(Value value) { return claimOptional(value, form.quantize); }
@@ -221,6 +230,42 @@ LogicalResult Matcher::matchAttention() {
   return form.attend ? success() : fail("yields no merged heads of tenon.attend");
 }
 
+LogicalResult Matcher::matchCollective() {
+  if (form.kind == LaunchKind::Send) {
+    for (Operation &op : region.getBodyBlock().without_terminator())
+      if (auto send = dyn_cast<SendOp>(op); send && unclaimed.erase(&op))
+        form.send = send;
+    return form.send && isInput(form.send.getInput()) ? success() : fail("sends no input");
+  }
+  if (region.getNumResults() != 1)
+    return fail("yields what the chips have told each other");
+  if (form.kind == LaunchKind::Receive) {
+    form.receive = claim<ReceiveOp>(result(0));
+    return form.receive ? success() : fail("yields nothing received");
+  }
+  if (form.kind == LaunchKind::GatherColumns) {
+    form.gather = claim<GatherColumnsOp>(result(0));
+    return form.gather && isInput(form.gather.getInput()) ? success()
+                                                          : fail("yields no gathered input");
+  }
+  form.add = claim<AddOp>(result(0));
+  Value sum = result(0);
+  for (unsigned i : {1, 0}) {
+    if (!form.add || form.allReduce)
+      break;
+    sum = form.add->getOperand(i);
+    form.residual = form.add->getOperand(1 - i);
+    form.allReduce = claim<AllReduceOp>(sum);
+  }
+  if (!form.add)
+    form.allReduce = claim<AllReduceOp>(sum);
+  if (!form.allReduce || !isInput(form.allReduce.getInput()))
+    return fail("yields no sum of an input over chips");
+  if (form.add && !isInput(form.residual))
+    return fail("adds the sum to what is no input");
+  return success();
+}
+
 LogicalResult Matcher::match() {
   auto matchKind = [&] {
     switch (form.kind) {
@@ -241,6 +286,11 @@ LogicalResult Matcher::match() {
       return matchQkv();
     case LaunchKind::Attention:
       return matchAttention();
+    case LaunchKind::AllReduce:
+    case LaunchKind::GatherColumns:
+    case LaunchKind::Send:
+    case LaunchKind::Receive:
+      return matchCollective();
     }
     llvm_unreachable("all kinds are matched");
   };

@@ -25,7 +25,15 @@ enum class LaunchKind {
   LinearGate,
   LinearQkv,
   Attention,
+  // Collectives: no kernel, but launches of a step like the others.
+  AllReduce,
+  GatherColumns,
+  Send,
+  Receive,
 };
+
+/// True for kinds that chips do together.
+inline bool isCollective(LaunchKind kind) { return kind >= LaunchKind::AllReduce; }
 
 /// Name in snake case, as `tenon.fused` carries it.
 StringRef stringifyLaunchKind(LaunchKind kind);
@@ -44,6 +52,9 @@ std::optional<LaunchKind> symbolizeLaunchKind(StringRef name);
 ///   linear_gate           linear (gate) second (up) gate [quantize]
 ///   linear_qkv            linear (q) second (k) third (v), [qNorm kNorm] qRope kRope [scale]
 ///   append attention             attend merge [quantize]
+///   all_reduce            allReduce [add]
+///   gather_columns        gather
+///   send, receive         send, receive
 struct LaunchForm {
   LaunchKind kind;
   RopeTableOp ropeTable;
@@ -62,6 +73,10 @@ struct LaunchForm {
   KvAppendOp append;
   AttendOp attend;
   MergeHeadsOp merge;
+  AllReduceOp allReduce;
+  GatherColumnsOp gather;
+  SendOp send;
+  ReceiveOp receive;
 };
 
 /// Assigns the ops of `region` to their roles. Fails with `why` if the body is not one that a

@@ -23,6 +23,10 @@ static std::optional<LaunchKind> kindAlone(Operation *op) {
       .Case([](RopeTableOp) { return LaunchKind::RopeTable; })
       .Case([](QuantizeRowsOp) { return LaunchKind::Quantize; })
       .Case<LinearOp, LogitsOp>([](auto) { return LaunchKind::Linear; })
+      .Case([](AllReduceOp) { return LaunchKind::AllReduce; })
+      .Case([](GatherColumnsOp) { return LaunchKind::GatherColumns; })
+      .Case([](SendOp) { return LaunchKind::Send; })
+      .Case([](ReceiveOp) { return LaunchKind::Receive; })
       .Default(std::nullopt);
 }
 

@@ -63,8 +63,7 @@ void BufferAssignment::name(const LaunchMap &launches) {
   llvm::DenseMap<Value, llvm::SmallPtrSet<Operation *, 4>> usedIn;
   llvm::MapVector<Value, BufferInfo> classes;
   for (auto &[region, launch] : launches) {
-    SmallVector<KernelSlot> slots = plan::kernelSlots(launch.spec);
-    for (auto [slot, pointer] : llvm::zip_equal(slots, launch.pointers)) {
+    for (auto [slot, pointer] : llvm::zip_equal(launch.slots, launch.pointers)) {
       if (!slot.reads() && !slot.writes())
         continue;
       BufferInfo &info = classes[find(pointer)];

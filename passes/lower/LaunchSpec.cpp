@@ -77,7 +77,15 @@ public:
     case LaunchKind::Attention:
       attention(s);
       break;
+    case LaunchKind::AllReduce:
+    case LaunchKind::GatherColumns:
+    case LaunchKind::Send:
+    case LaunchKind::Receive:
+      collective();
+      break;
     }
+    if (!out.collective)
+      out.slots = plan::kernelSlots(s);
     if (out.name.empty())
       out.name = region.getKind().str();
     return std::move(out);
@@ -85,6 +93,10 @@ public:
 
   /// What the fields of a spec cannot express.
   std::optional<std::string> problem() {
+    if (isCollective(form.kind))
+      return inputRows == plan::RowDomain::LogitRows && form.add
+                 ? std::optional<std::string>("adds rows with logits")
+                 : std::nullopt;
     if (form.kind == LaunchKind::NormAddNormQuant && form.postNorm.getEps() != form.norm.getEps())
       return "the two norms have different eps";
     const bool logitRowsPossible =
@@ -131,6 +143,7 @@ private:
     s.n = dim(form.embed.getTable(), 0);
     s.k = dim(form.embed.getTable(), 1);
     s.scale = f32(form.embed.getScale());
+    s.partial = form.embed.getPartial();
     out.pointers.push_back(region.getResult(0));
     addWeight(form.embed.getTable());
     name(form.embed);
@@ -235,6 +248,51 @@ private:
     name(form.attend);
   }
 
+  /// A collective's buffer of `columns` f32 a row.
+  void rows(StringRef slotName, plan::SlotRole role, Value value, int64_t columns) {
+    plan::KernelSlot &slot = out.slots.emplace_back();
+    slot.name = slotName;
+    slot.role = role;
+    slot.rows = inputRows;
+    slot.rowBytes = columns * sizeof(float);
+    out.pointers.push_back(value);
+  }
+
+  template <typename OpT> void common(OpT op, plan::CollectiveKind kind, ArrayRef<int64_t> columns) {
+    CollectiveSpec &c = out.collective.emplace();
+    c.kind = kind;
+    c.axis = op.getAxis();
+    c.columns.assign(columns.begin(), columns.end());
+    c.logitRows = inputRows == plan::RowDomain::LogitRows;
+    c.cause = op.getCause().value_or("").str();
+    name(op);
+  }
+
+  void collective() {
+    if (AllReduceOp op = form.allReduce) {
+      const int64_t columns = dim(op.getInput(), 1);
+      common(op, plan::CollectiveKind::AllReduce, {0, columns});
+      rows("from", plan::SlotRole::In, outer(op.getInput()), columns);
+      rows("to", form.add ? plan::SlotRole::InOut : plan::SlotRole::Out, region.getResult(0),
+           columns);
+      out.collective->accumulate = !!form.add;
+      if (form.add)
+        update(region.getResult(0), form.residual);
+    } else if (GatherColumnsOp op = form.gather) {
+      common(op, plan::CollectiveKind::GatherColumns, op.getBegins());
+      rows("from", plan::SlotRole::In, outer(op.getInput()), dim(op.getInput(), 1));
+      rows("to", plan::SlotRole::Out, region.getResult(0), op.getBegins().back());
+    } else if (SendOp op = form.send) {
+      const int64_t columns = dim(op.getInput(), 1);
+      common(op, plan::CollectiveKind::Send, {0, columns});
+      rows("from", plan::SlotRole::In, outer(op.getInput()), columns);
+    } else if (ReceiveOp op = form.receive) {
+      const int64_t columns = dim(op.getResult(), 1);
+      common(op, plan::CollectiveKind::Receive, {0, columns});
+      rows("to", plan::SlotRole::Out, region.getResult(0), columns);
+    }
+  }
+
   FusedOp region;
   LaunchForm form;
   plan::RowDomain inputRows;
@@ -261,6 +319,8 @@ FailureOr<LaunchSpec> mlir::tenon::lowerLaunch(FusedOp region, plan::RowDomain i
     return failure();
   }
   LaunchSpec launch = lowering.run();
+  if (launch.collective)
+    return launch;
   if (llvm::Error error = ::tenon::cpu::checkSpec(launch.spec)) {
     why = llvm::toString(std::move(error));
     return failure();

@@ -8,17 +8,30 @@
 
 #include "compiler/targets/cpu/KernelSpec.h"
 #include "dialects/plan/CpuKernels.h"
+#include "dialects/plan/PlanDialect.h"
 #include "dialects/tenon/TenonOps.h"
 
 #include <string>
 
 namespace mlir::tenon {
 
+/// What chips do together in a launch that has no kernel.
+struct CollectiveSpec {
+  plan::CollectiveKind kind;
+  uint32_t axis = 0;
+  SmallVector<int64_t> columns; ///< Edges, as in plan.collective.
+  bool accumulate = false, logitRows = false;
+  std::string cause;
+};
+
 /// One region as a launch, before memory is planned.
 struct LaunchSpec {
-  ::tenon::cpu::KernelSpec spec;
-  /// Values outside the region (operands or results of it) for each slot of
-  /// `plan::kernelSlots(spec)`; null where the slot is a KV pool or a workspace.
+  ::tenon::cpu::KernelSpec spec;            ///< Unless it is a collective.
+  std::optional<CollectiveSpec> collective; ///< Then there is no kernel.
+  /// What each of `pointers` is.
+  SmallVector<plan::KernelSlot> slots;
+  /// Values outside the region (operands or results of it) for each slot; null where the slot is a
+  /// KV pool or a workspace.
   SmallVector<Value, 8> pointers;
   /// The result that is written over an operand, and that operand; null if there is none.
   Value updated, residual;

@@ -30,8 +30,12 @@ def LowerToPlanPass : Pass<"tenon-lower-to-plan", "::mlir::ModuleOp"> {
       …
     }
     ```
-    Requires the fuse stage (`--tenon-verify-fused`) and a grid of one chip. Ensures a plan whose
-    launches agree with their kernels.
+    A module that the shard stage has made holds one module for each program: every chip gets the
+    buffers, weights and calls of the program that it runs, and collectives become
+    `plan.collective`.
+
+    Requires the fuse stage (`--tenon-verify-fused`), and the shard stage where the grid has more than
+    one chip. Ensures a plan whose launches agree with their kernels.
   }];
   let dependentDialects = ["::mlir::plan::PlanDialect"];
   let options = [
@@ -77,7 +81,8 @@ def PlaceBarriersPass : Tenon_LowerPass<"tenon-place-barriers"> {
     the rows out by one formula (KernelAbi.h), so a chain of them over the same rows needs none. Bytes
     that two buffers share count too, so the arena must be planned. A function that is called from
     several places gets the barriers that any of the places needs. Barriers that are there are
-    dropped first.
+    dropped first. A collective is a barrier; it gets a fence where the chip would write what other
+    chips may still read from it.
 
     Before:
     ```mlir
@@ -102,7 +107,8 @@ def VerifyPlanPass : Tenon_LowerPass<"tenon-verify-plan"> {
     - KV geometry and limits are planned, and the default KV memory holds one sequence of the context;
     - nothing is read before a launch of the step has written it, and the step writes the logits;
     - buffers that are needed at the same time share no byte, for any T, S and W;
-    - every dependency between workers has a barrier.
+    - every dependency between workers has a barrier, and what other chips may still read is not
+      written.
   }];
 }
 

@@ -35,18 +35,17 @@ LogicalResult checkPlanned(EngineOp engine) {
 /// Data flow: written before read, and nothing overwritten that is still needed.
 LogicalResult checkBuffers(EngineOp engine, const StepWalk &walk) {
   ArrayRef<BufferOp> buffers = walk.buffers();
+  if (walk.launches().empty())
+    return engine.emitOpError("has chips without a launch");
   for (const StepLaunch &launch : walk.launches())
     for (const BufferAccess &access : launch.buffers)
       if (!access.outlivesStep && walk.workspaces().test(access.buffer)) {
-        LaunchOp op = launch.op;
-        return op.emitOpError("\"") << op.getName() << "\" uses @" << BufferOp(buffers[access.buffer]).getSymName()
+        return launch.op->emitOpError("\"") << launch.name() << "\" uses @" << BufferOp(buffers[access.buffer]).getSymName()
                                    << " for rows, but it is a workspace of other launches";
       }
   llvm::BitVector unwritten = walk.liveBefore().front();
   unwritten.reset(walk.workspaces());
   for (unsigned buffer : unwritten.set_bits()) {
-    if (buffer == walk.logits() && walk.launches().empty())
-      return engine.emitOpError("has no launch that writes the logits");
     BufferOp op = buffers[buffer];
     return op.emitOpError("is read, but no earlier launch of the step writes it");
   }
@@ -65,15 +64,33 @@ LogicalResult checkBarriers(const StepWalk &walk) {
   ArrayRef<StepLaunch> launches = walk.launches();
   size_t sinceBarrier = 0;
   for (size_t i = 0; i < launches.size(); ++i) {
-    LaunchOp launch = launches[i].op;
-    if (launch.getBarrierBefore())
+    if (launches[i].isBarrier())
       sinceBarrier = i;
+    if (launches[i].collective())
+      continue;
     for (size_t j = sinceBarrier; j < i; ++j)
       if (needsBarrier(launches[j], launches[i], walk.buffers())) {
-        LaunchOp earlier = launches[j].op;
-        return launch.emitOpError("\"")
-               << launch.getName() << "\" needs a barrier after \"" << earlier.getName() << "\"";
+        return launches[i].op->emitOpError("\"")
+               << launches[i].name() << "\" needs a barrier after \"" << launches[j].name() << "\"";
       }
+  }
+  return success();
+}
+
+/// Nothing that other chips may still be reading is written.
+LogicalResult checkOffers(const StepWalk &walk) {
+  ArrayRef<StepLaunch> launches = walk.launches();
+  for (size_t i = 0; i < launches.size(); ++i) {
+    const int64_t offered = launches[i].offered();
+    for (size_t later = i + 1; offered >= 0 && later < walk.offerEnds(i); ++later)
+      for (const BufferAccess &access : launches[later].buffers)
+        if (access.writes && (access.buffer == offered ||
+                              mayOverlap(walk.buffers()[access.buffer], walk.buffers()[offered]))) {
+          BufferOp buffer = walk.buffers()[offered];
+          return launches[i].op->emitOpError("\"")
+                 << launches[i].name() << "\" needs a fence: other chips may still read @"
+                 << buffer.getSymName() << " when \"" << launches[later].name() << "\" writes there";
+        }
   }
   return success();
 }
@@ -81,10 +98,14 @@ LogicalResult checkBarriers(const StepWalk &walk) {
 struct VerifyPlanPass : mlir::tenon::impl::VerifyPlanPassBase<VerifyPlanPass> {
   void runOnOperation() override {
     EngineOp engine = getOperation();
-    StepWalk walk(engine);
-    if (failed(checkPlanned(engine)) || failed(checkBuffers(engine, walk)) ||
-        failed(checkBarriers(walk)))
-      signalPassFailure();
+    if (failed(checkPlanned(engine)))
+      return signalPassFailure();
+    for (uint32_t program = 0; program < engine.getNumPrograms(); ++program) {
+      StepWalk walk(engine, program);
+      if (failed(checkBuffers(engine, walk)) || failed(checkBarriers(walk)) ||
+          failed(checkOffers(walk)))
+        return signalPassFailure();
+    }
     markAllAnalysesPreserved();
   }
 };

@@ -22,12 +22,14 @@ constexpr uint64_t kPage = 4096;
 constexpr uint64_t kPageAlignedFrom = 64 * 1024;
 
 /// Names of the weights that a step reads, by first use.
-llvm::SetVector<StringAttr> orderOfUse(EngineOp engine) {
+llvm::SetVector<StringAttr> orderOfUse(EngineOp engine, uint32_t program) {
   llvm::DenseMap<StringAttr, FunctionOp> functions;
   for (FunctionOp function : engine.getOps<FunctionOp>())
     functions[function.getSymNameAttr()] = function;
   llvm::SetVector<StringAttr> order;
-  for (CallOp call : engine.getOps<CallOp>())
+  for (CallOp call : engine.getOps<CallOp>()) {
+    if (call.getProgramNumber() != program)
+      continue;
     for (LaunchOp launch : functions[call.getFunctionAttr().getAttr()].getBody().getOps<LaunchOp>())
       for (auto arg : launch.getArgs().getAsRange<ArgAttr>()) {
         if (arg.getKind() == ArgKind::Weight)
@@ -35,21 +37,28 @@ llvm::SetVector<StringAttr> orderOfUse(EngineOp engine) {
         if (arg.getKind() == ArgKind::LayerWeight)
           order.insert(cast<FlatSymbolRefAttr>(call.getWeights()[arg.getIndex()]).getAttr());
       }
+  }
   return order;
 }
 
 struct OrderWeightsPass : mlir::tenon::impl::OrderWeightsPassBase<OrderWeightsPass> {
   void runOnOperation() override {
+    for (uint32_t program = 0; program < getOperation().getNumPrograms(); ++program)
+      order(program);
+  }
+
+  void order(uint32_t program) {
     EngineOp engine = getOperation();
     storedEnd = madeEnd = 0;
     llvm::DenseMap<StringAttr, WeightOp> weights;
     Operation *before = nullptr;
-    for (WeightOp weight : engine.getOps<WeightOp>()) {
-      weights[weight.getSymNameAttr()] = weight;
-      before = weight;
-    }
+    for (WeightOp weight : engine.getOps<WeightOp>())
+      if (weight.getProgramNumber() == program) {
+        weights[weight.getSymNameAttr()] = weight;
+        before = weight;
+      }
     Operation *last = before;
-    for (StringAttr name : orderOfUse(engine)) {
+    for (StringAttr name : orderOfUse(engine, program)) {
       WeightOp weight = weights[name];
       weights.erase(name);
       place(weight);
@@ -70,7 +79,8 @@ struct OrderWeightsPass : mlir::tenon::impl::OrderWeightsPassBase<OrderWeightsPa
       last = weight;
     }
     for (ChipOp chip : engine.getOps<ChipOp>())
-      chip.setWeightsBytes(llvm::alignTo(storedEnd, kAlignment));
+      if (chip.getProgramNumber() == program)
+        chip.setWeightsBytes(llvm::alignTo(storedEnd, kAlignment));
   }
 
   void place(WeightOp weight) {

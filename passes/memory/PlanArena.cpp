@@ -74,8 +74,14 @@ private:
 
 struct PlanArenaPass : mlir::tenon::impl::PlanArenaPassBase<PlanArenaPass> {
   void runOnOperation() override {
+    for (uint32_t program = 0; program < getOperation().getNumPrograms(); ++program)
+      place(program);
+  }
+
+  /// SPMD: the same places on every chip that runs `program`.
+  void place(uint32_t program) {
     EngineOp engine = getOperation();
-    StepWalk walk(engine);
+    StepWalk walk(engine, program);
     SmallVector<ExtentAttr> sizes;
     for (BufferOp buffer : walk.buffers())
       sizes.push_back(buffer.getSize());
@@ -83,8 +89,9 @@ struct PlanArenaPass : mlir::tenon::impl::PlanArenaPassBase<PlanArenaPass> {
     auto arena = ExtentAttr::get(&getContext(), 0, 0, 0, 0);
     for (auto [size, offset] : llvm::zip_equal(sizes, offsets))
       arena = arena.max(offset.plus(size));
-    // SPMD: the same places on every chip.
     for (ChipOp chip : engine.getOps<ChipOp>()) {
+      if (chip.getProgramNumber() != program)
+        continue;
       chip.setArenaAttr(arena);
       for (auto [buffer, offset] : llvm::zip_equal(chip.getBody().getOps<BufferOp>(), offsets))
         buffer.setOffsetAttr(offset);

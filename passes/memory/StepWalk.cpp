@@ -35,9 +35,49 @@ static StepLaunch describe(LaunchOp launch, const ::tenon::cpu::KernelSpec &spec
   return described;
 }
 
-StepWalk::StepWalk(EngineOp engine) {
+/// What a collective does with its buffers. What it gives is read by other chips; rows of what it
+/// gets are shared out among the workers as kernels do it.
+static StepLaunch describe(CollectiveOp op, const llvm::DenseMap<StringAttr, unsigned> &index) {
+  StepLaunch described;
+  described.op = op;
+  const uint64_t rank = 0;
+  auto add = [&](FlatSymbolRefAttr name, uint64_t columns, bool reads, bool writes) {
+    BufferAccess access;
+    access.buffer = index.lookup(name.getAttr());
+    access.reads = reads;
+    access.writes = writes;
+    access.rowBytes = columns * sizeof(float);
+    access.ownTokenRows = writes && !op.getLogitRows() && op.getKind() == CollectiveKind::AllReduce;
+    access.ownLogitRows = writes && op.getLogitRows();
+    access.outlivesStep = false;
+    described.buffers.push_back(access);
+  };
+  if (op.getSourceAttr())
+    add(op.getSourceAttr(), op.getSourceColumns(rank), true, false);
+  if (op.getTargetAttr())
+    add(op.getTargetAttr(), op.getTargetColumns(), op.getAccumulate(), true);
+  return described;
+}
+
+int64_t StepLaunch::offered() const {
+  CollectiveOp op = collective();
+  if (!op || !op.getSourceAttr() || op.getKind() == CollectiveKind::Send || op.getFence())
+    return -1;
+  return buffers.front().buffer;
+}
+
+size_t StepWalk::offerEnds(size_t i) const {
+  for (size_t next = i + 1; next < list.size(); ++next)
+    if (CollectiveOp op = list[next].collective();
+        op && op.getAxis() == list[i].collective().getAxis())
+      return next;
+  return list.size();
+}
+
+StepWalk::StepWalk(EngineOp engine, uint32_t program) {
   llvm::DenseMap<StringAttr, unsigned> index;
-  for (BufferOp buffer : engine.getFirstChip().getBody().getOps<BufferOp>()) {
+  makesLogits = engine.getLogitsChip().getProgramNumber() == program;
+  for (BufferOp buffer : engine.getChipOf(program).getBody().getOps<BufferOp>()) {
     index[buffer.getSymNameAttr()] = bufferOps.size();
     bufferOps.push_back(buffer);
   }
@@ -50,21 +90,28 @@ StepWalk::StepWalk(EngineOp engine) {
   }
   llvm::DenseMap<StringAttr, SmallVector<StepLaunch>> functions;
   for (FunctionOp function : engine.getOps<FunctionOp>())
-    for (LaunchOp launch : function.getBody().getOps<LaunchOp>())
+    for (Operation &op : function.getBody().front()) {
+      auto launch = dyn_cast<LaunchOp>(op);
       functions[function.getSymNameAttr()].push_back(
-          describe(launch, specs[launch.getKernelAttr().getAttr()], index));
-  for (CallOp call : engine.getOps<CallOp>())
+          launch ? describe(launch, specs[launch.getKernelAttr().getAttr()], index)
+                 : describe(cast<CollectiveOp>(op), index));
+    }
+  for (CallOp call : engine.getOps<CallOp>()) {
+    if (call.getProgramNumber() != program)
+      continue;
     for (StepLaunch launch : functions[call.getFunctionAttr().getAttr()]) {
       if (launch.kvLayer >= 0)
         launch.kvLayer = call.getKvLayer();
       list.push_back(std::move(launch));
     }
+  }
   computeLiveness();
 }
 
 void StepWalk::computeLiveness() {
   live.assign(list.size() + 1, llvm::BitVector(bufferOps.size()));
-  live.back().set(logitsBuffer);
+  if (makesLogits)
+    live.back().set(logitsBuffer);
   kept.resize(bufferOps.size());
   for (const StepLaunch &launch : list)
     for (const BufferAccess &access : launch.buffers)
@@ -91,6 +138,18 @@ std::vector<llvm::BitVector> StepWalk::interference() const {
       together.set(access.buffer);
     for (unsigned buffer : together.set_bits())
       apart[buffer] |= together;
+  }
+  // What a collective gives stays as it is until the next one: other chips may still read it.
+  for (size_t i = 0; i < list.size(); ++i) {
+    const int64_t offered = list[i].offered();
+    if (offered < 0)
+      continue;
+    for (size_t later = i + 1; later <= offerEnds(i) && later < list.size(); ++later)
+      for (const BufferAccess &access : list[later].buffers)
+        if (access.writes && access.buffer != offered) {
+          apart[offered].set(access.buffer);
+          apart[access.buffer].set(offered);
+        }
   }
   for (unsigned buffer = 0; buffer < apart.size(); ++buffer)
     apart[buffer].reset(buffer);

@@ -25,24 +25,39 @@ struct BufferAccess {
   bool outlivesStep; ///< What it holds at the end of a step is needed in the next.
 };
 
-/// One launch of a step.
+/// One launch or collective of a step.
 struct StepLaunch {
-  LaunchOp op;
+  Operation *op;
   SmallVector<BufferAccess, 4> buffers;
   int64_t kvLayer = -1; ///< Pool that it touches; -1: none.
   bool writesKv = false;
+
+  LaunchOp launch() const { return dyn_cast<LaunchOp>(op); }
+  CollectiveOp collective() const { return dyn_cast<CollectiveOp>(op); }
+  StringRef name() const { return launch() ? launch().getName() : collective().getName(); }
+  /// All workers of a chip, and more, have come here before one goes on.
+  bool isBarrier() const { return collective() || launch().getBarrierBefore(); }
+  /// The buffer that other chips may read after this one has gone on; -1: none.
+  int64_t offered() const;
 };
 
-/// Expands a verified plan. Linear in launches times calls.
+/// Expands the program of some chips of a verified plan. Linear in launches times calls.
 class StepWalk {
 public:
-  explicit StepWalk(EngineOp engine);
+  explicit StepWalk(EngineOp engine, uint32_t program = 0);
 
   ArrayRef<StepLaunch> launches() const { return list; }
+  /// Of the first chip that runs the program.
   ArrayRef<BufferOp> buffers() const { return bufferOps; }
   unsigned logits() const { return logitsBuffer; }
   /// Buffers that keep their content from one step to the next.
   const llvm::BitVector &workspaces() const { return kept; }
+  /// True if the chips that run the program are those that end a step with logits.
+  bool hasLogits() const { return makesLogits; }
+
+  /// Position in `launches` of the collective that others have left what launch `i` offers by: the
+  /// next one, or the number of launches if the step ends before.
+  size_t offerEnds(size_t i) const;
 
   /// Buffers whose content is still needed when launch `i` starts; `i` may be one past the last.
   ArrayRef<llvm::BitVector> liveBefore() const { return live; }
@@ -57,6 +72,7 @@ private:
   SmallVector<BufferOp> bufferOps;
   unsigned logitsBuffer = 0;
   llvm::BitVector kept;
+  bool makesLogits = true;
   std::vector<llvm::BitVector> live;
 };
 

@@ -68,14 +68,18 @@ Status Engine::load(std::span<const std::byte> bytes, const EngineOptions &optio
   TENON_RETURN_IF_ERROR(loadKernels(options));
   for (SectionKind copied : {SectionKind::Plan, SectionKind::Kernels, SectionKind::PlanText})
     releasePages(copied);
-  if (const uint64_t madeBytes = checkedPlan.madeWeightBytes()) {
+  made.resize(checkedPlan.chips.size());
+  for (const ChipPlan &chip : checkedPlan.chips) {
+    const uint64_t madeBytes = checkedPlan.madeWeightBytes(chip);
+    if (madeBytes == 0)
+      continue;
     const Stopwatch watch;
     auto region = Arena::map(madeBytes, {.hugePages = true, .populate = false}, "random weights");
     if (!region)
       return region.status();
-    made = std::move(*region);
-    makeWeights(checkedPlan, made.data(), options.threads);
-    makingMs = watch.milliseconds();
+    made[chip.id] = std::move(*region);
+    makeWeights(checkedPlan, chip, made[chip.id].data(), options.threads);
+    makingMs += watch.milliseconds();
   }
   return options.copyWeights ? copyWeights() : Status::ok();
 }
@@ -133,8 +137,9 @@ std::string_view Engine::text(SectionKind kind) const {
 const std::byte *Engine::weight(uint32_t index, uint32_t chip) const {
   const WeightPlan &w = checkedPlan.weights[index];
   if (w.randomSeed)
-    return made.data() + w.offset;
-  return (copies.empty() ? section(SectionKind::Weights, chip).data() : copies[chip].data()) + w.offset;
+    return made[chip].data() + w.offset;
+  return (copies.empty() ? section(SectionKind::Weights, chip).data() : copies[chip].data()) +
+         w.offset;
 }
 
 void Engine::releasePages(SectionKind kind) const {

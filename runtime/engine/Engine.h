@@ -89,7 +89,7 @@ private:
   Variant chosen = Variant::None;
   cpu::KernelLibrary library;
   std::vector<cpu::KernelFn> kernels;
-  Arena made; ///< Weights with a random seed.
+  std::vector<Arena> made;   ///< Weights with a random seed, by chip.
   std::vector<Arena> copies; ///< By chip: its weights section, if copyWeights.
   double makingMs = 0;
 };

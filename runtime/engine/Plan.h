@@ -10,6 +10,7 @@
 #include "runtime/engine/WeightFormat.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,10 @@ struct WeightPlan {
   uint64_t size = 0;
   bool packed = false;
   uint64_t randomSeed = 0; ///< != 0: made at load.
+  uint32_t program = 0;    ///< Chips that run another do not have it.
+  std::string tensor;      ///< Of the checkpoint.
+  uint32_t partDim = 0;    ///< Dimension that chips share, 0: rows, 1: columns.
+  std::vector<uint64_t> partBegins; ///< By chip of the grid's last axis; empty: the whole tensor.
 };
 
 /// Kinds of runtime/device/cpu kernels, in the order of compiler/targets/cpu/KernelSpec.h.
@@ -88,12 +93,27 @@ struct CostForm {
   }
 };
 
+enum class CollectiveKind : uint8_t { AllReduce, GatherColumns, Send, Receive };
+
+/// What chips do together in a launch without a kernel.
+struct CollectivePlan {
+  CollectiveKind kind = CollectiveKind::AllReduce;
+  uint32_t axis = 0;
+  std::vector<uint64_t> columns; ///< Ascending edges from 0.
+  bool accumulate = false, logitRows = false, fence = false;
+  std::string cause;
+  bool gives() const { return kind != CollectiveKind::Receive; }
+  bool gets() const { return kind != CollectiveKind::Send; }
+};
+
 struct LaunchPlan {
-  uint32_t kernel = 0;
+  uint32_t kernel = 0; ///< Unless it is a collective.
   std::vector<ArgPlan> args;
   bool barrierBefore = true;
   std::string name;
   CostForm cost;
+  /// Args are then the buffer that is given (but for Receive) and the one that is got (but for Send).
+  std::optional<CollectivePlan> collective;
 };
 
 struct FunctionPlan {
@@ -104,7 +124,8 @@ struct FunctionPlan {
 struct CallPlan {
   uint32_t function = 0;
   std::vector<uint32_t> weights;
-  uint32_t kvLayer = 0;
+  uint32_t kvLayer = 0; ///< Among the layers that the chip caches.
+  uint32_t program = 0;
 };
 
 struct KvPlan {
@@ -137,6 +158,9 @@ struct ChipPlan {
   std::vector<BufferPlan> buffers;
   LinearForm arena;
   uint64_t weightsBytes = 0;
+  uint32_t program = 0;                ///< A step is the calls of this program.
+  uint32_t kvLayers = 0, kvHeads = 0;  ///< What it caches.
+  uint32_t firstToken = 0;             ///< Id of the first row of its embedding table.
 };
 
 struct CheckPlan {
@@ -159,11 +183,30 @@ struct Plan {
   uint32_t logitsBuffer = 0;
   std::vector<CheckPlan> checks;
 
-  uint64_t storedWeightBytes() const; ///< Bytes of weights that lie in the file.
-  uint64_t madeWeightBytes() const;   ///< Size of the region of weights that are made at load.
+  uint64_t storedWeightBytes() const; ///< Bytes of weights that lie in the file, of all chips.
+  uint64_t madeWeightBytes() const;   ///< Bytes of weights that are made at load, of all chips.
+  /// Size of the region of weights that are made at load for one chip.
+  uint64_t madeWeightBytes(const ChipPlan &chip) const;
+  /// Bytes of K and V of a block in the layers and heads that a chip caches.
+  uint64_t kvBytesPerBlock(const ChipPlan &chip) const {
+    return uint64_t(2) * chip.kvLayers * kvLayerBlockBytes(chip);
+  }
+  /// Bytes of K (or of V) of one block in one layer on a chip.
+  uint64_t kvLayerBlockBytes(const ChipPlan &chip) const {
+    return uint64_t(chip.kvHeads) * kv.headDim * kv.blockTokens * kv.elementBytes;
+  }
+  /// Chips that share each layer: the grid's last axis.
+  uint32_t chipsPerStage() const { return grid.back(); }
+  /// The chip that holds the logits at the end of a step.
+  uint32_t logitsChip() const { return static_cast<uint32_t>(chips.size()) - chipsPerStage(); }
   uint64_t scratchBytes() const;      ///< Scratch of one worker: the most that any kernel needs.
   bool isEos(int32_t token) const;
+  /// "linear_gate", "all_reduce": the kernel's kind, or the collective's.
+  std::string kindOf(const LaunchPlan &launch) const;
 };
+
+/// "all_reduce".
+const char *collectiveKindName(CollectiveKind kind);
 
 /// Largest limits a plan may state and a runtime may ask for; keeps every form within 64 bits.
 inline constexpr uint32_t kMaxStepTokens = 1u << 16;

@@ -3,12 +3,15 @@
 
 #include "runtime/engine/PlanCheck.h"
 
+#include "runtime/engine/CollectiveCheck.h"
+
 #include "runtime/device/cpu/KernelAbi.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -65,7 +68,8 @@ public:
     TENON_RETURN_IF_ERROR(checkKernels());
     for (size_t f = 0; f < plan.functions.size(); ++f)
       TENON_RETURN_IF_ERROR(checkFunction(f));
-    return checkCalls();
+    TENON_RETURN_IF_ERROR(checkCalls());
+    return checkCollectives(plan);
   }
 
 private:
@@ -76,6 +80,7 @@ private:
   Status checkWeights();
   Status checkKernels();
   Status checkFunction(size_t index);
+  Status checkCollective(const FunctionPlan &function, size_t launch);
   Status checkArgument(const FunctionPlan &function, size_t launch, size_t arg, char wanted);
   Status checkCalls();
   Status checkCallWeights(size_t call);
@@ -157,6 +162,16 @@ Status Checker::checkChips() {
     if (chip.weightsBytes != section)
       return bad("chip {} has {} bytes of weights, but its weights section has {}", i,
                  chip.weightsBytes, section);
+    if (chip.program >= plan.chips.size())
+      return bad("chip {} runs program {}; {} chips have no more programs than that", i,
+                 chip.program, plan.chips.size());
+    if (chip.kvLayers == 0 || chip.kvLayers > plan.kv.layers || chip.kvHeads == 0 ||
+        chip.kvHeads > plan.kv.kvHeads)
+      return bad("chip {} caches {} layers of {} heads; the model has {} of {}", i, chip.kvLayers,
+                 chip.kvHeads, plan.kv.layers, plan.kv.kvHeads);
+    if (chip.firstToken >= plan.model.vocabulary)
+      return bad("chip {}: its first token is {} of {}", i, chip.firstToken,
+                 plan.model.vocabulary);
     if (chip.buffers.size() != plan.chips[0].buffers.size())
       return bad("chip {} has {} buffers and chip 0 has {}; one program needs equal lists", i,
                  chip.buffers.size(), plan.chips[0].buffers.size());
@@ -165,8 +180,8 @@ Status Checker::checkChips() {
   if (plan.logitsBuffer >= plan.chips[0].buffers.size())
     return bad("logits_buffer is {}, and there are {} buffers", plan.logitsBuffer,
                plan.chips[0].buffers.size());
-  for (const ChipPlan &chip : plan.chips)
-    for (const StepLimits &at : corners()) {
+  const ChipPlan &chip = plan.chips[plan.logitsChip()];
+  for (const StepLimits &at : corners()) {
       const uint64_t needed = at.logitRows * plan.model.vocabulary * sizeof(float);
       if (chip.buffers[plan.logitsBuffer].size.at(at) < needed)
         return bad("logits buffer '{}' has {} bytes for {} rows of {} logits, which need {}",
@@ -204,7 +219,7 @@ Status Checker::checkBuffers(const ChipPlan &chip) {
 }
 
 Status Checker::checkWeights() {
-  std::vector<std::pair<uint64_t, uint64_t>> made;
+  std::map<uint32_t, std::vector<std::pair<uint64_t, uint64_t>>> made; // by program
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const WeightPlan &w = plan.weights[i];
     const FormatInfo format = formatInfo(w.format);
@@ -224,24 +239,34 @@ Status Checker::checkWeights() {
                  w.rows, w.columns, format.name, bytes);
     if (w.offset % 64)
       return bad("weight {} ('{}'): offset {} is not a multiple of 64", i, w.name, w.offset);
+    if (w.program >= plan.chips.size())
+      return bad("weight {} ('{}'): it belongs to program {}, and there are {} chips", i, w.name,
+                 w.program, plan.chips.size());
+    if (!w.partBegins.empty() && w.partBegins.size() != plan.grid.back())
+      return bad("weight {} ('{}'): parts for {} chips, and {} share it", i, w.name,
+                 w.partBegins.size(), plan.grid.back());
     if (w.randomSeed) {
       if (w.offset > kMaxCoefficient)
         return bad("weight {} ('{}'): made at offset {}, above {}", i, w.name, w.offset,
                    kMaxCoefficient);
-      made.emplace_back(w.offset, w.offset + w.size);
+      made[w.program].emplace_back(w.offset, w.offset + w.size);
       continue;
     }
     for (const ChipPlan &chip : plan.chips)
-      if (w.offset > chip.weightsBytes || w.size > chip.weightsBytes - w.offset)
+      if (chip.program != w.program)
+        continue;
+      else if (w.offset > chip.weightsBytes || w.size > chip.weightsBytes - w.offset)
         return bad(
             "weight {} ('{}'): bytes {} to {} lie outside the weights section of chip {}, which "
             "has {}",
             i, w.name, w.offset, w.offset + w.size, chip.id, chip.weightsBytes);
   }
-  std::sort(made.begin(), made.end());
-  for (size_t i = 1; i < made.size(); ++i)
-    if (made[i].first < made[i - 1].second)
-      return bad("two weights that are made at load overlap at byte {}", made[i].first);
+  for (auto &[program, ranges] : made) {
+    std::sort(ranges.begin(), ranges.end());
+    for (size_t i = 1; i < ranges.size(); ++i)
+      if (ranges[i].first < ranges[i - 1].second)
+        return bad("two weights that are made at load overlap at byte {}", ranges[i].first);
+  }
   return Status::ok();
 }
 
@@ -262,6 +287,10 @@ Status Checker::checkFunction(size_t index) {
   bool pools = false;
   for (size_t l = 0; l < function.launches.size(); ++l) {
     const LaunchPlan &launch = function.launches[l];
+    if (launch.collective) {
+      TENON_RETURN_IF_ERROR(checkCollective(function, l));
+      continue;
+    }
     if (launch.kernel >= plan.kernels.size())
       return bad("function '{}' launch {} ('{}'): kernel {}, and there are {}", function.name, l,
                  launch.name, launch.kernel, plan.kernels.size());
@@ -284,6 +313,30 @@ Status Checker::checkFunction(size_t index) {
   }
   layerWeights.push_back(weights);
   usesPools.push_back(pools);
+  return Status::ok();
+}
+
+Status Checker::checkCollective(const FunctionPlan &function, size_t l) {
+  const LaunchPlan &launch = function.launches[l];
+  const CollectivePlan &c = *launch.collective;
+  const auto wrong = [&](const std::string &what) {
+    return bad("function '{}' collective {} ('{}'): {}", function.name, l, launch.name, what);
+  };
+  if (c.kind > CollectiveKind::Receive)
+    return wrong("its kind is unknown");
+  if (c.axis >= plan.grid.size())
+    return wrong(fmt::format("axis {} of a grid of {}", c.axis, plan.grid.size()));
+  const size_t edges = c.kind == CollectiveKind::GatherColumns ? plan.grid[c.axis] + 1 : 2;
+  if (c.columns.size() != edges || c.columns.front() != 0 || c.columns.back() == 0 ||
+      c.columns.back() > (1u << 28) || !std::is_sorted(c.columns.begin(), c.columns.end()))
+    return wrong(fmt::format("its columns are not {} ascending edges from 0", edges));
+  if (launch.args.size() != size_t(c.gives()) + size_t(c.gets()))
+    return wrong(fmt::format("{} buffers", launch.args.size()));
+  for (const ArgPlan &arg : launch.args)
+    if (arg.kind != ArgKind::Buffer || arg.index >= plan.chips[0].buffers.size())
+      return wrong("an argument is no buffer");
+  if (launch.args.size() == 2 && launch.args[0].index == launch.args[1].index)
+    return wrong("it gives and gets one buffer");
   return Status::ok();
 }
 
@@ -319,6 +372,7 @@ Status Checker::checkArgument(const FunctionPlan &function, size_t l, size_t a, 
                  function.name, l, launch.name, a, plan.weights[arg.index].name,
                  wanted == 'p' ? "not " : "");
     if (plan.kernels[launch.kernel].kind == KernelKind::Embed &&
+        plan.weights[arg.index].partBegins.empty() &&
         plan.weights[arg.index].rows < plan.model.vocabulary)
       return bad("function '{}' launch {} ('{}'): the embedding '{}' has {} rows for {} tokens",
                  function.name, l, launch.name, plan.weights[arg.index].name,
@@ -338,8 +392,14 @@ Status Checker::checkCalls() {
     launches += plan.functions[call.function].launches.size();
     if (launches > 10'000'000)
       return bad("call {}: more than ten million launches a step", i);
-    if (usesPools[call.function] && call.kvLayer >= plan.kv.layers)
-      return bad("call {}: KV layer {}, and there are {}", i, call.kvLayer, plan.kv.layers);
+    uint32_t layers = 0;
+    for (const ChipPlan &chip : plan.chips)
+      if (chip.program == call.program)
+        layers = chip.kvLayers;
+    if (layers == 0)
+      return bad("call {}: program {}, which no chip runs", i, call.program);
+    if (usesPools[call.function] && call.kvLayer >= layers)
+      return bad("call {}: KV layer {}, and there are {}", i, call.kvLayer, layers);
     TENON_RETURN_IF_ERROR(checkCallWeights(i));
   }
   return Status::ok();
@@ -355,6 +415,17 @@ Status Checker::checkCallWeights(size_t index) {
     if (w >= plan.weights.size())
       return bad("call {}: weight {}, and there are {}", index, w, plan.weights.size());
   for (const LaunchPlan &launch : function.launches) {
+    if (launch.collective)
+      continue;
+    for (const ArgPlan &arg : launch.args) {
+      const bool direct = arg.kind == ArgKind::Weight;
+      if (!direct && arg.kind != ArgKind::LayerWeight)
+        continue;
+      const WeightPlan &w = plan.weights[direct ? arg.index : call.weights[arg.index]];
+      if (w.program != call.program)
+        return bad("call {}: weight '{}' is one of program {}, the call of program {}", index,
+                   w.name, w.program, call.program);
+    }
     const KernelPlan &kernel = plan.kernels[launch.kernel];
     std::string letters(signature(kernel.kind));
     std::erase(letters, '|');
@@ -365,7 +436,8 @@ Status Checker::checkCallWeights(size_t index) {
       if (w.packed != (letters[a] == 'p'))
         return bad("call {}: weight '{}' is {}packed, and launch '{}' of '{}' wants the contrary",
                    index, w.name, w.packed ? "" : "not ", launch.name, function.name);
-      if (kernel.kind == KernelKind::Embed && w.rows < plan.model.vocabulary)
+      if (kernel.kind == KernelKind::Embed && w.partBegins.empty() &&
+          w.rows < plan.model.vocabulary)
         return bad("call {}: the embedding '{}' has {} rows for {} tokens", index, w.name, w.rows,
                    plan.model.vocabulary);
     }

@@ -54,6 +54,17 @@ LaunchPlan readLaunch(const fb::Launch &l) {
       launch.args.push_back({static_cast<ArgKind>(a->kind()), a->index()});
   launch.barrierBefore = l.barrier_before();
   launch.name = text(l.name());
+  if (const fb::Collective *c = l.collective()) {
+    CollectivePlan &collective = launch.collective.emplace();
+    collective.kind = static_cast<CollectiveKind>(c->kind());
+    collective.axis = c->axis();
+    if (c->columns())
+      collective.columns.assign(c->columns()->begin(), c->columns()->end());
+    collective.accumulate = c->accumulate();
+    collective.logitRows = c->logit_rows();
+    collective.fence = c->fence();
+    collective.cause = text(c->cause());
+  }
   if (const fb::Cost *c = l.cost())
     launch.cost = {c->weight_bytes(),      c->bytes_per_token(), c->bytes_per_logit_row(),
                    c->bytes_per_context(), c->macs_per_token(),  c->macs_per_logit_row(),
@@ -119,6 +130,10 @@ StatusOr<Plan> readPlan(std::span<const std::byte> section) {
     });
     chip.arena = form(c.arena());
     chip.weightsBytes = c.weights_bytes();
+    chip.program = c.program();
+    chip.kvLayers = c.kv_layers() ? c.kv_layers() : plan.kv.layers;
+    chip.kvHeads = c.kv_heads() ? c.kv_heads() : plan.kv.kvHeads;
+    chip.firstToken = c.first_token();
     plan.chips.push_back(std::move(chip));
   });
   Status badEnum;
@@ -127,10 +142,23 @@ StatusOr<Plan> readPlan(std::span<const std::byte> section) {
       badEnum = Status::dataLoss("plan: weight '" + text(w.name()) + "' has format " +
                                  std::to_string(w.format()) + "; known are 0 to " +
                                  std::to_string(kNumWeightFormats - 1));
-    plan.weights.push_back(
-        {text(w.name()),
-         static_cast<WeightFormat>(std::min<uint32_t>(w.format(), kNumWeightFormats - 1)), w.rows(),
-         w.columns(), w.offset(), w.size(), w.packed(), w.random_seed()});
+    WeightPlan weight;
+    weight.name = text(w.name());
+    weight.format = static_cast<WeightFormat>(std::min<uint32_t>(w.format(), kNumWeightFormats - 1));
+    weight.rows = w.rows();
+    weight.columns = w.columns();
+    weight.offset = w.offset();
+    weight.size = w.size();
+    weight.packed = w.packed();
+    weight.randomSeed = w.random_seed();
+    weight.program = w.program();
+    weight.tensor = w.tensor() ? text(w.tensor()) : weight.name;
+    if (const fb::Part *part = w.part()) {
+      weight.partDim = part->dim();
+      if (part->begins())
+        weight.partBegins.assign(part->begins()->begin(), part->begins()->end());
+    }
+    plan.weights.push_back(std::move(weight));
   });
   whole &= forEach(p.kernels(), [&](const fb::Kernel &k) {
     KernelPlan kernel{text(k.symbol()), text(k.kind()), text(k.spec()), KernelKind::Linear,
@@ -155,6 +183,7 @@ StatusOr<Plan> readPlan(std::span<const std::byte> section) {
     if (c.weights())
       call.weights.assign(c.weights()->begin(), c.weights()->end());
     call.kvLayer = c.kv_layer();
+    call.program = c.program();
     plan.calls.push_back(std::move(call));
   });
   whole &= forEach(p.checks(), [&](const fb::Check &c) {
@@ -174,12 +203,19 @@ uint64_t Plan::storedWeightBytes() const {
   return sum;
 }
 
-uint64_t Plan::madeWeightBytes() const {
+uint64_t Plan::madeWeightBytes(const ChipPlan &chip) const {
   uint64_t end = 0;
   for (const WeightPlan &w : weights)
-    if (w.randomSeed)
+    if (w.randomSeed && w.program == chip.program)
       end = std::max(end, w.offset + w.size);
   return end;
+}
+
+uint64_t Plan::madeWeightBytes() const {
+  uint64_t sum = 0;
+  for (const ChipPlan &chip : chips)
+    sum += madeWeightBytes(chip);
+  return sum;
 }
 
 uint64_t Plan::scratchBytes() const {
@@ -187,6 +223,16 @@ uint64_t Plan::scratchBytes() const {
   for (const KernelPlan &k : kernels)
     most = std::max(most, k.scratchBytes);
   return (most + 63) / 64 * 64;
+}
+
+const char *collectiveKindName(CollectiveKind kind) {
+  static constexpr const char *names[] = {"all_reduce", "gather_columns", "send", "receive"};
+  return names[static_cast<size_t>(kind)];
+}
+
+std::string Plan::kindOf(const LaunchPlan &launch) const {
+  return launch.collective ? collectiveKindName(launch.collective->kind)
+                           : kernels[launch.kernel].kindName;
 }
 
 bool Plan::isEos(int32_t token) const {

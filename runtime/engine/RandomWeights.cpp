@@ -138,15 +138,21 @@ void makePlain(const WeightPlan &w, std::byte *at) {
   }
 }
 
-void makeWeights(const Plan &plan, std::byte *region, unsigned threads) {
+void makeWeights(const Plan &plan, const ChipPlan &chip, std::byte *region, unsigned threads) {
   struct Piece {
     const WeightPlan *weight;
     uint64_t first, end;
   };
-  std::vector<Piece> pieces; // of a few MiB
+  std::vector<WeightPlan> own;
   for (const WeightPlan &w : plan.weights) {
-    if (!w.randomSeed)
+    if (!w.randomSeed || w.program != chip.program)
       continue;
+    own.push_back(w);
+    if (!w.partBegins.empty())
+      own.back().randomSeed += w.partBegins[chip.id % w.partBegins.size()];
+  }
+  std::vector<Piece> pieces; // of a few MiB
+  for (const WeightPlan &w : own) {
     if (!w.packed) {
       pieces.push_back({&w, 0, 0});
       continue;

@@ -24,9 +24,9 @@ void makePanels(const WeightPlan &weight, uint64_t firstPanel, uint64_t endPanel
 /// Writes a plain f32 weight. One-row weights (norms) lie around 1, others around 0.
 void makePlain(const WeightPlan &weight, std::byte *at);
 
-/// Writes every made weight of `plan` into `region` (madeWeightBytes() long, zeroed) with
-/// `threads`.
-void makeWeights(const Plan &plan, std::byte *region, unsigned threads);
+/// Writes every made weight of a chip into `region` (madeWeightBytes(chip) long, zeroed) with
+/// `threads`. Chips that hold different parts of a tensor get different numbers.
+void makeWeights(const Plan &plan, const ChipPlan &chip, std::byte *region, unsigned threads);
 
 } // namespace tenon::engine
 

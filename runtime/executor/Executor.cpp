@@ -3,13 +3,12 @@
 
 #include "runtime/executor/Executor.h"
 
-#include "runtime/base/Clock.h"
+#include "runtime/collective/Local.h"
 #include "runtime/device/cpu/Topology.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace tenon::executor {
 
@@ -20,29 +19,23 @@ Executor::Executor(const engine::Engine &e, const Capacity &c, const ExecutorOpt
 StatusOr<std::unique_ptr<Executor>> Executor::create(const engine::Engine &engine,
                                                      const Capacity &capacity,
                                                      const ExecutorOptions &options) {
-  if (engine.plan().chips.size() != 1)
-    return Status::unsupported(fmt::format("{}: the plan is for {} chips; this executor drives one",
-                                           engine.name(), engine.plan().chips.size()));
+  const size_t chips = engine.plan().chips.size();
+  if (capacity.workers < chips)
+    return Status::invalidArgument(fmt::format("{}: {} workers for {} chips; each needs one",
+                                               engine.name(), capacity.workers, chips));
   std::unique_ptr<Executor> executor(new Executor(engine, capacity, options));
   TENON_RETURN_IF_ERROR(executor->allocate());
   TENON_RETURN_IF_ERROR(executor->startWorkers());
-  executor->bind();
   return executor;
 }
 
 Status Executor::allocate() {
-  scratchStride = engine.plan().scratchBytes();
-  const auto map = [&](Arena &into, uint64_t bytes, const char *purpose) -> Status {
-    auto made = Arena::map(bytes, {.hugePages = true, .populate = options.populate}, purpose);
-    if (!made)
-      return made.status();
-    into = std::move(*made);
-    return Status::ok();
-  };
-  TENON_RETURN_IF_ERROR(map(arena, memoryPlan.arena, "activations"));
-  TENON_RETURN_IF_ERROR(map(kvPool, memoryPlan.kv, "the KV pool"));
-  TENON_RETURN_IF_ERROR(map(scratch, memoryPlan.scratch, "the workers' scratch"));
-  TENON_RETURN_IF_ERROR(map(tables, memoryPlan.stepTables, "the step's tables"));
+  auto made =
+      Arena::map(memoryPlan.stepTables, {.hugePages = true, .populate = options.populate},
+                 "the step's tables");
+  if (!made)
+    return made.status();
+  tables = std::move(*made);
 
   auto *at = tables.data();
   const auto take = [&](auto *&array, uint64_t count) {
@@ -77,63 +70,67 @@ Status Executor::startWorkers() {
     group.processors.assign(topology.processors.begin(),
                             topology.processors.begin() + limits.workers);
   }
+  const SpinPolicy policy = group.barrierPolicy;
   auto started = WorkerGroup::start(std::move(group));
   if (!started)
     return started.status();
   workers = std::move(*started);
+  results.resize(limits.workers);
+  TENON_RETURN_IF_ERROR(makeGroups(policy));
+  return makeChips(policy);
+}
+
+/// A group for every line of chips along every axis that has more than one.
+Status Executor::makeGroups(SpinPolicy policy) {
+  const engine::Plan &plan = engine.plan();
+  groups.resize(plan.grid.size());
+  uint32_t stride = 1;
+  for (size_t axis = plan.grid.size(); axis-- > 0; stride *= plan.grid[axis]) {
+    const uint32_t size = plan.grid[axis];
+    if (size == 1)
+      continue;
+    for (uint32_t first = 0; first < plan.chips.size(); ++first) {
+      if (first / stride % size != 0)
+        continue;
+      std::vector<uint32_t> threads;
+      for (uint32_t member = 0; member < size; ++member)
+        threads.push_back(chipWorkers(plan, limits, first + member * stride));
+      auto group = collective::LocalGroup::create(std::move(threads), policy);
+      if (!group)
+        return group.status();
+      groups[axis].push_back(std::move(*group));
+    }
+  }
   return Status::ok();
 }
 
-void Executor::bind() {
+Status Executor::makeChips(SpinPolicy policy) {
   const engine::Plan &plan = engine.plan();
-  const engine::ChipPlan &chip = plan.chips[0];
-  const engine::StepLimits at = limits.limits();
-  // Layer l has its K blocks, then its V blocks (KernelAbi.h).
-  const uint64_t poolBytes = uint64_t(limits.kvBlocks) * plan.kv.layerBlockBytes();
-
-  const auto resolve = [&](const engine::ArgPlan &arg, const engine::CallPlan &call) -> void * {
-    switch (arg.kind) {
-    case engine::ArgKind::Buffer:
-      return arena.data() + chip.buffers[arg.index].offset.at(at);
-    case engine::ArgKind::Weight:
-      return const_cast<std::byte *>(engine.weight(arg.index));
-    case engine::ArgKind::LayerWeight:
-      return const_cast<std::byte *>(engine.weight(call.weights[arg.index]));
-    case engine::ArgKind::KPool:
-      return kvPool.data() + 2 * call.kvLayer * poolBytes;
-    case engine::ArgKind::VPool:
-      return kvPool.data() + (2 * call.kvLayer + 1) * poolBytes;
+  for (uint32_t chip = 0; chip < plan.chips.size(); ++chip) {
+    ChipRunner::Setup setup;
+    setup.chip = chip;
+    setup.workers = chipWorkers(plan, limits, chip);
+    setup.barrierPolicy = policy;
+    setup.populate = options.populate;
+    setup.groups.resize(plan.grid.size());
+    uint32_t stride = 1;
+    for (size_t axis = plan.grid.size(); axis-- > 0; stride *= plan.grid[axis]) {
+      if (plan.grid[axis] == 1)
+        continue;
+      const uint32_t member = chip / stride % plan.grid[axis];
+      // Groups are in order of their first chip: those of lower lines, then of the same.
+      const uint32_t line = chip / (stride * plan.grid[axis]) * stride + chip % stride;
+      setup.groups[axis] = {groups[axis][line].get(), member};
     }
-    return nullptr;
-  };
-
-  size_t count = 0, arguments = 0;
-  for (const engine::CallPlan &call : plan.calls)
-    for (const engine::LaunchPlan &launch : plan.functions[call.function].launches) {
-      ++count;
-      arguments += launch.args.size();
-    }
-  pointers.reserve(arguments); // BoundLaunch points into it: it must not move.
-  launches.reserve(count);
-  claims.resize(count); // Launches point into it.
-  launchTimings.reserve(count);
-  for (uint32_t c = 0; c < plan.calls.size(); ++c) {
-    const engine::CallPlan &call = plan.calls[c];
-    const engine::FunctionPlan &function = plan.functions[call.function];
-    for (uint32_t l = 0; l < function.launches.size(); ++l) {
-      const engine::LaunchPlan &launch = function.launches[l];
-      void *const *list = pointers.data() + pointers.size();
-      for (const engine::ArgPlan &arg : launch.args)
-        pointers.push_back(resolve(arg, call));
-      // Entering the step is a barrier already.
-      launches.push_back(
-          {engine.kernel(launch.kernel), list, launch.barrierBefore && !launches.empty(),
-           &claims[launches.size()]});
-      launchTimings.push_back({c, l});
-    }
+    for (uint32_t worker = 0; worker < setup.workers; ++worker)
+      places.push_back({chip, worker});
+    auto runner = ChipRunner::create(engine, limits, std::move(setup));
+    if (!runner)
+      return runner.status();
+    chips.push_back(std::move(*runner));
   }
-  logitsBase =
-      reinterpret_cast<const float *>(arena.data() + chip.buffers[plan.logitsBuffer].offset.at(at));
+  logitsBase = reinterpret_cast<const float *>(chips[plan.logitsChip()]->buffer(plan.logitsBuffer));
+  return Status::ok();
 }
 
 Status Executor::fillStep(std::span<const StepRows> rows) {
@@ -183,59 +180,34 @@ Status Executor::fillStep(std::span<const StepRows> rows) {
 
 Status Executor::run(std::span<const StepRows> rows) {
   TENON_RETURN_IF_ERROR(fillStep(rows));
-  std::fill(claims.begin(), claims.end(), 0);
-  if (!options.timeLaunches) {
-    workers->runEach([this](uint32_t worker) { work(worker); });
-    return Status::ok();
+  for (const auto &chip : chips)
+    chip->prepare(view);
+  if (options.timeLaunches) {
+    uint64_t context = 0;
+    for (uint32_t i = 0; i < view.numTokens; ++i)
+      context += uint64_t(positions[i]) + 1;
+    for (const auto &chip : chips)
+      chip->countWork(context);
   }
-  uint64_t context = 0;
-  for (uint32_t i = 0; i < view.numTokens; ++i)
-    context += uint64_t(positions[i]) + 1;
-  for (LaunchTiming &t : launchTimings) {
-    const engine::CallPlan &call = engine.plan().calls[t.call];
-    const engine::CostForm &cost = engine.plan().functions[call.function].launches[t.launch].cost;
-    t.bytes += cost.bytes(view.numTokens, view.numLogitRows, context);
-    t.macs += cost.macs(view.numTokens, view.numLogitRows, context);
-  }
-  workers->runEach([this](uint32_t worker) { workTimed(worker); });
+  workers->runEach([this](uint32_t worker) {
+    const Place place = places[worker];
+    ChipRunner &chip = *chips[place.chip];
+    results[worker] =
+        options.timeLaunches ? chip.workTimed(place.worker) : chip.work(place.worker);
+  });
+  for (Status &result : results)
+    TENON_RETURN_IF_ERROR(result);
   return Status::ok();
 }
 
-void Executor::work(uint32_t worker) {
-  void *const mine = scratchOf(worker);
-  for (const BoundLaunch &launch : launches) {
-    if (launch.barrierBefore)
-      workers->barrier().arriveAndWait();
-    launch.kernel(launch.arguments, &view, worker, limits.workers, mine, launch.claimed);
-  }
-}
-
-void Executor::workTimed(uint32_t worker) {
-  void *const mine = scratchOf(worker);
-  uint64_t began = nowNanos();
-  for (size_t i = 0; i < launches.size(); ++i) {
-    launches[i].kernel(launches[i].arguments, &view, worker, limits.workers, mine, launches[i].claimed);
-    workers->barrier().arriveAndWait();
-    if (worker == 0) {
-      const uint64_t now = nowNanos();
-      launchTimings[i].nanos += now - began;
-      began = now;
-    }
-  }
-}
-
 void Executor::copyBlock(int32_t from, int32_t to) {
-  const engine::KvPlan &kv = engine.plan().kv;
-  const uint64_t bytes = kv.layerBlockBytes(), poolBytes = bytes * limits.kvBlocks;
-  for (uint32_t pool = 0; pool < 2 * kv.layers; ++pool) {
-    std::byte *base = kvPool.data() + pool * poolBytes;
-    std::memcpy(base + uint64_t(to) * bytes, base + uint64_t(from) * bytes, bytes);
-  }
+  for (const auto &chip : chips)
+    chip->copyBlock(from, to);
 }
 
 void Executor::resetTimings() {
-  for (LaunchTiming &t : launchTimings)
-    t = {t.call, t.launch};
+  for (const auto &chip : chips)
+    chip->resetTimings();
 }
 
 } // namespace tenon::executor

@@ -1,17 +1,19 @@
 //===- Executor.h - Runs steps of a plan ------------------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Binds a plan to memory once: the arena for the chosen limits, the KV pool, each worker's scratch,
-// and one flat list of (kernel, pointers, barrier). A step then only fills the tables that say
-// which tokens it has, and every worker walks the list. The step path allocates nothing.
+// Binds a plan to memory once: every chip's arena, KV pool, scratch and launches (ChipRunner.h), and
+// the groups by which chips talk. A step then only fills the tables that say which tokens it has, and
+// every worker of every chip walks its chip's list. The step path allocates nothing.
 //
 #ifndef TENON_RUNTIME_EXECUTOR_EXECUTOR_H
 #define TENON_RUNTIME_EXECUTOR_EXECUTOR_H
 
 #include "runtime/base/Arena.h"
 #include "runtime/base/WorkerGroup.h"
+#include "runtime/collective/Collective.h"
 #include "runtime/device/cpu/KernelAbi.h"
 #include "runtime/engine/Engine.h"
+#include "runtime/executor/ChipRunner.h"
 #include "runtime/executor/MemoryPlan.h"
 
 #include <memory>
@@ -28,14 +30,6 @@ struct StepRows {
   uint32_t logitRows = 1;          ///< How many of the last rows need logits (0: none).
 };
 
-/// Time and work of one launch, summed over steps since resetTimings().
-struct LaunchTiming {
-  uint32_t call = 0;   ///< Index in Plan::calls.
-  uint32_t launch = 0; ///< Index in the call's function.
-  uint64_t nanos = 0;
-  double bytes = 0, macs = 0;
-};
-
 struct ExecutorOptions {
   bool pin = true; ///< Bind workers to processors where there are enough.
   bool populate =
@@ -44,8 +38,8 @@ struct ExecutorOptions {
   bool timeLaunches = false;
 };
 
-/// One chip running one engine. Not thread-safe: one thread calls run(), and that thread is worker
-/// 0.
+/// The chips of one engine, all in this process. Not thread-safe: one thread calls run(), and that
+/// thread is worker 0 of chip 0.
 class Executor {
 public:
   /// `engine` is runnable and outlives the executor.
@@ -61,7 +55,8 @@ public:
     return {logitsBase + size_t(row) * vocabulary, vocabulary};
   }
 
-  /// The last step's tables, as the kernels saw them.
+  /// The last step's tables, as the kernels saw them; a chip that holds part of the vocabulary sees ids
+  /// counted from its part.
   const cpu::StepView &stepView() const { return view; }
 
   /// Copies the K and V of a block in all layers (copy on write).
@@ -69,28 +64,21 @@ public:
 
   const Capacity &capacity() const { return limits; }
   const MemoryPlan &memory() const { return memoryPlan; }
-  uint32_t launchesPerStep() const { return static_cast<uint32_t>(launches.size()); }
+  uint32_t numChips() const { return static_cast<uint32_t>(chips.size()); }
+  uint32_t launchesPerStep() const { return chips.front()->launchesPerStep(); }
 
-  /// One entry per launch of a step, in order; all zero unless `timeLaunches`.
-  std::span<const LaunchTiming> timings() const { return launchTimings; }
+  /// One entry per launch of a step of a chip, in order; all zero unless `timeLaunches`.
+  std::span<const LaunchTiming> timings(uint32_t chip = 0) const { return chips[chip]->timings(); }
   void resetTimings();
 
 private:
-  struct BoundLaunch {
-    cpu::KernelFn kernel;
-    void *const *arguments;
-    bool barrierBefore;
-    uint32_t *claimed; ///< The launch's word in `claims`.
-  };
 
   Executor(const engine::Engine &engine, const Capacity &capacity, const ExecutorOptions &options);
   Status allocate();
   Status startWorkers();
-  void bind();
+  Status makeGroups(SpinPolicy policy);
+  Status makeChips(SpinPolicy policy);
   Status fillStep(std::span<const StepRows> rows);
-  void work(uint32_t worker);
-  void workTimed(uint32_t worker);
-  std::byte *scratchOf(uint32_t worker) const { return scratch.data() + worker * scratchStride; }
 
   const engine::Engine &engine;
   const Capacity limits;
@@ -98,13 +86,16 @@ private:
   const MemoryPlan memoryPlan;
   const uint32_t vocabulary;
 
-  Arena arena, kvPool, scratch, tables;
-  uint64_t scratchStride = 0;
+  Arena tables;
   std::unique_ptr<WorkerGroup> workers;
-  std::vector<void *> pointers; ///< All launches' pointer lists, one after the other.
-  std::vector<BoundLaunch> launches;
-  std::vector<LaunchTiming> launchTimings;
-  std::vector<uint32_t> claims; ///< One word a launch, zeroed before each step.
+  /// By axis of the grid: the groups along it, in order of the first member's chip.
+  std::vector<std::vector<std::unique_ptr<collective::Group>>> groups;
+  std::vector<std::unique_ptr<ChipRunner>> chips;
+  struct Place {
+    uint32_t chip, worker;
+  };
+  std::vector<Place> places; ///< Of each worker of the group.
+  std::vector<Status> results; ///< Of each worker in the last step.
   const float *logitsBase = nullptr;
 
   // The step's tables, in `tables`.

@@ -33,6 +33,8 @@ StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityReques
   if (c.context == 0 || c.context > limits.maxContext)
     return outOfRange("--max-context", c.context, limits.maxContext);
   c.workers = request.workers;
+  if (c.workers != 0) // Every chip needs a worker.
+    c.workers = std::max<uint32_t>(c.workers, plan.chips.size());
   if (c.workers == 0 || c.workers > engine::kMaxWorkers)
     return outOfRange("--threads", c.workers, engine::kMaxWorkers);
   // A step has no more rows with logits than rows.
@@ -54,17 +56,41 @@ StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityReques
   return c;
 }
 
-MemoryPlan planMemory(const engine::Plan &plan, const Capacity &c) {
+uint32_t chipWorkers(const engine::Plan &plan, const Capacity &capacity, uint32_t chip) {
+  const uint64_t chips = plan.chips.size();
+  return static_cast<uint32_t>(capacity.workers * uint64_t(chip + 1) / chips -
+                               capacity.workers * uint64_t(chip) / chips);
+}
+
+MemoryPlan planMemory(const engine::Plan &plan, const Capacity &c, uint32_t chip) {
+  const engine::ChipPlan &planned = plan.chips[chip];
+  engine::StepLimits sizes = c.limits();
+  sizes.workers = chipWorkers(plan, c, chip);
   MemoryPlan memory;
-  memory.storedWeights = plan.storedWeightBytes();
-  memory.madeWeights = plan.madeWeightBytes();
-  memory.arena = plan.chips[0].arena.at(c.limits());
-  memory.kv = uint64_t(c.kvBlocks) * plan.kv.bytesPerBlock;
-  memory.scratch = uint64_t(c.workers) * plan.scratchBytes();
-  memory.stepTables = uint64_t(c.stepTokens) * (3 * sizeof(int32_t) + sizeof(cpu::AttentionTile)) +
-                      uint64_t(c.logitRows) * sizeof(int32_t) +
-                      uint64_t(c.sequences) * c.blockTableStride * sizeof(int32_t);
+  memory.storedWeights = planned.weightsBytes;
+  memory.madeWeights = plan.madeWeightBytes(planned);
+  memory.arena = planned.arena.at(sizes);
+  memory.kv = uint64_t(c.kvBlocks) * plan.kvBytesPerBlock(planned);
+  memory.scratch = sizes.workers * plan.scratchBytes();
+  memory.stepTables = planned.firstToken ? uint64_t(c.stepTokens) * sizeof(int32_t) : 0;
   return memory;
+}
+
+MemoryPlan planMemory(const engine::Plan &plan, const Capacity &c) {
+  MemoryPlan sum;
+  for (uint32_t chip = 0; chip < plan.chips.size(); ++chip) {
+    const MemoryPlan memory = planMemory(plan, c, chip);
+    sum.storedWeights += memory.storedWeights;
+    sum.madeWeights += memory.madeWeights;
+    sum.arena += memory.arena;
+    sum.kv += memory.kv;
+    sum.scratch += memory.scratch;
+    sum.stepTables += memory.stepTables;
+  }
+  sum.stepTables += uint64_t(c.stepTokens) * (3 * sizeof(int32_t) + sizeof(cpu::AttentionTile)) +
+                    uint64_t(c.logitRows) * sizeof(int32_t) +
+                    uint64_t(c.sequences) * c.blockTableStride * sizeof(int32_t);
+  return sum;
 }
 
 } // namespace tenon::executor

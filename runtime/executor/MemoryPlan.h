@@ -30,7 +30,8 @@ struct Capacity {
   engine::StepLimits limits() const;
 };
 
-/// Bytes on one chip. The sum is what the process occupies beyond a fixed cost of its own.
+/// Bytes of one chip, or of all. The sum over chips is what the process occupies beyond a fixed cost
+/// of its own.
 struct MemoryPlan {
   uint64_t storedWeights = 0; ///< Mapped from the file.
   uint64_t madeWeights = 0;
@@ -45,7 +46,13 @@ struct MemoryPlan {
 /// possible.
 StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityRequest &request);
 
+/// Of all chips; the step's tables are there once.
 MemoryPlan planMemory(const engine::Plan &plan, const Capacity &capacity);
+/// Of one chip; its own tables are the token ids that it renumbers.
+MemoryPlan planMemory(const engine::Plan &plan, const Capacity &capacity, uint32_t chip);
+
+/// Workers of a chip: the capacity's shared out evenly, at least one each.
+uint32_t chipWorkers(const engine::Plan &plan, const Capacity &capacity, uint32_t chip);
 
 } // namespace tenon::executor
 

@@ -40,7 +40,7 @@ void checkPromises(const engine::Plan &plan) {
   for (const engine::CallPlan &call : plan.calls) {
     promise(call.function < plan.functions.size());
     for (const engine::LaunchPlan &launch : plan.functions[call.function].launches) {
-      promise(launch.kernel < plan.kernels.size());
+      promise(launch.collective || launch.kernel < plan.kernels.size());
       for (const engine::ArgPlan &arg : launch.args)
         switch (arg.kind) {
         case engine::ArgKind::Buffer:
@@ -62,10 +62,10 @@ void checkPromises(const engine::Plan &plan) {
     }
   }
   for (const engine::WeightPlan &w : plan.weights)
-    if (w.randomSeed)
-      promise(w.offset + w.size <= plan.madeWeightBytes());
-    else
-      promise(w.offset + w.size <= plan.chips[0].weightsBytes);
+    for (const engine::ChipPlan &chip : plan.chips)
+      if (chip.program == w.program)
+        promise(w.offset + w.size <=
+                (w.randomSeed ? plan.madeWeightBytes(chip) : chip.weightsBytes));
   for (uint32_t tokens : {1u, plan.limits.defaultStepTokens, plan.limits.maxStepTokens})
     for (uint32_t sequences : {1u, plan.limits.maxSequences})
       for (uint32_t workers : {1u, 7u, engine::kMaxWorkers}) {
@@ -76,17 +76,20 @@ void checkPromises(const engine::Plan &plan) {
         const auto capacity = executor::chooseCapacity(plan, request);
         if (!capacity)
           continue;
-        const executor::MemoryPlan memory = executor::planMemory(plan, *capacity);
-        for (const engine::BufferPlan &b : plan.chips[0].buffers)
-          promise(b.offset.at(capacity->limits()) % 64 == 0 &&
-                  b.offset.at(capacity->limits()) + b.size.at(capacity->limits()) <= memory.arena);
-        promise(plan.chips[0].buffers[plan.logitsBuffer].size.at(capacity->limits()) >=
+        for (const engine::ChipPlan &chip : plan.chips) {
+          const executor::MemoryPlan memory = executor::planMemory(plan, *capacity, chip.id);
+          engine::StepLimits at = capacity->limits();
+          at.workers = executor::chipWorkers(plan, *capacity, chip.id);
+          for (const engine::BufferPlan &b : chip.buffers)
+            promise(b.offset.at(at) % 64 == 0 && b.offset.at(at) + b.size.at(at) <= memory.arena);
+        }
+        promise(plan.chips[plan.logitsChip()].buffers[plan.logitsBuffer].size.at(capacity->limits()) >=
                 uint64_t(capacity->logitRows) * plan.model.vocabulary * sizeof(float));
       }
-  if (const uint64_t bytes = plan.madeWeightBytes(); bytes && bytes <= (1u << 18)) {
+  if (const uint64_t bytes = plan.madeWeightBytes(plan.chips.front()); bytes && bytes <= (1u << 18)) {
     AlignedBytes region(static_cast<std::byte *>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)));
     std::memset(region.get(), 0, bytes);
-    engine::makeWeights(plan, region.get(), 1);
+    engine::makeWeights(plan, plan.chips.front(), region.get(), 1);
   }
 }
 

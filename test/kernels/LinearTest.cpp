@@ -3,6 +3,7 @@
 
 #include "test/kernels/KernelHarness.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -108,6 +109,29 @@ TEST_P(EveryFormat, embedGivesTheRowOfTheToken) {
     for (uint32_t i = 0; i < k; ++i)
       expected.push_back(w.values[size_t(id) * k + i] * 2.5f);
   EXPECT_LT(relativeError(out.f32(), expected), 2e-7);
+}
+
+TEST_P(EveryFormat, embedOfAPartGivesZerosForRowsThatOthersHave) {
+  std::mt19937 random(4);
+  const uint32_t k = formatInfo(format()).superScales ? 256 : 64, rows = 40;
+  KernelSpec spec = linearSpec(format(), rows, k);
+  spec.kind = KernelKind::Embed;
+  spec.quantIn = false;
+  spec.partial = true;
+  TestWeight w = makeWeight(format(), rows, k, random);
+  TestStep step({{0, 5}});
+  // The last row that is there, the first that is not, one far beyond, and one before the part.
+  const int32_t ids[] = {0, 39, 40, 1 << 20, -1};
+  std::copy(std::begin(ids), std::end(ids), step.ids.begin());
+  Bytes out = makeFloats(5 * k, random); // Zeros have to be written, not found.
+  TestKernel(spec, variant()).run({out, w.packed}, step.view, 2);
+  for (uint32_t r = 0; r < 5; ++r) {
+    std::vector<float> expected(k);
+    if (ids[r] >= 0 && ids[r] < int32_t(rows))
+      std::copy_n(w.values.begin() + size_t(ids[r]) * k, k, expected.begin());
+    for (uint32_t i = 0; i < k; ++i)
+      ASSERT_NEAR(out.f32()[r * k + i], expected[i], 1e-6 * std::abs(expected[i])) << "row " << r;
+  }
 }
 
 std::vector<uint8_t> allFormats() {

@@ -137,9 +137,10 @@ TEST(RandomWeightsRegion, doesNotDependOnThreads) {
     offset += plan.weights.back().size;
   }
   plan.weights.push_back({"norm", WeightFormat::F32, 1, 256, offset, 1024, false, 77});
+  plan.chips.emplace_back();
   std::vector<std::byte> one(plan.madeWeightBytes()), four(one.size());
-  makeWeights(plan, one.data(), 1);
-  makeWeights(plan, four.data(), 4);
+  makeWeights(plan, plan.chips.front(), one.data(), 1);
+  makeWeights(plan, plan.chips.front(), four.data(), 4);
   EXPECT_EQ(one, four);
   float norm;
   std::memcpy(&norm, one.data() + offset, 4);

@@ -82,6 +82,11 @@ static int run(int argc, char **argv) {
                  "Text to measure the accuracy of changed weights on (default: a bundled one)")
       ->type_name("FILE");
   app.add_flag("!--no-accuracy", options.accuracy, "Do not measure what changed weights cost");
+  app.add_option("--chips", options.chips, "Number of chips that share the model (default: 1)")
+      ->type_name("N");
+  app.add_option("--sharding", options.sharding,
+                 "How they share it: tp=N chips in each layer, pp=N stages of layers, or tp=N,pp=N")
+      ->type_name("HOW");
   app.add_option("--max-context", options.maxContext,
                  "Most positions of a sequence (default: the model's, at most 8192)")
       ->check(CLI::PositiveNumber);
@@ -92,8 +97,8 @@ static int run(int argc, char **argv) {
       "Run every kernel against the reference evaluation and store the errors in the engine");
   app.add_flag("--explain", options.explain, "Print what was fused, kept and rejected, and why");
   app.add_option("--dump-after", options.dumpAfter,
-                 "Print the IR after a stage: import, fuse, memory or plan")
-      ->check(CLI::IsMember({"import", "fuse", "memory", "plan"}))
+                 "Print the IR after a stage: import, shard, fuse, memory or plan")
+      ->check(CLI::IsMember({"import", "shard", "fuse", "memory", "plan"}))
       ->type_name("STAGE");
   app.add_option("--random-weights", options.randomSeed,
                  "Make the weights at load from this seed (config.json)")

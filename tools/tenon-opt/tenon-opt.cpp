@@ -9,6 +9,9 @@
 #ifdef TENON_HAVE_PLAN_DIALECT
 #include "dialects/plan/PlanDialect.h"
 #endif
+#ifdef TENON_HAVE_SHARD_PASSES
+#include "passes/shard/Passes.h"
+#endif
 #ifdef TENON_HAVE_FUSE_PASSES
 #include "passes/fuse/Passes.h"
 #include "passes/reblock/Passes.h"
@@ -36,6 +39,10 @@ int main(int argc, char **argv) {
 #endif
   mlir::registerTransformsPasses();
   mlir::shard::registerShardPasses();
+#ifdef TENON_HAVE_SHARD_PASSES
+  mlir::tenon::registerTenonShardPasses();
+  mlir::tenon::registerShardPipeline();
+#endif
 #ifdef TENON_HAVE_FUSE_PASSES
   mlir::tenon::registerTenonFusePasses();
   mlir::tenon::registerFusePipeline();

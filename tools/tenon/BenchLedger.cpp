@@ -52,17 +52,23 @@ Context contextOf(const cpu::StepView &step, uint64_t window) {
 Ledger::Ledger(const engine::Plan &plan, engine::Variant variant) {
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> known; // (function, launch) -> launches
   for (const engine::CallPlan &call : plan.calls) {
+    if (call.program != plan.chips.front().program)
+      continue; // The ledger is of the first chip.
     const engine::FunctionPlan &function = plan.functions[call.function];
     for (uint32_t l = 0; l < function.launches.size(); ++l) {
       const engine::LaunchPlan &launch = function.launches[l];
-      const engine::KernelPlan &kernel = plan.kernels[launch.kernel];
+      // A collective has no kernel; adding up rows is f32 work.
+      static const engine::KernelPlan none;
+      const engine::KernelPlan &kernel =
+          launch.collective ? none : plan.kernels[launch.kernel];
+      const std::string kindName = plan.kindOf(launch);
       const auto [at, fresh] = known.try_emplace({call.function, l}, launches.size());
       if (fresh) {
         auto kind = std::find_if(sums.begin(), sums.end(), [&](const LaunchKind &k) {
-          return k.kind == kernel.kindName && k.name == launch.name;
+          return k.kind == kindName && k.name == launch.name;
         });
         if (kind == sums.end()) {
-          sums.push_back({kernel.kindName, launch.name, unitOf(kernel, variant)});
+          sums.push_back({kindName, launch.name, unitOf(kernel, variant)});
           kind = sums.end() - 1;
         }
         launches.push_back(

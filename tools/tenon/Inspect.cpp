@@ -42,7 +42,7 @@ std::string formText(const engine::LinearForm &f) {
 /// One call's launch with the number of times the step has it.
 struct CostRow {
   const engine::LaunchPlan *launch;
-  const engine::KernelPlan *kernel;
+  std::string kind;
   const engine::FunctionPlan *function;
   uint32_t times;
 };
@@ -54,7 +54,7 @@ std::vector<CostRow> costRows(const engine::Plan &plan) {
   std::vector<CostRow> rows;
   for (size_t f = 0; f < plan.functions.size(); ++f)
     for (const engine::LaunchPlan &launch : plan.functions[f].launches)
-      rows.push_back({&launch, &plan.kernels[launch.kernel], &plan.functions[f], calls[f]});
+      rows.push_back({&launch, plan.kindOf(launch), &plan.functions[f], calls[f]});
   return rows;
 }
 
@@ -116,24 +116,35 @@ boost::json::value cardJson(const engine::Engine &engine) {
 void printJsonReport(const engine::Engine &engine, const executor::Capacity &capacity,
                      const executor::MemoryPlan &memory) {
   const engine::Plan &plan = engine.plan();
-  boost::json::array sections, buffers, launches, weights, checks;
+  boost::json::array sections, chips, launches, weights, checks;
   for (const engine::Section &s : engine.sections().sections())
     sections.push_back(
         {{"name", s.name()},
          {"offset", s.entry.offset},
          {"size", s.entry.size},
          {"xxh3", fmt::format("{:016x}{:016x}", s.entry.xxh3High, s.entry.xxh3Low)}});
-  for (const engine::BufferPlan &b : plan.chips[0].buffers)
-    buffers.push_back({{"name", b.name},
-                       {"offset", formJson(b.offset)},
-                       {"size", formJson(b.size)},
-                       {"offset_bytes", b.offset.at(capacity.limits())},
-                       {"size_bytes", b.size.at(capacity.limits())}});
+  for (const engine::ChipPlan &chip : plan.chips) {
+    boost::json::array buffers;
+    for (const engine::BufferPlan &b : chip.buffers)
+      buffers.push_back({{"name", b.name},
+                         {"offset", formJson(b.offset)},
+                         {"size", formJson(b.size)},
+                         {"offset_bytes", b.offset.at(capacity.limits())},
+                         {"size_bytes", b.size.at(capacity.limits())}});
+    chips.push_back({{"id", chip.id},
+                     {"program", chip.program},
+                     {"kv_layers", chip.kvLayers},
+                     {"kv_heads", chip.kvHeads},
+                     {"memory", memoryJson(executor::planMemory(plan, capacity, chip.id))},
+                     {"arena", formJson(chip.arena)},
+                     {"buffers", std::move(buffers)}});
+  }
   for (const CostRow &r : costRows(plan))
     launches.push_back({{"function", r.function->name},
                         {"name", r.launch->name},
-                        {"kind", r.kernel->kindName},
-                        {"kernel", r.kernel->symbol},
+                        {"kind", r.kind},
+                        {"kernel", r.launch->collective ? std::string()
+                                                        : plan.kernels[r.launch->kernel].symbol},
                         {"times", r.times},
                         {"barrier_before", r.launch->barrierBefore},
                         {"cost", costJson(r.launch->cost)}});
@@ -160,10 +171,8 @@ void printJsonReport(const engine::Engine &engine, const executor::Capacity &cap
              {"model", modelJson(plan)},
              {"card", cardJson(engine)},
              {"sections", std::move(sections)},
-             {"chips", boost::json::array{{{"id", 0},
-                                           {"memory", memoryJson(memory)},
-                                           {"arena", formJson(plan.chips[0].arena)},
-                                           {"buffers", std::move(buffers)}}}},
+             {"memory", memoryJson(memory)},
+             {"chips", std::move(chips)},
              {"kv",
               {{"layers", plan.kv.layers},
                {"heads", plan.kv.kvHeads},
@@ -227,16 +236,21 @@ void printReport(const engine::Engine &engine, const executor::Capacity &capacit
     fmt::print("  {:<20} at {:>12}  {:>12} bytes  {:016x}{:016x}\n", s.name(), s.entry.offset,
                s.entry.size, s.entry.xxh3High, s.entry.xxh3Low);
   printMemory(capacity, memory);
-  fmt::print("\nactivation arena: {} bytes (T step tokens, S rows with logits, W workers)\n",
-             formText(plan.chips[0].arena));
-  for (const engine::BufferPlan &b : plan.chips[0].buffers)
-    fmt::print("  {:<20} at {:<28} size {}\n", b.name, formText(b.offset), formText(b.size));
+  for (const engine::ChipPlan &chip : plan.chips) {
+    if (plan.chips.size() > 1)
+      fmt::print("\nchip {}: {} bytes of weights, KV of {} layers x {} heads", chip.id,
+                 chip.weightsBytes, chip.kvLayers, chip.kvHeads);
+    fmt::print("\nactivation arena: {} bytes (T step tokens, S rows with logits, W workers)\n",
+               formText(chip.arena));
+    for (const engine::BufferPlan &b : chip.buffers)
+      fmt::print("  {:<20} at {:<28} size {}\n", b.name, formText(b.offset), formText(b.size));
+  }
   fmt::print(
       "\nlaunches of a step (times; weights once, then per token and per position attended)\n");
   for (const CostRow &r : costRows(plan)) {
     const engine::CostForm &c = r.launch->cost;
     fmt::print("  {:>3} x {:<28} {:<20}{} {:>11} B", r.times,
-               r.function->name + "/" + r.launch->name, r.kernel->kindName,
+               r.function->name + "/" + r.launch->name, r.kind,
                r.launch->barrierBefore ? "|" : " ", c.weightBytes);
     if (c.bytesPerToken || c.macsPerToken)
       fmt::print(" + {} B, {} MAC per token", c.bytesPerToken, c.macsPerToken);

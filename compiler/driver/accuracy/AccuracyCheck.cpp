@@ -55,7 +55,7 @@ static llvm::Error compileReference(const CompileOptions &asked,
   options.dumpAfter.clear();
   StageTimer timer;
   const Target target{"cpu:" + variantText(variant), {variant}};
-  auto compiled = runPipeline(checkpoint, options, target.text, timer,
+  auto compiled = runPipeline(checkpoint, options, GridChoice(), target.text, timer,
                               [](llvm::StringRef, mlir::Operation *) { return true; });
   if (!compiled)
     return compiled.takeError();

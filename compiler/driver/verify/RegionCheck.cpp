@@ -136,6 +136,8 @@ llvm::Expected<std::vector<RegionCheck>> checkRegions(ModuleOp module, plan::Eng
       problem = why;
       return WalkResult::interrupt();
     }
+    if (launch->collective)
+      return WalkResult::advance(); // No kernel of ours.
     auto kind = StringAttr::get(module.getContext(), plan::kernelKindName(launch->spec.kind));
     plan::KernelOp kernel =
         kernels.lookup({kind, plan::specToAttr(module.getContext(), launch->spec)});
@@ -180,13 +182,15 @@ llvm::json::Object checkAsJson(const RegionCheck &check) {
                             {"worst", check.worst}};
 }
 
-std::string certificate(llvm::ArrayRef<RegionCheck> checks) {
+std::string certificate(llvm::ArrayRef<RegionCheck> checks, std::optional<double> meanKl) {
   llvm::json::Array list;
   for (const RegionCheck &check : checks)
     list.push_back(checkAsJson(check));
+  llvm::json::Object whole{{"checks", std::move(list)}};
+  if (meanKl)
+    whole["mean_kl_to_one_chip"] = *meanKl;
   std::string text;
-  llvm::raw_string_ostream(text) << llvm::formatv("{0:2}", llvm::json::Value(llvm::json::Object{
-                                                               {"checks", std::move(list)}}))
+  llvm::raw_string_ostream(text) << llvm::formatv("{0:2}", llvm::json::Value(std::move(whole)))
                                  << "\n";
   return text;
 }

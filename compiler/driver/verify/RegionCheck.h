@@ -15,6 +15,8 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/JSON.h"
 
+#include <optional>
+
 namespace tenon::compiler {
 
 /// What was found for one region, over all variants that this machine runs.
@@ -42,8 +44,9 @@ std::string describeDiffering(llvm::ArrayRef<RegionCheck> checks);
 
 llvm::json::Object checkAsJson(const RegionCheck &check);
 
-/// The certificate section: the checks as JSON.
-std::string certificate(llvm::ArrayRef<RegionCheck> checks);
+/// The certificate section: the checks as JSON, and the KL of the logits on several chips to those on
+/// one, if that was found.
+std::string certificate(llvm::ArrayRef<RegionCheck> checks, std::optional<double> meanKl);
 
 } // namespace tenon::compiler
 

@@ -5,6 +5,7 @@
 
 #include "compiler/pack/Packer.h"
 #include "compiler/pack/Reblock.h"
+#include "compiler/pack/TensorPart.h"
 #include "dialects/tenon/TenonOps.h"
 #include "frontends/Importer.h"
 #include "runtime/engine/RandomWeights.h"
@@ -78,11 +79,7 @@ static llvm::Error loadMade(WeightImage &image, const frontend::Tensor &tensor, 
 }
 
 static llvm::Error loadMatrix(WeightImage &image, const frontend::Tensor &tensor,
-                              const frontend::Checkpoint &checkpoint, WeightFormat format) {
-  std::vector<uint32_t> order;
-  uint32_t heads = 0;
-  if (frontend::needsRotaryRowOrder(checkpoint, tensor.name, heads))
-    order = rotaryRowOrder(heads, checkpoint.config().headDim, checkpoint.config().rotary);
+                              const std::vector<uint32_t> &order, WeightFormat format) {
   image.bytes = AlignedBytes(packedBytes(format, tensor.rows, tensor.columns));
   if (format != tensor.format) {
     // Rounding the weights is the choice of --weights, not an error of the kernel.
@@ -104,6 +101,32 @@ static llvm::Error loadMatrix(WeightImage &image, const frontend::Tensor &tensor
   return llvm::Error::success();
 }
 
+static std::vector<uint32_t> rowOrder(const frontend::Tensor &tensor,
+                                      const frontend::Checkpoint &checkpoint) {
+  uint32_t heads = 0;
+  if (!frontend::needsRotaryRowOrder(checkpoint, tensor.name, heads))
+    return {};
+  return rotaryRowOrder(heads, checkpoint.config().headDim, checkpoint.config().rotary);
+}
+
+/// The part that the first chip of the weight's program holds.
+static llvm::Error loadPart(WeightImage &image, mlir::tenon::WeightOp declared,
+                            const frontend::Tensor &tensor,
+                            const frontend::Checkpoint &checkpoint, WeightFormat format) {
+  auto chips = declared->getParentOfType<ModuleOp>()->getAttrOfType<DenseI64ArrayAttr>(
+      mlir::tenon::TenonDialect::kChipsAttrName);
+  llvm::ArrayRef<int64_t> begins = declared.getCut()->getBegins();
+  const uint64_t rank = chips ? chips[0] % begins.size() : 0;
+  const RankedTensorType type = declared.getTensorType();
+  const auto part = TensorPart::along(declared.getCut()->getDim(), begins[rank],
+                                      type.getDimSize(0), type.getDimSize(1));
+  auto copy = copyPart(tensor, rowOrder(tensor, checkpoint), part, image.partBytes);
+  if (!copy)
+    return copy.takeError();
+  image.part = std::make_shared<frontend::Tensor>(std::move(*copy));
+  return loadMatrix(image, *image.part, {}, format);
+}
+
 llvm::Expected<WeightImage> loadWeightImage(Value value, const frontend::Checkpoint &checkpoint) {
   mlir::tenon::WeightOp declared = declarationOf(value);
   if (!declared)
@@ -119,9 +142,16 @@ llvm::Expected<WeightImage> loadWeightImage(Value value, const frontend::Checkpo
     return llvm::createStringError(checkpoint.path() + ": has no tensor '" + declared.getSymName() +
                                    "'");
   } else if (const bool matrix = declared.getTensorType().getRank() == 2; checkpoint.randomSeed()) {
-    error = loadMade(image, *tensor, matrix, format);
+    frontend::Tensor made = *tensor;
+    if (matrix) {
+      made.rows = declared.getTensorType().getDimSize(0);
+      made.columns = declared.getTensorType().getDimSize(1);
+    }
+    error = loadMade(image, made, matrix, format);
+  } else if (matrix && declared.getCut()) {
+    error = loadPart(image, declared, *tensor, checkpoint, format);
   } else if (matrix) {
-    error = loadMatrix(image, *tensor, checkpoint, format);
+    error = loadMatrix(image, *tensor, rowOrder(*tensor, checkpoint), format);
   } else {
     std::vector<float> values(tensor->columns);
     frontend::dequantizeRow(*tensor, 0, values);

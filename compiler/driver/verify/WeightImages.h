@@ -10,15 +10,22 @@
 #include "mlir/IR/Value.h"
 #include "llvm/Support/Error.h"
 
+#include <memory>
+#include <vector>
+
 namespace tenon::compiler {
 
 /// A weight as the kernel and as the reference read it.
 struct WeightImage {
   AlignedBytes bytes;
   mlir::tenon::HostTensor values;
+  /// Where a chip holds a part of the tensor: the part, which `values` reads.
+  std::shared_ptr<frontend::Tensor> part;
+  std::vector<uint8_t> partBytes;
 };
 
-/// The weight that `value` is in the first call of its function: the checkpoint's tensor, packed
+/// The weight that `value` is in the first call of its function, on the first chip that runs the
+/// function's program: the checkpoint's tensor or the chip's part of it, packed
 /// for the kernel and dequantised row by row for the reference. Weights that are made at load are
 /// made here the same way. The checkpoint must outlive the image.
 llvm::Expected<WeightImage> loadWeightImage(mlir::Value value,

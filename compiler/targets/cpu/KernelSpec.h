@@ -24,7 +24,8 @@ enum class KernelKind : uint8_t {
   /// buffers: table [T, 2, half] (cosines, then sines), invFreq [half].
   /// table = cos|sin(f32(position) * invFreq) * ropeScale.
   RopeTable,
-  /// buffers: out [T, K], weights panels(N, K). out = W[tokenId] * scale. Ids lie in [0, N).
+  /// buffers: out [T, K], weights panels(N, K). out = W[tokenId] * scale. Ids lie in [0, N); with
+  /// `partial` any id may come, as unsigned, and one that does not gives zeros.
   Embed,
   /// buffers: x [T, K], w [K], out quant(K) or [T, K] (by `quantOut`). out = x * rsqrt(mean(x^2)+eps) * w.
   /// With `gatherLogitRows`: reads row logitRows[i] of x, writes row i of out, for i < S.
@@ -68,6 +69,7 @@ struct KernelSpec {
   bool residual = false;
   bool logits = false;
   bool gatherLogitRows = false;
+  bool partial = false; ///< The weights are some rows of a matrix that chips share.
   Activation activation = Activation::None;
   uint32_t heads = 0, kvHeads = 0, headDim = 0, rotary = 0;
   bool qkNorm = false;
@@ -76,7 +78,7 @@ struct KernelSpec {
   float eps = 0, scale = 1, softcap = 0, attentionScale = 1, ropeScale = 1;
 
   auto key() const {
-    return std::tie(kind, k, n, formats, quantIn, quantOut, residual, logits, gatherLogitRows,
+    return std::tie(kind, k, n, formats, quantIn, quantOut, residual, logits, gatherLogitRows, partial,
                     activation, heads, kvHeads, headDim, rotary, qkNorm, window, context, eps, scale,
                     softcap, attentionScale, ropeScale);
   }

@@ -92,6 +92,8 @@ FailureOr<HostTensor> ReferenceInterpreter::runStep(const ReferenceStep &step, H
   context.positions = step.positions;
   context.sequences = step.sequences;
   context.weights = weights;
+  context.exchange = exchange;
+  context.firstToken = firstToken;
   auto vector = [](const std::vector<int32_t> &values) {
     return HostTensor::ints({static_cast<int64_t>(values.size())}, values);
   };
@@ -101,5 +103,5 @@ FailureOr<HostTensor> ReferenceInterpreter::runStep(const ReferenceStep &step, H
       context);
   if (failed(results))
     return failure();
-  return results->front();
+  return results->empty() ? HostTensor() : results->front();
 }

@@ -34,7 +34,17 @@ public:
   /// changes what follows.
   void setObserver(Observer observer) { this->observer = std::move(observer); }
 
-  /// Runs @step(ids, positions, rows, cache) and returns the logits [logit rows, vocabulary].
+  using Exchange =
+      std::function<FailureOr<SmallVector<HostTensor>>(Operation *op, ArrayRef<HostTensor> operands)>;
+  /// For the program of one chip among several: what collectives give, and the id of the first token
+  /// that the chip's part of the embedding has (ReferenceContext.h).
+  void setExchange(Exchange exchange, int32_t firstToken) {
+    this->exchange = std::move(exchange);
+    this->firstToken = firstToken;
+  }
+
+  /// Runs @step(ids, positions, rows, cache) and returns the logits [logit rows, vocabulary], or an
+  /// empty tensor if the module is a program that ends without them.
   /// Fails, with an error at the op or module, if the module has no such function or an op cannot
   /// be evaluated.
   FailureOr<HostTensor> runStep(const ReferenceStep &step, HostKvCache &cache);
@@ -50,6 +60,8 @@ private:
   ModuleOp module;
   WeightSource weights;
   Observer observer;
+  Exchange exchange;
+  int32_t firstToken = 0;
 };
 
 /// Evaluates a block of tenon ops that ends with `tenon.yield`.

@@ -35,7 +35,10 @@ Values EmbedOp::evaluate(ArrayRef<HostTensor> operands, ReferenceContext &contex
   const int64_t columns = table.dim(1);
   const float scale = getScale().convertToFloat();
   std::vector<float> out(ids.size() * columns);
-  for (auto [row, id] : llvm::enumerate(ids)) {
+  for (auto [row, wholeId] : llvm::enumerate(ids)) {
+    const int64_t id = getPartial() ? int64_t(wholeId) - context.firstToken : wholeId;
+    if (getPartial() && (id < 0 || id >= table.dim(0)))
+      continue; // Another chip's row: zeros.
     if (id < 0 || id >= table.dim(0))
       return emitOpError() << "token id " << id << " is not below the " << table.dim(0)
                            << " rows of the table";

@@ -204,14 +204,23 @@ void emitEmbed(KernelBuilder &k, const KernelSpec &spec) {
   forRows(k, offsetof(StepView, numTokens), [&](Value i) {
     Value token =
         k.toI64(k.load(k.i32, k.stepPointer(offsetof(StepView, tokenIds)), k.mulC(i, 4)));
-    Value panel = k.at(weights, k.mulC(k.shrU(token, k.constI64(4)),
-                                       PanelLayout(format, spec.k).bytes));
-    Value channel = k.andI(token, k.constI64(kLanes - 1));
     Value row = k.at(out, k.mulC(i, int64_t(spec.k) * 4));
-    if (formatInfo(format).isFloat())
-      return emitEmbedFloat(k, spec, panel, channel, row);
-    k.forEach(k.constI64(0), k.constI64(spec.k / 32), 1, [&](Value group) {
-      emitEmbedGroup(k, spec, panel, channel, group, row);
+    auto lookUp = [&] {
+      Value panel = k.at(weights, k.mulC(k.shrU(token, k.constI64(4)),
+                                         PanelLayout(format, spec.k).bytes));
+      Value channel = k.andI(token, k.constI64(kLanes - 1));
+      if (formatInfo(format).isFloat())
+        return emitEmbedFloat(k, spec, panel, channel, row);
+      k.forEach(k.constI64(0), k.constI64(spec.k / 32), 1, [&](Value group) {
+        emitEmbedGroup(k, spec, panel, channel, group, row);
+      });
+    };
+    if (!spec.partial)
+      return lookUp();
+    k.ifThen(k.cmpI("ult", token, k.constI64(spec.n)), lookUp);
+    k.ifThen(k.cmpI("uge", token, k.constI64(spec.n)), [&] {
+      k.forEach(k.constI64(0), k.constI64(spec.k), 1,
+                [&](Value column) { k.store(k.constF32(0), row, k.mulC(column, 4)); });
     });
   });
 }

@@ -1,0 +1,127 @@
+//===- AutoSharding.cpp - Which strategy suits the chips ------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "compiler/driver/AutoSharding.h"
+
+#include "compiler/driver/Prediction.h"
+
+#include "mlir/IR/Operation.h"
+#include "llvm/Support/Format.h"
+
+#include <algorithm>
+
+namespace tenon::compiler {
+
+namespace {
+constexpr uint64_t kPrompt = 512, kAnswer = 128, kSequences = 16;
+} // namespace
+
+Strategy predict(const GridChoice &grid, mlir::plan::EngineOp plan, const ChipsFile &chips,
+                 llvm::ArrayRef<MemorySummary> memory) {
+  Strategy strategy;
+  strategy.grid = grid;
+  strategy.possible = true;
+  for (const MemorySummary &chip : memory)
+    strategy.memory = std::max(strategy.memory, chip.total());
+  const uint64_t step = plan.getLimits().getDefaultStepTokens();
+  for (uint64_t done = 0; done < kPrompt;) {
+    const uint64_t rows = std::min(step, kPrompt - done);
+    // Row i sees i + 1 positions.
+    const uint64_t context = (done + 1 + done + rows) * rows / 2;
+    done += rows;
+    strategy.firstToken += predictStep(plan, chips, {rows, done == kPrompt, context}).seconds();
+  }
+  const uint64_t depth = kPrompt + kAnswer / 2;
+  strategy.tokenSeconds = predictStep(plan, chips, {1, 1, depth}).seconds();
+  strategy.request = strategy.firstToken + kAnswer * strategy.tokenSeconds;
+  strategy.throughput =
+      kSequences /
+      predictStep(plan, chips, {kSequences, kSequences, kSequences * depth}).slowest();
+  for (auto [index, chip] : llvm::enumerate(memory)) {
+    const uint64_t given = chips.chips[std::min(index, chips.chips.size() - 1)].memory;
+    if (given && chip.total() > given && strategy.possible) {
+      strategy.possible = false;
+      strategy.verdict = "does not fit: chip " + std::to_string(index) + " needs " +
+                         formatBytes(chip.total()) + " of " + formatBytes(given);
+    }
+  }
+  return strategy;
+}
+
+llvm::Expected<std::vector<Strategy>> searchStrategies(const frontend::Checkpoint &checkpoint,
+                                                       const CompileOptions &options,
+                                                       llvm::StringRef target,
+                                                       const ChipsFile &chips) {
+  CompileOptions quiet = options;
+  quiet.explain = false;
+  quiet.dumpAfter.clear();
+  const int64_t count = chips.chips.size();
+  std::vector<Strategy> strategies;
+  for (int64_t tensor = count; tensor >= 1; --tensor) {
+    if (count % tensor)
+      continue;
+    GridChoice grid;
+    grid.tensor = tensor;
+    grid.pipeline = count / tensor;
+    StageTimer timer;
+    auto compiled = runPipeline(checkpoint, quiet, grid, target, timer,
+                                [](llvm::StringRef, mlir::Operation *) { return true; });
+    if (!compiled) {
+      Strategy &strategy = strategies.emplace_back();
+      strategy.grid = grid;
+      strategy.verdict = "not possible: " + llvm::toString(compiled.takeError());
+      continue;
+    }
+    strategies.push_back(
+        predict(grid, *compiled->plan, chips, summarizeChips(*compiled->plan, count)));
+  }
+  Strategy *best = nullptr;
+  for (Strategy &strategy : strategies)
+    if (strategy.possible && (!best || strategy.request < best->request))
+      best = &strategy;
+  if (!best) {
+    std::string reasons;
+    for (const Strategy &strategy : strategies)
+      reasons += (reasons.empty() ? "" : "; ") + strategy.grid.text() + " " + strategy.verdict;
+    return llvm::createStringError("no strategy suits the " + llvm::Twine(count) +
+                                   " chips: " + reasons);
+  }
+  for (Strategy &strategy : strategies)
+    if (strategy.possible && &strategy != best) {
+      llvm::raw_string_ostream(strategy.verdict)
+          << llvm::format("a request takes %.2f x as long", strategy.request / best->request);
+    }
+  best->verdict = "chosen";
+  return std::move(strategies);
+}
+
+void printStrategies(llvm::raw_ostream &out, llvm::ArrayRef<Strategy> strategies) {
+  out << "strategies (prompt of 512 tokens, then 128 tokens; throughput of 16 sequences), as the "
+         "chips file predicts:\n"
+      << llvm::format("  %-12s %12s %14s %14s %12s  %s\n", "sharding", "chip memory", "first token",
+                      "each token", "tokens/s", "");
+  for (const Strategy &s : strategies) {
+    out << llvm::format("  %-12s ", s.grid.text().c_str());
+    if (s.memory)
+      out << llvm::format("%12s %11.3f ms %11.3f ms %12.1f  ", formatBytes(s.memory).c_str(),
+                          s.firstToken * 1e3, s.tokenSeconds * 1e3, s.throughput);
+    else
+      out << llvm::format("%12s %14s %14s %12s  ", "-", "-", "-", "-");
+    out << s.verdict << "\n";
+  }
+}
+
+llvm::json::Array strategiesAsJson(llvm::ArrayRef<Strategy> strategies) {
+  llvm::json::Array list;
+  for (const Strategy &s : strategies)
+    list.push_back(llvm::json::Object{{"sharding", s.grid.text()},
+                                      {"chip_memory", s.memory},
+                                      {"first_token_seconds", s.firstToken},
+                                      {"token_seconds", s.tokenSeconds},
+                                      {"tokens_per_second", s.throughput},
+                                      {"possible", s.possible},
+                                      {"verdict", s.verdict}});
+  return list;
+}
+
+} // namespace tenon::compiler

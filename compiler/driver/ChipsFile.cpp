@@ -1,0 +1,131 @@
+//===- ChipsFile.cpp - What the chips are and how they are joined ---------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "compiler/driver/ChipsFile.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+#include <algorithm>
+
+namespace tenon::compiler {
+
+namespace {
+constexpr uint64_t kMostChips = 1024;
+
+/// Reads objects of one file; the first problem stays.
+class Reader {
+public:
+  explicit Reader(llvm::StringRef path) : path(path) {}
+
+  llvm::Error failure(const llvm::Twine &why) const {
+    return llvm::createStringError(path + ": " + why);
+  }
+
+  /// A number above 0 (or from 0 on) that must be there.
+  double number(const llvm::json::Object &object, llvm::StringRef key, const std::string &where,
+                bool zeroAllowed = false) {
+    const llvm::json::Value *value = object.get(key);
+    const auto found = value ? value->getAsNumber() : std::nullopt;
+    if (problem.empty() && (!found || *found < 0 || (*found == 0 && !zeroAllowed)))
+      problem = where + " needs \"" + key.str() + "\", a number " +
+                (zeroAllowed ? "from 0 on" : "above 0");
+    return found.value_or(0);
+  }
+
+  void onlyKeys(const llvm::json::Object &object, llvm::ArrayRef<llvm::StringRef> known,
+                const std::string &where) {
+    for (const auto &[key, value] : object)
+      if (problem.empty() && !llvm::is_contained(known, llvm::StringRef(key)))
+        problem = where + " has the unknown key \"" + key.str() + "\"; known are " +
+                  llvm::join(known, ", ");
+  }
+
+  std::string problem;
+
+private:
+  llvm::StringRef path;
+};
+} // namespace
+
+const Link *ChipsFile::linkOf(uint32_t first, uint32_t count, uint32_t stride) const {
+  const uint32_t last = first + (count - 1) * stride;
+  for (const Link &link : links)
+    if (first / link.group == last / link.group)
+      return &link;
+  return nullptr;
+}
+
+llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
+  Reader reader(path);
+  auto text = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
+  if (!text)
+    return reader.failure("cannot be read: " + text.getError().message() +
+                          "; give a number of chips, or a file as docs/chips.md describes it");
+  auto parsed = llvm::json::parse((*text)->getBuffer());
+  if (!parsed)
+    return reader.failure("is no JSON: " + llvm::toString(parsed.takeError()));
+  const llvm::json::Object *root = parsed->getAsObject();
+  const llvm::json::Array *chips = root ? root->getArray("chips") : nullptr;
+  const llvm::json::Array *links = root ? root->getArray("links") : nullptr;
+  if (!chips || chips->empty() || !links)
+    return reader.failure("needs a list \"chips\" with an entry and a list \"links\"");
+  reader.onlyKeys(*root, {"name", "chips", "links"}, "the file");
+
+  ChipsFile file;
+  file.name = root->getString("name").value_or("").str();
+  for (auto [index, value] : llvm::enumerate(*chips)) {
+    const std::string where = "chips[" + std::to_string(index) + "]";
+    const llvm::json::Object *object = value.getAsObject();
+    if (!object)
+      return reader.failure(where + " is no object");
+    reader.onlyKeys(*object,
+                    {"kind", "count", "memory", "read_bandwidth", "write_bandwidth",
+                     "macs_per_second", "launch_seconds"},
+                    where);
+    ChipKind chip;
+    chip.kind = object->getString("kind").value_or("cpu").str();
+    chip.memory = static_cast<uint64_t>(reader.number(*object, "memory", where));
+    chip.readBandwidth = reader.number(*object, "read_bandwidth", where);
+    chip.writeBandwidth = reader.number(*object, "write_bandwidth", where);
+    chip.launchSeconds = reader.number(*object, "launch_seconds", where, /*zeroAllowed=*/true);
+    const llvm::json::Object none, *rates = object->getObject("macs_per_second");
+    rates = rates ? rates : &none;
+    chip.int8Macs = reader.number(*rates, "int8", where + ".macs_per_second");
+    chip.bf16Macs = reader.number(*rates, "bf16", where + ".macs_per_second");
+    chip.f32Macs = reader.number(*rates, "f32", where + ".macs_per_second");
+    const int64_t count = object->getInteger("count").value_or(1);
+    if (count < 1 || file.chips.size() + count > kMostChips)
+      return reader.failure(where + " makes it " + llvm::Twine(file.chips.size() + count) +
+                            " chips; 1 to " + llvm::Twine(kMostChips) + " are possible");
+    file.chips.insert(file.chips.end(), count, chip);
+  }
+  for (auto [index, value] : llvm::enumerate(*links)) {
+    const std::string where = "links[" + std::to_string(index) + "]";
+    const llvm::json::Object *object = value.getAsObject();
+    if (!object)
+      return reader.failure(where + " is no object");
+    reader.onlyKeys(*object, {"group", "latency_seconds", "bandwidth", "topology"}, where);
+    Link link;
+    link.group = static_cast<uint32_t>(
+        std::min<double>(reader.number(*object, "group", where), kMostChips));
+    link.latencySeconds = reader.number(*object, "latency_seconds", where, /*zeroAllowed=*/true);
+    link.bandwidth = reader.number(*object, "bandwidth", where);
+    const llvm::StringRef topology = object->getString("topology").value_or("all_to_all");
+    if (topology != "ring" && topology != "all_to_all")
+      return reader.failure(where + ".topology is \"" + topology + "\"; known are all_to_all, ring");
+    link.ring = topology == "ring";
+    file.links.push_back(link);
+  }
+  if (!reader.problem.empty())
+    return reader.failure(reader.problem);
+  llvm::stable_sort(file.links, [](const Link &a, const Link &b) { return a.group < b.group; });
+  const uint32_t all = file.chips.size();
+  if (all > 1 && !file.linkOf(0, all, 1))
+    return reader.failure("has no link whose group joins all " + llvm::Twine(all) + " chips");
+  return file;
+}
+
+} // namespace tenon::compiler

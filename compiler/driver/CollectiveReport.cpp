@@ -1,0 +1,42 @@
+//===- CollectiveReport.cpp - What chips tell each other, and why ---------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "compiler/driver/CollectiveReport.h"
+
+#include "compiler/driver/Prediction.h"
+
+#include "llvm/Support/Format.h"
+
+namespace tenon::compiler {
+
+using namespace mlir::plan;
+
+static constexpr StepShape kDecode = {1, 1, 1}, kPrompt = {512, 1, 512 * 513 / 2};
+
+void explainCollectives(llvm::raw_ostream &out, EngineOp plan, const ChipsFile &chips) {
+  if (llvm::range_size(plan.getOps<ChipOp>()) == 1)
+    return;
+  out << "collectives (bytes of rows and predicted time, of a decode step and of a 512-token "
+         "prompt):\n";
+  for (FunctionOp function : plan.getOps<FunctionOp>()) {
+    uint64_t calls = 0;
+    for (CallOp call : plan.getOps<CallOp>())
+      calls += call.getFunction() == function.getSymName();
+    ChipOp chip = plan.getChipOf(plan.getProgramOf(function));
+    for (CollectiveOp op : function.getBody().getOps<CollectiveOp>()) {
+      out << llvm::format("  %-14s %-16s %-14s x %-3llu %9llu B %10llu B",
+                          function.getSymName().str().c_str(), op.getName().str().c_str(),
+                          stringifyCollectiveKind(op.getKind()).str().c_str(),
+                          static_cast<unsigned long long>(calls),
+                          static_cast<unsigned long long>(collectiveBytes(plan, op, kDecode)),
+                          static_cast<unsigned long long>(collectiveBytes(plan, op, kPrompt)));
+      if (!chips.links.empty())
+        out << llvm::format("  %9.2f us %10.2f us",
+                            collectiveSeconds(plan, op, chips, chip.getId(), kDecode) * 1e6,
+                            collectiveSeconds(plan, op, chips, chip.getId(), kPrompt) * 1e6);
+      out << "  " << op.getCause() << "\n";
+    }
+  }
+}
+
+} // namespace tenon::compiler

@@ -1,0 +1,117 @@
+//===- Prediction.cpp - How long a step will take -------------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "compiler/driver/Prediction.h"
+
+#include "dialects/plan/CpuKernels.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace tenon::compiler {
+
+using namespace mlir::plan;
+using mlir::Operation;
+
+double StepPrediction::seconds() const { return std::accumulate(stages.begin(), stages.end(), 0.0); }
+double StepPrediction::slowest() const { return *llvm::max_element(stages); }
+
+uint64_t collectiveBytes(EngineOp engine, CollectiveOp op, const StepShape &step) {
+  const uint64_t rows = op.getLogitRows() ? step.logitRows : step.tokens;
+  return rows * op.getTargetColumns() * sizeof(float);
+}
+
+double collectiveSeconds(EngineOp engine, CollectiveOp op, const ChipsFile &chips, uint32_t chip,
+                         const StepShape &step) {
+  llvm::ArrayRef<int64_t> grid = engine.getGrid();
+  const uint32_t tensor = grid.back();
+  const bool within = op.getAxis() + 1 == grid.size();
+  const bool passes =
+      op.getKind() == CollectiveKind::Send || op.getKind() == CollectiveKind::Receive;
+  const uint32_t count = passes ? 2 : static_cast<uint32_t>(grid[op.getAxis()]);
+  uint32_t first = within ? chip / tensor * tensor : chip % tensor;
+  if (passes)
+    first = op.getKind() == CollectiveKind::Send ? chip : chip - tensor;
+  const Link *link = chips.linkOf(first, count, within ? 1 : tensor);
+  if (count < 2 || !link)
+    return 0;
+  const double n = count, bytes = collectiveBytes(engine, op, step);
+  const double alpha = link->latencySeconds, beta = link->bandwidth;
+  switch (op.getKind()) {
+  case CollectiveKind::AllReduce: {
+    const double halves = (link->ring ? 2 * (n - 1) : 2) * alpha + 2 * (n - 1) / n * bytes / beta;
+    const double pairs = (link->ring ? n - 1 : 1) * alpha + (n - 1) * bytes / beta;
+    return std::min(halves, pairs);
+  }
+  case CollectiveKind::GatherColumns:
+    return (link->ring ? n - 1 : 1) * alpha + (n - 1) / n * bytes / beta;
+  case CollectiveKind::Receive:
+    return alpha + bytes / beta; // The sender's share is not counted twice.
+  case CollectiveKind::Send:
+    return 0;
+  }
+  return 0;
+}
+
+namespace {
+/// Multiply-accumulates a second that a kernel's numbers run at.
+double rateOf(const cpu::KernelSpec &spec, const ChipKind &chip) {
+  if (spec.quantIn)
+    return chip.int8Macs / 2; // Two planes of int8 make one product.
+  for (WeightFormat format : spec.formats)
+    if (format == WeightFormat::BF16 || format == WeightFormat::F16)
+      return chip.bf16Macs;
+  return chip.f32Macs;
+}
+
+double launchSeconds(LaunchOp launch, const cpu::KernelSpec &spec, const ChipKind &chip,
+                     const StepShape &step) {
+  CostAttr c = launch.getCost();
+  const double bytes = double(c.getWeightBytes()) + double(c.getBytesPerToken()) * step.tokens +
+                       double(c.getBytesPerLogitRow()) * step.logitRows +
+                       double(c.getBytesPerContext()) * step.context;
+  const double macs = double(c.getMacsPerToken()) * step.tokens +
+                      double(c.getMacsPerLogitRow()) * step.logitRows +
+                      double(c.getMacsPerContext()) * step.context;
+  return std::max(bytes / chip.readBandwidth, macs / rateOf(spec, chip)) + chip.launchSeconds;
+}
+} // namespace
+
+StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepShape &step) {
+  llvm::DenseMap<mlir::StringAttr, cpu::KernelSpec> specs;
+  for (KernelOp kernel : engine.getOps<KernelOp>()) {
+    std::string error;
+    specs[kernel.getSymNameAttr()] = *specFromAttr(kernel.getKind(), kernel.getSpec(), error);
+  }
+  llvm::DenseMap<mlir::StringAttr, uint64_t> calls;
+  llvm::DenseMap<mlir::StringAttr, uint32_t> programs;
+  for (CallOp call : engine.getOps<CallOp>()) {
+    ++calls[call.getFunctionAttr().getAttr()];
+    programs[call.getFunctionAttr().getAttr()] = call.getProgramNumber();
+  }
+
+  StepPrediction result;
+  const uint32_t tensor = engine.getGrid().back();
+  for (ChipOp chip : engine.getOps<ChipOp>()) {
+    const uint32_t id = chip.getId();
+    const ChipKind &kind = chips.chips[std::min<size_t>(id, chips.chips.size() - 1)];
+    double seconds = 0;
+    for (FunctionOp function : engine.getOps<FunctionOp>()) {
+      const mlir::StringAttr name = function.getSymNameAttr();
+      if (programs.lookup(name) != chip.getProgramNumber())
+        continue;
+      double once = 0;
+      for (Operation &op : function.getBody().front())
+        if (auto launch = llvm::dyn_cast<LaunchOp>(op))
+          once += launchSeconds(launch, specs[launch.getKernelAttr().getAttr()], kind, step);
+        else
+          once += collectiveSeconds(engine, llvm::cast<CollectiveOp>(op), chips, id, step);
+      seconds += once * calls.lookup(name);
+    }
+    result.stages.resize(std::max<size_t>(result.stages.size(), id / tensor + 1));
+    result.stages[id / tensor] = std::max(result.stages[id / tensor], seconds);
+  }
+  return result;
+}
+
+} // namespace tenon::compiler

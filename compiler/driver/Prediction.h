@@ -1,0 +1,45 @@
+//===- Prediction.h - How long a step will take -----------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a plan's costs and a chips file to seconds. A launch takes the longer of its bytes over the
+// chip's bandwidth and its products over the chip's rate, and its fixed cost. A collective of n chips
+// and b bytes takes, by the alpha-beta model (Thakur, Rabenseifner and Gropp, "Optimization of
+// Collective Communication Operations in MPICH", section 4), the faster of
+//   every pair at once    alpha + (n - 1) b / beta
+//   two halves            2 alpha + 2 (n - 1)/n b / beta, or 2 (n - 1) alpha on a ring
+//
+#ifndef TENON_COMPILER_DRIVER_PREDICTION_H
+#define TENON_COMPILER_DRIVER_PREDICTION_H
+
+#include "compiler/driver/ChipsFile.h"
+#include "dialects/plan/PlanDialect.h"
+
+namespace tenon::compiler {
+
+/// Rows of a step: `tokens` rows, `logitRows` of them with logits, which attend to `context` positions
+/// in sum.
+struct StepShape {
+  uint64_t tokens = 1, logitRows = 1, context = 1;
+};
+
+/// Seconds of one collective on the chips that chip `chip` meets in it.
+double collectiveSeconds(mlir::plan::EngineOp engine, mlir::plan::CollectiveOp op,
+                         const ChipsFile &chips, uint32_t chip, const StepShape &step);
+
+/// Bytes that a chip sends in one collective of a step.
+uint64_t collectiveBytes(mlir::plan::EngineOp engine, mlir::plan::CollectiveOp op,
+                         const StepShape &step);
+
+/// A step by stage: chips of a stage wait for the slowest of them.
+struct StepPrediction {
+  std::vector<double> stages; ///< Seconds.
+  double seconds() const;     ///< Through all stages, one after the other.
+  double slowest() const;     ///< What a full pipeline is bound by.
+};
+
+StepPrediction predictStep(mlir::plan::EngineOp engine, const ChipsFile &chips,
+                           const StepShape &step);
+
+} // namespace tenon::compiler
+
+#endif // TENON_COMPILER_DRIVER_PREDICTION_H

@@ -1,0 +1,102 @@
+//===- ChipRunner.h - One chip's share of a step ----------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// What one chip of the plan is in this process: its arena, KV pool and scratch, and one flat list of
+// (kernel or collective, pointers, barrier) bound to them. Its workers walk the list; the tables that
+// say which tokens a step has are the executor's.
+//
+#ifndef TENON_RUNTIME_EXECUTOR_CHIPRUNNER_H
+#define TENON_RUNTIME_EXECUTOR_CHIPRUNNER_H
+
+#include "runtime/base/Arena.h"
+#include "runtime/base/SpinBarrier.h"
+#include "runtime/collective/Collective.h"
+#include "runtime/device/cpu/KernelAbi.h"
+#include "runtime/engine/Engine.h"
+#include "runtime/executor/MemoryPlan.h"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace tenon::executor {
+
+/// Time and work of one launch, summed over steps since resetTimings().
+struct LaunchTiming {
+  uint32_t call = 0;   ///< Index in Plan::calls.
+  uint32_t launch = 0; ///< Index in the call's function.
+  uint64_t nanos = 0;
+  double bytes = 0, macs = 0;
+};
+
+/// A group of chips that this one belongs to, and which member it is.
+struct Membership {
+  collective::Group *group = nullptr; ///< Null where the axis has one chip. Outlives the runner.
+  uint32_t member = 0;
+};
+
+class ChipRunner {
+public:
+  struct Setup {
+    uint32_t chip = 0;
+    uint32_t workers = 1;
+    SpinPolicy barrierPolicy;
+    bool populate = true;
+    std::vector<Membership> groups; ///< By axis of the grid.
+  };
+
+  /// `engine` is runnable and outlives the runner.
+  static StatusOr<std::unique_ptr<ChipRunner>> create(const engine::Engine &engine,
+                                                      const Capacity &capacity, Setup setup);
+
+  /// Takes over the tables of a step; `shared` stays valid through it.
+  void prepare(const cpu::StepView &shared);
+  /// Does the share of `worker` in the prepared step. All workers of the chip call it.
+  Status work(uint32_t worker);
+  /// As work(), with a barrier after every launch; adds its time.
+  Status workTimed(uint32_t worker);
+  /// Adds the prepared step's bytes and operations to the timings. `context`: see CostForm.
+  void countWork(uint64_t context);
+
+  /// First byte of a buffer of the plan.
+  const std::byte *buffer(uint32_t index) const;
+  void copyBlock(int32_t from, int32_t to);
+  uint32_t launchesPerStep() const { return static_cast<uint32_t>(launches.size()); }
+  std::span<const LaunchTiming> timings() const { return launchTimings; }
+  void resetTimings();
+
+private:
+  struct BoundLaunch {
+    cpu::KernelFn kernel;                     ///< Null for a collective.
+    const engine::CollectivePlan *collective; ///< Null for a kernel.
+    void *const *arguments;
+    bool barrierBefore;
+    uint32_t *claimed; ///< The launch's word in `claims`.
+  };
+
+  ChipRunner(const engine::Engine &engine, const Capacity &capacity, Setup setup);
+  Status allocate();
+  void bind();
+  Status run(const BoundLaunch &launch, uint32_t worker);
+  Status exchange(const BoundLaunch &launch, uint32_t worker);
+  const engine::ChipPlan &chip() const { return engine.plan().chips[setup.chip]; }
+  std::byte *scratchOf(uint32_t worker) const { return scratch.data() + worker * scratchStride; }
+
+  const engine::Engine &engine;
+  const Capacity limits;
+  const Setup setup;
+  engine::StepLimits sizes; ///< What the plan's forms are evaluated at.
+
+  Arena arena, kvPool, scratch, ids;
+  uint64_t scratchStride = 0;
+  SpinBarrier barrier;          ///< Of the chip's workers.
+  std::vector<void *> pointers; ///< All launches' pointer lists, one after the other.
+  std::vector<BoundLaunch> launches;
+  std::vector<LaunchTiming> launchTimings;
+  std::vector<uint32_t> claims; ///< One word a launch, zeroed before each step.
+  cpu::StepView view{};
+};
+
+} // namespace tenon::executor
+
+#endif // TENON_RUNTIME_EXECUTOR_CHIPRUNNER_H

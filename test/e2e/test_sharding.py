@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model on several chips against the same model on one: distributions, tokens, and the same bits for any batch."""
+
+import unittest
+
+import numpy as np
+import tenon_cli
+from tenon_cli import compile_engine, model, run
+
+from oracle_prompts import PROMPTS  # Found through tenon_cli.
+
+TEXT = tenon_cli.ORACLE / "text" / "rabbit-hole.txt"
+MEAN_KL = 1e-4
+GAP = 0.05  # Nats between the two most likely tokens from which on the choice must be the same.
+GRIDS = ("tp=2", "tp=3", "pp=2", "pp=3", "tp=2,pp=2")
+
+
+def kl(one, other):
+    """KL(one || other) over the tokens that both list and one bucket of all others."""
+    p = {entry["id"]: entry["logprob"] for entry in one}
+    q = {entry["id"]: entry["logprob"] for entry in other}
+    shared = [token for token in p if token in q]
+    a, b = np.exp([p[t] for t in shared]), np.exp([q[t] for t in shared])
+    a, b = np.append(a, max(1 - a.sum(), 1e-12)), np.append(b, max(1 - b.sum(), 1e-12))
+    return float((a * np.log(a / b)).sum())
+
+
+class Sharding:
+    name = None
+    tokens = 96
+
+    @classmethod
+    def setUpClass(cls):
+        cls.checkpoint = model(cls.name)
+        cls.whole = compile_engine(cls.checkpoint)
+        cls.expected = cls.score(cls.whole)
+
+    @classmethod
+    def engine(cls, grid):
+        return compile_engine(cls.checkpoint, "--target", "cpu:native", "--sharding", grid)
+
+    @classmethod
+    def score(cls, engine, *options):
+        return run("tenon", "score", engine, "--text", TEXT, "--max-tokens", cls.tokens, "--top", 256, "--json",
+                   *options).json()
+
+    def generate(self, engine, prompts, *options):
+        arguments = [word for prompt in prompts for word in ("--prompt", prompt)]
+        return run("tenon", "generate", engine, "--raw", "--ignore-eos", "--max-new-tokens", 16, "--logprobs", 2, "--json",
+                   *arguments, *options).json()["results"]
+
+    def testDistributionsAreThoseOfOneChip(self):
+        for grid in GRIDS:
+            with self.subTest(grid=grid):
+                got = self.score(self.engine(grid))
+                mean = np.mean([kl(a, b) for a, b in zip(self.expected["top"], got["top"], strict=True) if a])
+                self.assertLessEqual(mean, MEAN_KL)
+
+    def testTokensAreThoseOfOneChip(self):
+        prompts = [PROMPTS["story"], PROMPTS["fact"]]
+        expected = self.generate(self.whole, prompts)
+        for grid in GRIDS:
+            with self.subTest(grid=grid):
+                for wanted, got in zip(expected, self.generate(self.engine(grid), prompts), strict=True):
+                    for position, (a, b) in enumerate(zip(wanted["ids"], got["ids"], strict=True)):
+                        if a == b:
+                            continue
+                        first, second = wanted["logprobs"][position]["top"][:2]
+                        self.assertLess(first["logprob"] - second["logprob"], GAP, f"token {position}")
+                        break  # From here on they have read different texts.
+
+    def testBatchesChunksAndThreadsDoNotChangeLogits(self):
+        for grid in GRIDS:
+            with self.subTest(grid=grid):
+                engine = self.engine(grid)
+                whole = self.score(engine)["logits_xxh3"]
+                self.assertEqual(self.score(engine, "--step-tokens", 7)["logits_xxh3"], whole)
+                self.assertEqual(self.score(engine, "--threads", 5, "--no-pin")["logits_xxh3"], whole)
+
+    def testNeighboursDoNotChangeAnswers(self):
+        prompts = list(PROMPTS.values())[:3]
+        for grid in ("tp=2", "tp=2,pp=2"):
+            with self.subTest(grid=grid):
+                together = self.generate(self.engine(grid), prompts)
+                alone = [self.generate(self.engine(grid), [prompt])[0] for prompt in prompts]
+                self.assertEqual(alone, together)
+
+    def testEveryChipHoldsItsShareAndTheWholeIsHeldOnce(self):
+        whole = run("tenon", "inspect", self.whole, "--json").json()
+        parts = run("tenon", "inspect", self.engine("pp=2"), "--json").json()
+        weights = [chip["memory"]["stored_weights"] for chip in parts["chips"]]
+        self.assertEqual(len(weights), 2)
+        # Stages share what is not in layers: the tied embedding and the rotary frequencies.
+        self.assertGreaterEqual(sum(weights), whole["chips"][0]["memory"]["stored_weights"])
+        self.assertEqual(sum(chip["kv_layers"] for chip in parts["chips"]), whole["chips"][0]["kv_layers"])
+
+
+class SmolLM2ShardingTest(Sharding, unittest.TestCase):
+    name = "smollm2"
+
+
+class Gemma3ShardingTest(Sharding, unittest.TestCase):
+    name = "gemma3"
+    tokens = 48
+
+
+if __name__ == "__main__":
+    unittest.main()
