@@ -70,10 +70,12 @@ Status LocalGroup::check(const Caller &who) const {
                                  std::to_string(who.member) + " does not belong to the group");
 }
 
-uint32_t LocalGroup::enter(const Caller &who, const void *data) {
+uint32_t LocalGroup::enter(const Caller &who, const void *data, float *into) {
   const uint32_t set = counts[firstWorker[who.member] + who.worker].entered++ & 1;
-  if (who.worker == 0)
+  if (who.worker == 0) {
     offers[who.member].data[set] = data;
+    offers[who.member].into[set] = into;
+  }
   all.arriveAndWait();
   return set;
 }
@@ -89,17 +91,36 @@ Status LocalGroup::allReduce(const Caller &who, const float *in, float *out, uin
   return Status::ok();
 }
 
+/// Copies values [first, last) of a member's [rows, columns] to where they belong in rows of `width`.
+static void placeColumns(const float *in, float *out, uint64_t columns, uint64_t width,
+                         uint64_t first, uint64_t last) {
+  for (uint64_t at = first; at < last;) {
+    const uint64_t row = at / columns, column = at % columns;
+    const uint64_t count = std::min(columns - column, last - at);
+    std::memcpy(out + row * width + column, in + at, count * sizeof(float));
+    at += count;
+  }
+}
+
 Status LocalGroup::gatherColumns(const Caller &who, const float *in, float *out, uint64_t rows,
                                  std::span<const uint64_t> begins) {
   TENON_RETURN_IF_ERROR(check(who));
-  const uint32_t set = enter(who, in);
-  const Share share(rows, who);
-  for (uint32_t member = 0; out && member < size(); ++member) {
-    const uint64_t columns = begins[member + 1] - begins[member];
-    for (uint64_t row = share.first; row < share.last; ++row)
-      std::memcpy(out + row * begins.back() + begins[member], offered(member, set) + row * columns,
-                  columns * sizeof(float));
+  const uint32_t set = enter(who, in, out);
+  const auto columnsOf = [&](uint32_t member) { return begins[member + 1] - begins[member]; };
+  const auto wants = [&](const Offer &offer) { return offer.into[set] != nullptr; };
+  if (std::count_if(offers.begin(), offers.end(), wants) == 1) {
+    // Rows of logits for one member are long: those who have them carry them, each its own.
+    const auto root = std::find_if(offers.begin(), offers.end(), wants);
+    const Share share(rows * columnsOf(who.member), who);
+    placeColumns(in, root->into[set] + begins[who.member], columnsOf(who.member), begins.back(),
+                 share.first, share.last);
+    all.arriveAndWait();
+    return Status::ok();
   }
+  const Share share(rows, who);
+  for (uint32_t member = 0; out && member < size(); ++member)
+    placeColumns(offered(member, set), out + begins[member], columnsOf(member), begins.back(),
+                 share.first * columnsOf(member), share.last * columnsOf(member));
   return Status::ok();
 }
 

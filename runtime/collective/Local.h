@@ -39,6 +39,7 @@ private:
   /// barrier in between has shown that nobody reads its last use.
   struct alignas(64) Offer {
     const void *data[2] = {};
+    float *into[2] = {}; ///< Where others may write to, of a gather.
   };
   /// Number of collectives that a worker has entered; own cache line.
   struct alignas(64) Count {
@@ -53,8 +54,9 @@ private:
         : sender(from, policy), receiver(to, policy) {}
   };
 
-  /// Publishes `data`, waits for all, and returns which set of offers is this collective's.
-  uint32_t enter(const Caller &who, const void *data);
+  /// Publishes `data` and `into`, waits for all, and returns which set of offers is this
+  /// collective's.
+  uint32_t enter(const Caller &who, const void *data, float *into = nullptr);
   const float *offered(uint32_t member, uint32_t set) const {
     return static_cast<const float *>(offers[member].data[set]);
   }

@@ -94,21 +94,32 @@ TEST(LocalGroup, reducesManyTimesWithUnequalWorkersAndOddShapes) {
 TEST(LocalGroup, gathersUnevenColumnsWhereTheyAreWanted) {
   const std::vector<uint32_t> workers = {1, 2};
   auto group = groupOf(workers);
-  const uint64_t begins[] = {0, 6, 9}, rows = 4;
-  std::vector<float> in[2] = {std::vector<float>(rows * 6), std::vector<float>(rows * 3)};
-  for (uint64_t row = 0; row < rows; ++row)
-    for (uint64_t column = 0; column < 9; ++column)
-      (column < 6 ? in[0][row * 6 + column] : in[1][row * 3 + column - 6]) = row * 100 + column;
-  std::vector<float> out(rows * 9, -1);
-  onAll(workers, [&](Caller who) {
-    ASSERT_TRUE(group
-                    ->gatherColumns(who, in[who.member].data(),
-                                    who.member == 0 ? out.data() : nullptr, rows, begins)
-                    .isOk());
-  });
-  for (uint64_t row = 0; row < rows; ++row)
-    for (uint64_t column = 0; column < 9; ++column)
-      EXPECT_EQ(out[row * 9 + column], row * 100 + column);
+  const uint64_t begins[] = {0, 6, 9};
+  // One row is less than a chip has workers; both members want it in odd rounds, the first in even.
+  for (const uint64_t rows : {uint64_t(4), uint64_t(1)})
+    for (uint32_t round = 0; round < 50; ++round) {
+      std::vector<float> in[2] = {std::vector<float>(rows * 6), std::vector<float>(rows * 3)};
+      for (uint64_t row = 0; row < rows; ++row)
+        for (uint64_t column = 0; column < 9; ++column)
+          (column < 6 ? in[0][row * 6 + column] : in[1][row * 3 + column - 6]) =
+              float(round * 1000 + row * 100 + column);
+      std::vector<float> out[2] = {std::vector<float>(rows * 9, -1),
+                                   std::vector<float>(rows * 9, -1)};
+      onAll(workers, [&](Caller who) {
+        const bool wants = who.member == 0 || round % 2;
+        ASSERT_TRUE(group
+                        ->gatherColumns(who, in[who.member].data(),
+                                        wants ? out[who.member].data() : nullptr, rows, begins)
+                        .isOk());
+        // A worker may read its own rows at once.
+        for (uint64_t row = rows * who.worker / who.workers;
+             wants && row < rows * (who.worker + 1) / who.workers; ++row)
+          for (uint64_t column = 0; column < 9; ++column)
+            ASSERT_EQ(out[who.member][row * 9 + column], float(round * 1000 + row * 100 + column));
+      });
+      if (round % 2 == 0)
+        EXPECT_EQ(out[1], std::vector<float>(rows * 9, -1));
+    }
 }
 
 TEST(LocalGroup, scattersTheColumnsOfASum) {
