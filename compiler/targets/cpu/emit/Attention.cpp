@@ -31,7 +31,8 @@ public:
   void emit() {
     tiles = k.stepPointer(offsetof(StepView, attentionTiles));
     positions = k.stepPointer(offsetof(StepView, positions));
-    Value count = k.stepU32(offsetof(StepView, numAttentionTiles)), zero = k.constI64(0);
+    Value zero = k.constI64(0);
+    count = k.stepU32(offsetof(StepView, numAttentionTiles));
     Value perHead = k.forLoop(zero, count, 1, zero, [&](Value tile, ValueRange sum) {
       return Values{k.add(sum[0], workOf(tile).cost)};
     })[0];
@@ -42,7 +43,7 @@ public:
       Value next = k.add(before[0], k.mulC(work.cost, spec.kvHeads));
       k.ifThen(k.andI(k.cmpI("ult", before[0], end), k.cmpI("ult", begin, next)), [&] {
         k.forEach(zero, k.constI64(spec.kvHeads), 1,
-                  [&](Value head) { emitItem(work, head, k.add(before[0], k.mul(head, work.cost))); });
+                  [&](Value head) { emitItem(tile, work, head, k.add(before[0], k.mul(head, work.cost))); });
       });
       return Values{next};
     });
@@ -68,7 +69,7 @@ private:
   }
 
   /// This worker's parts of the item that starts at `start` of the line.
-  void emitItem(const TileWork &work, Value head, Value start) {
+  void emitItem(Value tile, const TileWork &work, Value head, Value start) {
     auto partAt = [&](Value unit) {
       Value past = k.subU(unit, start);
       return k.minU(k.divU(k.add(past, k.addC(work.partCost, -1)), work.partCost), work.parts);
@@ -79,7 +80,8 @@ private:
           work.isRow, {},
           [&] {
             AttentionItem item(k, spec, work.firstRow, k.constI64(1), head);
-            emitRow(item, first, last, work.parts, start);
+            KeyRun next = runAfter(tile, item, k.cmpI("ult", k.add(start, work.cost), end));
+            emitRow(item, first, last, work.parts, start, next);
             return Values{};
           },
           [&] {
@@ -89,15 +91,41 @@ private:
     });
   }
 
-  /// Segments [first, last) of a row's `parts`, counted from the first that it sees.
-  void emitRow(const AttentionItem &item, Value first, Value last, Value parts, Value start) {
+  /// What follows the row's `item`: its next head, or the next row. No blocks if the worker has no more, or not a
+  /// single row.
+  KeyRun runAfter(Value tile, const AttentionItem &item, Value mine) {
+    Value zero = k.constI64(0), nextHead = k.addC(item.head, 1), nextTile = k.minU(k.addC(tile, 1), k.addC(count, -1));
+    Value sameRow = k.cmpI("ult", nextHead, k.constI64(spec.kvHeads));
+    TileWork after = workOf(nextTile);
+    AttentionItem row(k, spec, after.firstRow, k.constI64(1), zero);
+    KeyRun here = item.keysOf(item.firstSegment), there = row.keysOf(row.firstSegment);
+    Value another = k.andI(after.isRow, k.cmpI("ult", tile, nextTile));
+    auto either = [&](Value ours, Value theirs) { return k.select(sameRow, ours, theirs); };
+    Value blocks = either(here.blocks, k.select(another, there.blocks, zero));
+    return {either(here.table, there.table), either(nextHead, zero), either(here.firstBlock, there.firstBlock),
+            k.select(mine, blocks, zero)};
+  }
+
+  /// Segments [first, last) of a row's `parts`, counted from the first that it sees. `after` follows them.
+  void emitRow(const AttentionItem &item, Value first, Value last, Value parts, Value start, const KeyRun &after) {
+    // What comes after part `part`: the next of this item up to `end`, then `after`.
+    auto following = [&](Value part, Value end) {
+      Value more = k.cmpI("ult", k.addC(part, 1), end);
+      KeyRun own = item.keysOf(k.add(item.firstSegment, k.minU(k.addC(part, 1), k.addC(parts, -1))));
+      return KeyRun{k.select(more, own.table, after.table), k.select(more, own.head, after.head),
+                    k.select(more, own.firstBlock, after.firstBlock), k.select(more, own.blocks, after.blocks)};
+    };
+    // Nobody has requested a stretch's first keys yet.
+    k.ifThen(k.cmpI("ule", start, begin), [&] {
+      emitPrefetch(k, spec, item.keysOf(k.add(item.firstSegment, first)), k.constI64(0));
+    });
     Value partial = item.scratchAt(item.layout.partials);
     if (!spec.context) {
       // No room for partials that workers hand over: the worker that has the first part takes all.
       k.ifThen(k.cmpI("eq", first, k.constI64(0)), [&] {
         item.clearRunning();
         k.forEach(k.constI64(0), parts, 1, [&](Value part) {
-          emitRowSegment(item, k.add(item.firstSegment, part), partial);
+          emitRowSegment(item, k.add(item.firstSegment, part), partial, following(part, parts));
           item.combine(partial);
         });
         item.finish();
@@ -115,7 +143,7 @@ private:
     Value whole = k.cmpI("eq", k.sub(last, first), parts);
     k.forEach(first, last, 1, [&](Value part) {
       Value into = k.select(whole, partial, k.at(slot, k.mulC(part, partBytes)));
-      emitRowSegment(item, k.add(item.firstSegment, part), into);
+      emitRowSegment(item, k.add(item.firstSegment, part), into, following(part, last));
       k.ifThen(whole, [&] { item.combine(partial); });
     });
     Value mine = k.ifElse(
@@ -136,7 +164,7 @@ private:
 
   KernelBuilder &k;
   const KernelSpec &spec;
-  Value tiles, positions, total, begin, end;
+  Value tiles, positions, count, total, begin, end;
 };
 
 } // namespace

@@ -56,6 +56,14 @@ AttentionItem::Extent AttentionItem::extentOf(Value segment) const {
   return {toLastKey, keys, begin, k.divU(k.addC(keys, kGroupKeys - 1), size)};
 }
 
+KeyRun AttentionItem::keysOf(Value segment) const {
+  const Extent extent = extentOf(segment);
+  constexpr int64_t groupBlocks = kGroupKeys / kBlockTokens;
+  Value skipped = k.mulC(extent.firstGroup, groupBlocks);
+  Value end = k.divU(k.addC(extent.keys, kBlockTokens - 1), k.constI64(kBlockTokens));
+  return {table, head, k.add(k.mulC(segment, kSegmentKeys / kBlockTokens), skipped), k.sub(end, skipped)};
+}
+
 void AttentionItem::softmax(Value scores, Value records, Value segment, const Extent &extent,
                             int64_t together) const {
   constexpr int64_t vectors = kGroupKeys / kLanes;

@@ -20,6 +20,14 @@ std::pair<Value, Value> emitSegmentsSeen(KernelBuilder &k, const KernelSpec &spe
 /// of the arithmetic: each accumulator is one chain in order of dimensions or keys.
 int64_t accumulatorLimit(engine::Variant variant);
 
+/// Keys of one head within one segment that are read: what a part of a row's work prefetches for the next.
+/// i64 but `table`.
+struct KeyRun {
+  Value table; ///< Pool blocks of the sequence, i32.
+  Value head;
+  Value firstBlock, blocks; ///< Of the sequence; 1 ..= kSegmentKeys / kBlockTokens.
+};
+
 class AttentionItem {
 public:
   /// All values are i64; `rows` may be a constant.
@@ -46,6 +54,7 @@ public:
     Value toLastKey, keys, firstGroup, endGroup;
   };
   Extent extentOf(Value segment) const;
+  KeyRun keysOf(Value segment) const;
 
   /// Masks scores[query][kSegmentKeys], turns them into exp(score - maximum of the segment), and writes
   /// maximum and sum of each query's record. Masked keys become exact zeros. `together` queries are interleaved;
@@ -62,8 +71,10 @@ private:
   Value table, kvHeads;
 };
 
-/// One segment of the item's only row into `records` [group].
-void emitRowSegment(const AttentionItem &item, Value segment, Value records);
+/// Requests the blocks of `run` from `first` on.
+void emitPrefetch(KernelBuilder &k, const KernelSpec &spec, const KeyRun &run, Value first);
+/// One segment of the item's only row into `records` [group]; its keys have been requested. Requests those of `next`.
+void emitRowSegment(const AttentionItem &item, Value segment, Value records, const KeyRun &next);
 /// Outputs of `rows` rows, any number up to kAttentionTileRows.
 void emitTile(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head);
 

@@ -3,8 +3,8 @@
 //
 // A decode is limited by the bytes of K and V: they are widened in registers, once for as many queries of
 // the group as accumulators fit. Blocks lie anywhere in the pool, out of reach of hardware prefetchers, so
-// keys prefetch the keys that come next and the same bytes of their values, and values those of the keys one
-// segment further on.
+// keys prefetch the same bytes of their values, and values the keys of the part of work that comes next: of the
+// next segment, head or row.
 
 #include "compiler/targets/cpu/emit/AttentionItem.h"
 
@@ -19,6 +19,13 @@ void prefetchSpan(KernelBuilder &k, Value pointer, Value offset, int64_t constan
     k.prefetch(pointer, offset, constant + line, /*locality=*/2);
 }
 
+/// Bytes from the beginning of the key pool to block `index` of the run, or to its last one behind that.
+Value runOffset(KernelBuilder &k, const KernelSpec &spec, const KeyRun &run, Value index) {
+  Value entry = k.add(run.firstBlock, k.minU(index, k.subU(run.blocks, k.constI64(1))));
+  Value block = k.toI64(k.load(k.i32, run.table, k.mulC(entry, 4)));
+  return k.mulC(k.add(k.mulC(block, spec.kvHeads), run.head), int64_t(spec.headDim) * kBlockTokens * 2);
+}
+
 /// scores[query][key of segment] = q . k for whole groups of keys.
 void scoreSegment(const AttentionItem &item, Value queries, Value scores, Value segment,
                   const AttentionItem::Extent &extent) {
@@ -30,12 +37,11 @@ void scoreSegment(const AttentionItem &item, Value queries, Value scores, Value 
   Value kPool = k.buffer(1), vPool = k.buffer(2);
   Value firstBlock = k.mulC(segment, kSegmentKeys / kBlockTokens);
   k.forEach(k.mulC(extent.firstGroup, groupBlocks), k.mulC(extent.endGroup, groupBlocks), blocks, [&](Value block) {
-    Values keys, values, ahead;
+    Values keys, values;
     for (int64_t b = 0; b < blocks; ++b) {
       Value index = k.addC(k.add(firstBlock, block), b), offset = item.blockOffset(index);
       keys.push_back(k.at(kPool, offset));
       values.push_back(k.at(vPool, offset));
-      ahead.push_back(k.at(kPool, item.blockOffset(k.addC(index, blocks))));
     }
     k.forEach(k.constI64(0), k.constI64(item.group), together, [&](Value first) {
       Value q = k.at(queries, k.mulC(first, headDim * 4));
@@ -43,10 +49,8 @@ void scoreSegment(const AttentionItem &item, Value queries, Value scores, Value 
       sums = k.forLoop(k.constI64(0), k.constI64(headDim), kUnroll, sums, [&](Value d, ValueRange before) {
         Values next(before.begin(), before.end());
         Value line = k.mulC(d, kBlockTokens * 2), word = k.mulC(d, 4);
-        for (int64_t b = 0; b < blocks; ++b) {
+        for (int64_t b = 0; b < blocks; ++b)
           prefetchSpan(k, values[b], line, 0, kUnroll * kBlockTokens * 2);
-          prefetchSpan(k, ahead[b], line, 0, kUnroll * kBlockTokens * 2);
-        }
         for (int64_t u = 0; u < kUnroll; ++u) {
           Values key;
           for (int64_t b = 0; b < blocks; ++b)
@@ -67,16 +71,16 @@ void scoreSegment(const AttentionItem &item, Value queries, Value scores, Value 
   });
 }
 
-/// records[query] = weights . V over the segment's keys.
+/// records[query] = weights . V over the segment's keys. Requests the first keys of `next`, a block for a block.
 void weighValues(const AttentionItem &item, Value weights, Value records, Value segment,
-                 const AttentionItem::Extent &extent) {
+                 const AttentionItem::Extent &extent, const KeyRun &next) {
   KernelBuilder &k = item.k;
   const int64_t limit = accumulatorLimit(k.variant()), headDim = item.headDim;
   const int64_t together = largestDivisor(item.group, std::min<int64_t>(limit, 6));
   const int64_t width = largestDivisor(headDim / kLanes, std::min<int64_t>(limit / together, 7));
   constexpr int64_t groupBlocks = kGroupKeys / kBlockTokens, segmentBlocks = kSegmentKeys / kBlockTokens;
   Value kPool = k.buffer(1), vPool = k.buffer(2);
-  Value firstBlock = k.mulC(segment, segmentBlocks);
+  Value firstBlock = k.mulC(segment, segmentBlocks), skipped = k.mulC(extent.firstGroup, groupBlocks);
   Value fullBlocks = k.divU(extent.keys, k.constI64(kBlockTokens));
   Value rest = k.remU(extent.keys, k.constI64(kBlockTokens));
   k.forEach(k.constI64(0), k.constI64(item.group), together, [&](Value first) {
@@ -97,7 +101,9 @@ void weighValues(const AttentionItem &item, Value weights, Value records, Value 
       auto keys = [&](Value block, Value count, int64_t unroll, bool prefetch, ValueRange before) {
         Value index = k.add(firstBlock, block);
         Value values = k.at(vPool, k.add(item.blockOffset(index), column));
-        Value ahead = prefetch ? k.at(kPool, k.add(item.blockOffset(k.addC(index, segmentBlocks)), column)) : Value();
+        Value ahead;
+        if (prefetch)
+          ahead = k.at(kPool, k.add(runOffset(k, item.spec, next, k.sub(block, skipped)), column));
         Value weightsOf = k.mulC(block, kBlockTokens * 4);
         return k.forLoop(k.constI64(0), count, unroll, before, [&](Value slot, ValueRange inner) {
           Values next(inner.begin(), inner.end());
@@ -111,7 +117,7 @@ void weighValues(const AttentionItem &item, Value weights, Value records, Value 
         });
       };
       Values sums(together * width, k.splatF32(0));
-      sums = k.forLoop(k.mulC(extent.firstGroup, groupBlocks), fullBlocks, 1, sums, [&](Value block, ValueRange before) {
+      sums = k.forLoop(skipped, fullBlocks, 1, sums, [&](Value block, ValueRange before) {
         return keys(block, k.constI64(kBlockTokens), kUnroll, true, before);
       });
       // Slots behind the last key may hold anything and are not read: 0 times infinity is no zero.
@@ -126,7 +132,16 @@ void weighValues(const AttentionItem &item, Value weights, Value records, Value 
 
 } // namespace
 
-void emitRowSegment(const AttentionItem &item, Value segment, Value records) {
+void emitPrefetch(KernelBuilder &k, const KernelSpec &spec, const KeyRun &run, Value first) {
+  const int64_t blockBytes = int64_t(spec.headDim) * kBlockTokens * 2;
+  k.forEach(first, run.blocks, 1, [&](Value block) {
+    Value keys = k.at(k.buffer(1), runOffset(k, spec, run, block));
+    k.forEach(k.constI64(0), k.constI64(blockBytes), std::min<int64_t>(blockBytes, 1024),
+              [&](Value at) { prefetchSpan(k, keys, at, 0, std::min<int64_t>(blockBytes, 1024)); });
+  });
+}
+
+void emitRowSegment(const AttentionItem &item, Value segment, Value records, const KeyRun &next) {
   KernelBuilder &k = item.k;
   const int64_t groupBytes = item.group * item.headDim * 4;
   Value queries = k.at(k.buffer(0), k.mulC(k.add(k.mulC(item.firstRow, item.spec.kvHeads), item.head), groupBytes));
@@ -134,7 +149,11 @@ void emitRowSegment(const AttentionItem &item, Value segment, Value records) {
   const AttentionItem::Extent extent = item.extentOf(segment);
   scoreSegment(item, queries, scores, segment, extent);
   item.softmax(scores, records, segment, extent, largestDivisor(item.group, 3));
-  weighValues(item, scores, records, segment, extent);
+  // Values request a block of the next keys for each full block of their own; the rest is requested here.
+  Value own = k.subU(k.divU(extent.keys, k.constI64(kBlockTokens)),
+                     k.mulC(extent.firstGroup, kGroupKeys / kBlockTokens));
+  emitPrefetch(k, item.spec, next, own);
+  weighValues(item, scores, records, segment, extent, next);
 }
 
 } // namespace tenon::cpu
