@@ -35,17 +35,26 @@ public:
   /// One holder less; the last one frees the block.
   void release(BlockId block);
 
+  /// Marks a block that its caller holds and would give up for others: a cache's. One caller at a time.
+  void keep(BlockId block);
+  /// Takes the mark off; the reference stays.
+  void unkeep(BlockId block);
+  /// Blocks with the mark that nobody else holds.
+  uint32_t keptAlone() const { return alone; }
+
   uint32_t referenceCount(BlockId block) const { return references[static_cast<size_t>(block)]; }
 
   /// Whether writing to the block would be seen by another holder, so that it must be copied first.
   bool isShared(BlockId block) const { return referenceCount(block) > 1; }
 
-  /// Audits the books: every block is either free once or referenced; free + used == size; and the
-  /// references equal `expectedReferences`, the number that the holders count themselves.
+  /// Audits the books: every block is either free once or referenced; free + used == size; the
+  /// references equal `expectedReferences`, the number that the holders count themselves; and so many are kept alone.
   Status checkIntegrity(uint64_t expectedReferences) const;
 
 private:
   std::vector<uint32_t> references; ///< By block.
+  std::vector<uint8_t> kept;        ///< By block.
+  uint32_t alone = 0;
   std::vector<BlockId> freeList;    ///< A stack: the block freed last is warm.
 };
 

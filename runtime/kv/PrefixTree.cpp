@@ -93,6 +93,7 @@ void PrefixTree::insert(std::span<const int32_t> tokens, std::span<const BlockId
       next = made.get();
       at->children.emplace(made->hash, std::move(made));
       pool.addReference(block);
+      pool.keep(block);
       ++count;
     } else if (next->block != block) {
       break; // Computed twice at the same time. What follows hangs on a copy that is not the
@@ -108,6 +109,7 @@ void PrefixTree::insert(std::span<const int32_t> tokens, std::span<const BlockId
 void PrefixTree::drop(Node &leaf) {
   (leaf.older ? leaf.older->newer : oldest) = leaf.newer;
   (leaf.newer ? leaf.newer->older : newest) = leaf.older;
+  pool.unkeep(leaf.block);
   pool.release(leaf.block);
   --count;
   const auto [first, last] = leaf.parent->children.equal_range(leaf.hash);
@@ -130,13 +132,6 @@ uint32_t PrefixTree::evict(uint32_t wanted) {
     at = next;
   }
   return freed;
-}
-
-uint32_t PrefixTree::evictable() const {
-  uint32_t free = 0;
-  for (const Node *at = oldest; at; at = at->newer)
-    free += !pool.isShared(at->block);
-  return free;
 }
 
 } // namespace tenon::kv

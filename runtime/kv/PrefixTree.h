@@ -20,7 +20,7 @@ namespace tenon::kv {
 
 /// Holds one reference to each of its blocks. Blocks that nobody else holds are evicted on demand,
 /// least recently used first, leaves before what they hang on. Not thread-safe; the pool must
-/// outlive it.
+/// outlive it and have no other tree.
 class PrefixTree {
 public:
   PrefixTree(BlockPool &pool, uint32_t blockTokens);
@@ -44,7 +44,7 @@ public:
 
   /// Blocks that evict() could free now: those that only the tree holds. Exact, because whoever
   /// holds a block of a path holds all blocks before it.
-  uint32_t evictable() const;
+  uint32_t evictable() const { return pool.keptAlone(); }
 
 private:
   struct Node;

@@ -213,6 +213,15 @@ uint64_t Scheduler::waitingTokens() const {
   return tokens;
 }
 
+Scheduler::Slots Scheduler::slots() const {
+  Slots slots;
+  for (const Sequence *s : running) {
+    slots.held += s->table.blocks().size() * uint64_t(limits.blockTokens);
+    slots.filled += s->computed;
+  }
+  return slots;
+}
+
 Status Scheduler::checkIntegrity() const {
   uint64_t held = 0;
   for (const auto &s : sequences) {

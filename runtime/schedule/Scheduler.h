@@ -69,10 +69,17 @@ public:
   uint64_t cachedTokens() const { return fromTree; } ///< Prompt tokens taken from the prefix tree.
   uint64_t lookedUpTokens() const { return lookedUp; } ///< Prompt tokens looked up in it.
   uint32_t cachedBlocks() const { return tree ? tree->size() : 0; }
-  /// Blocks that only the prefix tree holds. Walks the tree.
+  /// Blocks that only the prefix tree holds.
   uint32_t evictableBlocks() const { return tree ? tree->evictable() : 0; }
   uint64_t waitingTokens() const; ///< Tokens that waiting sequences must have computed.
   const kv::BlockPool &pool() const { return blockPool; }
+
+  /// Token places in the blocks of sequences that run, and how many of them hold a token's K and V. The rest is
+  /// waste: the empty end of each last block. Blocks that only the prefix tree holds do not count.
+  struct Slots {
+    uint64_t held = 0, filled = 0;
+  };
+  Slots slots() const;
 
   /// Audits the pool against the sequences' tables.
   Status checkIntegrity() const;

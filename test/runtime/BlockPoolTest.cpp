@@ -46,6 +46,26 @@ TEST(BlockPool, noticesBooksThatDoNotBalance) {
   EXPECT_NE(status.message().find("1 references, and the holders count 2"), std::string::npos);
 }
 
+TEST(BlockPool, countsWhatACacheAloneHolds) {
+  BlockPool pool(3);
+  const BlockId cached = *pool.allocate();
+  pool.keep(cached);
+  EXPECT_EQ(pool.keptAlone(), 1u);
+  pool.addReference(cached); // A sequence starts from it, ...
+  EXPECT_EQ(pool.keptAlone(), 0u);
+  pool.addReference(cached);
+  pool.release(cached);
+  EXPECT_EQ(pool.keptAlone(), 0u);
+  pool.release(cached); // ... and ends.
+  EXPECT_EQ(pool.keptAlone(), 1u);
+  EXPECT_TRUE(pool.checkIntegrity(1));
+  pool.unkeep(cached);
+  EXPECT_EQ(pool.keptAlone(), 0u);
+  pool.release(cached);
+  EXPECT_EQ(pool.freeBlocks(), 3u);
+  EXPECT_TRUE(pool.checkIntegrity(0));
+}
+
 TEST(BlockTable, growsByWholeBlocksOrNotAtAll) {
   BlockPool pool(4);
   BlockTable a(pool, 16, 4), b(pool, 16, 4);
@@ -104,6 +124,22 @@ TEST(Scheduler, takesDecodesFirstThenPromptChunksUpToTheBudget) {
   s.append(*first, 1, false);
   s.planStep(rows);
   EXPECT_EQ(rows[1].first, 19u);
+}
+
+TEST(Scheduler, countsTheEmptyEndsOfBlocks) {
+  schedule::Scheduler s(limits(64, 4, 16));
+  const auto a = prompt(17), b = prompt(16);
+  ASSERT_TRUE(s.add({0, a, 10}).isOk());
+  ASSERT_TRUE(s.add({1, b, 10}).isOk());
+  EXPECT_EQ(s.slots().held, 0u);
+  std::vector<schedule::ScheduledRows> rows;
+  s.planStep(rows);
+  s.stepDone(rows);
+  EXPECT_EQ(s.slots().held, 48u); // Two blocks and one, ...
+  EXPECT_EQ(s.slots().filled, 33u);
+  s.remove(*rows[1].sequence);
+  EXPECT_EQ(s.slots().held, 32u);
+  EXPECT_EQ(s.slots().filled, 17u);
 }
 
 TEST(Scheduler, letsTheLatestArrivalGiveWay) {
