@@ -18,6 +18,7 @@
 
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace tenon::executor {
@@ -58,6 +59,13 @@ public:
   /// The last step's tables, as the kernels saw them; a chip that holds part of the vocabulary sees ids
   /// counted from its part.
   const cpu::StepView &stepView() const { return view; }
+
+  /// Calls task(worker) on every worker of every chip, between steps, and returns when all have finished: host work
+  /// that would leave the others idle. Allocates nothing.
+  template <typename Callable> void onWorkers(Callable &&task) {
+    workers->runEach(std::forward<Callable>(task));
+  }
+  uint32_t numWorkers() const { return workers->size(); }
 
   /// Copies the K and V of a block in all layers (copy on write).
   void copyBlock(int32_t from, int32_t to);

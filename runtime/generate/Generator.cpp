@@ -42,9 +42,11 @@ static schedule::SchedulerLimits limitsOf(const executor::Capacity &c, const eng
 
 Generator::Generator(executor::Executor &e, const engine::Plan &plan, bool prefixTree)
     : executor(e), vocabulary(plan.model.vocabulary),
-      scheduler(limitsOf(e.capacity(), plan, prefixTree)), sampler(vocabulary) {
+      scheduler(limitsOf(e.capacity(), plan, prefixTree)), 
+      stepDraws(vocabulary, e.numWorkers(), e.capacity().sequences) {
   planned.reserve(e.capacity().sequences);
   rows.reserve(e.capacity().sequences);
+  plannedRequests.reserve(e.capacity().sequences);
 }
 
 Generator::~Generator() = default;
@@ -67,7 +69,7 @@ StatusOr<uint64_t> Generator::add(Request request) {
                                  request.scoreOnly || request.promptLogits, request.priority});
   if (!sequence)
     return sequence.status();
-  alternatives.reserve(request.sampling.topLogprobs);
+  stepDraws.reserveAlternatives(request.sampling.topLogprobs);
   auto entry = std::make_unique<Active>();
   entry->number = nextRequest++;
   entry->sequence = *sequence;
@@ -87,30 +89,38 @@ Status Generator::step(Listener &listener) {
     return scheduler.hasWork() ? Status::internal("the scheduler has work and plans none")
                                : Status::ok();
   rows.clear();
+  plannedRequests.clear();
   uint64_t promptRows = 0;
   times = {};
   for (const schedule::ScheduledRows &p : planned) {
     const schedule::Sequence &s = *p.sequence;
     rows.push_back({std::span<const int32_t>(s.tokens).subspan(p.first, p.count), p.first,
                     s.table.blocks(), p.logitRows});
+    Active &a = *find(s.id);
+    plannedRequests.push_back(&a);
     if (p.first < s.promptTokens) {
       promptRows += std::min(p.count, s.promptTokens - p.first);
-      if (Active &a = activeOf(s); a.startedNanos == 0)
+      if (a.startedNanos == 0)
         a.startedNanos = began;
     }
     times.rows += p.count;
     times.logitRows += p.logitRows;
+    times.positions += uint64_t(p.first) + p.count;
     times.context += uint64_t(p.count) * p.first + uint64_t(p.count) * (p.count + 1) / 2;
   }
   const uint64_t computing = nowNanos();
   TENON_RETURN_IF_ERROR(executor.run(rows));
   const uint64_t computed = nowNanos();
   scheduler.stepDone(planned);
-  uint64_t drawn = 0;
-  for (const schedule::ScheduledRows &p : planned) {
-    drawn += p.logitRows;
-    deliver(p, listener);
-  }
+  times.kvSlots = scheduler.slots();
+  stepDraws.clear();
+  for (size_t i = 0; i < planned.size(); ++i)
+    if (draws(planned[i], *plannedRequests[i]))
+      collect(planned[i], *plannedRequests[i]);
+  stepDraws.run(executor);
+  size_t next = 0;
+  for (size_t i = 0; i < planned.size(); ++i)
+    deliver(*plannedRequests[i], planned[i], next, listener);
 
   const uint64_t ended = nowNanos();
   times.promptRows = static_cast<uint32_t>(promptRows);
@@ -124,15 +134,16 @@ Status Generator::step(Listener &listener) {
     totals.promptTokens += promptRows;
     totals.prefillNanos += ended - began;
   } else {
-    totals.decodeTokens += drawn;
+    totals.decodeTokens += stepDraws.results().size();
     totals.decodeNanos += ended - began;
   }
   return Status::ok();
 }
 
-Generator::Active &Generator::activeOf(const schedule::Sequence &sequence) {
-  return **std::find_if(active.begin(), active.end(),
-                        [&](const auto &a) { return a->sequence == &sequence; });
+Generator::Active *Generator::find(uint64_t number) const {
+  const auto at = std::lower_bound(active.begin(), active.end(), number,
+                                   [](const auto &a, uint64_t n) { return a->number < n; });
+  return at != active.end() && (*at)->number == number ? at->get() : nullptr;
 }
 
 void Generator::end(const Active &request) {
@@ -151,39 +162,44 @@ void Generator::reportPrompt(Active &a, const schedule::ScheduledRows &p, Listen
   }
 }
 
-void Generator::deliver(const schedule::ScheduledRows &p, Listener &listener) {
-  if (p.logitRows == 0 && !p.sequence->allLogits)
-    return;
-  Active &a = activeOf(*p.sequence);
-  if (p.sequence->allLogits) {
+bool Generator::draws(const schedule::ScheduledRows &p, const Active &a) {
+  return p.logitRows > 0 && p.sequence->pending() == 0 && !a.request.scoreOnly;
+}
+
+void Generator::collect(const schedule::ScheduledRows &p, const Active &a) {
+  StepDraws::Draw &draw = stepDraws.add();
+  draw.logits = executor.logits(p.logitBase + p.logitRows - 1);
+  draw.params = &a.request.sampling;
+  draw.history = &a.history;
+  draw.index = p.sequence->generated();
+  draw.limits = {a.request.mask.get(), {}};
+  if (draw.index < a.request.minNewTokens)
+    draw.limits.banned = a.request.stopTokens;
+}
+
+void Generator::deliver(Active &a, const schedule::ScheduledRows &p, size_t &nextDraw,
+                        Listener &listener) {
+  if (p.sequence->allLogits)
     reportPrompt(a, p, listener);
-    if (p.sequence->pending() != 0)
-      return;
-    if (a.request.scoreOnly)
-      return end(a);
+  if (!draws(p, a)) {
+    if (a.request.scoreOnly && p.sequence->pending() == 0)
+      end(a);
+    return;
   }
-  const sample::SamplingParams &sampling = a.request.sampling;
+  const StepDraws::Draw &draw = stepDraws.results()[nextDraw++];
   const auto &stops = a.request.stopTokens;
-  const uint32_t index = p.sequence->generated();
-  sample::DrawLimits limits{a.request.mask.get(), {}};
-  if (index < a.request.minNewTokens)
-    limits.banned = stops;
   TokenEvent event;
   event.request = a.number;
-  const sample::Sampled sampled =
-      sampler.sample(executor.logits(p.logitBase + p.logitRows - 1), sampling, a.history, index,
-                     sampling.topLogprobs ? &alternatives : nullptr, limits);
-  event.token = sampled.token;
-  event.logprob = sampled.logprob;
+  event.token = draw.sampled.token;
+  event.logprob = draw.sampled.logprob;
   event.startedNanos = a.startedNanos;
   event.cachedTokens = p.sequence->cached;
   event.preemptions = p.sequence->preemptions;
-  if (sampling.topLogprobs)
-    event.alternatives = alternatives;
+  event.alternatives = draw.alternatives;
   const bool stop = std::find(stops.begin(), stops.end(), event.token) != stops.end();
   const bool finished = scheduler.append(*p.sequence, event.token, stop);
   event.finish = stop ? FinishReason::Stop : finished ? FinishReason::Length : FinishReason::None;
-  if (sampling.changesLogits())
+  if (a.request.sampling.changesLogits())
     a.history.addGenerated(event.token);
   if (a.request.mask && !stop)
     a.request.mask->accept(event.token);
@@ -193,17 +209,14 @@ void Generator::deliver(const schedule::ScheduledRows &p, Listener &listener) {
 }
 
 PromptView Generator::promptOf(uint64_t request) const {
-  for (const auto &a : active)
-    if (a->number == request)
-      return {a->request.prompt, a->request.sampling.topLogprobs, a->request.scoreOnly};
-  return {};
+  const Active *a = find(request);
+  return a ? PromptView{a->request.prompt, a->request.sampling.topLogprobs, a->request.scoreOnly}
+           : PromptView{};
 }
 
 void Generator::cancel(uint64_t request) {
-  const auto at = std::find_if(active.begin(), active.end(),
-                               [&](const auto &a) { return a->number == request; });
-  if (at != active.end())
-    end(**at);
+  if (const Active *a = find(request))
+    end(*a);
 }
 
 } // namespace tenon::generate

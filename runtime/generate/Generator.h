@@ -9,7 +9,7 @@
 #define TENON_RUNTIME_GENERATE_GENERATOR_H
 
 #include "runtime/executor/Executor.h"
-#include "runtime/sample/Sampler.h"
+#include "runtime/generate/StepDraws.h"
 #include "runtime/schedule/Scheduler.h"
 
 #include <memory>
@@ -83,7 +83,9 @@ struct StepTimes {
   uint64_t schedule = 0, execute = 0;
   uint64_t sample = 0; ///< Drawing, and telling the listener.
   uint32_t rows = 0, promptRows = 0, logitRows = 0;
-  uint64_t context = 0; ///< Sum over the rows of the positions each attends to.
+  uint64_t context = 0;   ///< Sum over the rows of the positions each attends to.
+  uint64_t positions = 0; ///< Sum over the sequences of the positions that any of their rows attends to.
+  schedule::Scheduler::Slots kvSlots; ///< When the rows were computed.
 };
 
 /// Drives one executor. One thread at a time.
@@ -116,19 +118,24 @@ public:
 
 private:
   struct Active;
-  Active &activeOf(const schedule::Sequence &sequence);
-  void deliver(const schedule::ScheduledRows &rows, Listener &listener);
+  Active *find(uint64_t number) const; ///< Null if it is not active.
+  /// Whether a token is to be drawn after these rows, which are computed.
+  static bool draws(const schedule::ScheduledRows &rows, const Active &request);
+  void collect(const schedule::ScheduledRows &rows, const Active &request);
+  /// `nextDraw`: of the step's draws; advanced if this request has one.
+  void deliver(Active &request, const schedule::ScheduledRows &rows, size_t &nextDraw,
+               Listener &listener);
   void reportPrompt(Active &request, const schedule::ScheduledRows &rows, Listener &listener);
   void end(const Active &request);
 
   executor::Executor &executor;
   const uint32_t vocabulary;
   schedule::Scheduler scheduler;
-  sample::Sampler sampler;
-  std::vector<std::unique_ptr<Active>> active;
+  StepDraws stepDraws;
+  std::vector<std::unique_ptr<Active>> active; ///< Numbers ascend.
   std::vector<schedule::ScheduledRows> planned;
   std::vector<executor::StepRows> rows;
-  std::vector<sample::TokenLogprob> alternatives;
+  std::vector<Active *> plannedRequests; ///< Of `planned`.
   StepStats totals;
   StepTimes times;
   uint64_t nextRequest = 0;

@@ -1,0 +1,105 @@
+//===- StepDrawsTest.cpp - Tokens drawn by several workers ----------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/generate/StepDraws.h"
+#include "test/runtime/TinyEngine.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <thread>
+
+using namespace tenon;
+using namespace tenon::generate;
+using namespace tenon::test;
+
+namespace {
+
+constexpr uint32_t kVocabulary = 1000, kRows = 24;
+
+/// Allows even tokens only, and remembers who asked.
+class EvenTokens : public sample::TokenMask {
+public:
+  void apply(std::span<float> logits) override {
+    caller = std::this_thread::get_id();
+    for (size_t i = 1; i < logits.size(); i += 2)
+      logits[i] = -std::numeric_limits<float>::infinity();
+  }
+  void accept(int32_t) override {}
+  std::thread::id caller;
+};
+
+class StepDrawsTest : public testing::Test {
+protected:
+  void SetUp() override {
+    const std::string path = testing::TempDir() + "/draws.tenon";
+    writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
+    auto opened = engine::Engine::open(path, {});
+    ASSERT_TRUE(opened.isOk());
+    engine = std::move(*opened);
+    std::mt19937 random(7);
+    std::normal_distribution<float> normal(0, 3);
+    for (uint32_t r = 0; r < kRows; ++r) {
+      logits[r].resize(kVocabulary);
+      for (float &l : logits[r])
+        l = normal(random);
+      params[r].temperature = r % 3 ? 0.9f : 0;
+      params[r].topP = r % 4 ? 1 : 0.8f;
+      params[r].seed = r;
+      params[r].topLogprobs = r % 5 == 0 ? 4 : 0;
+    }
+  }
+
+  /// The tokens, and the ids of the alternatives, of all rows; rows with `mask` true have one.
+  std::vector<std::vector<int32_t>> draw(uint32_t workers) {
+    executor::CapacityRequest request;
+    request.workers = workers;
+    const auto capacity = executor::chooseCapacity(engine->plan(), request);
+    EXPECT_TRUE(capacity.isOk());
+    auto executor = executor::Executor::create(*engine, *capacity, {.pin = false});
+    EXPECT_TRUE(executor.isOk());
+    StepDraws draws(kVocabulary, workers, kRows);
+    std::vector<std::vector<int32_t>> all;
+    for (int step = 0; step < 3; ++step) {
+      draws.clear();
+      for (uint32_t r = 0; r < kRows; ++r) {
+        StepDraws::Draw &d = draws.add();
+        d.logits = logits[r];
+        d.params = &params[r];
+        d.history = &history;
+        d.index = uint64_t(step);
+        d.limits = {r % 6 == 1 ? &mask : nullptr, {}};
+      }
+      draws.run(**executor);
+      for (const StepDraws::Draw &d : draws.results()) {
+        all.push_back({d.sampled.token});
+        for (const sample::TokenLogprob &a : d.alternatives)
+          all.back().push_back(a.id);
+      }
+    }
+    return all;
+  }
+
+  std::unique_ptr<engine::Engine> engine;
+  std::vector<float> logits[kRows];
+  sample::SamplingParams params[kRows];
+  sample::TokenHistory history;
+  EvenTokens mask;
+};
+
+TEST_F(StepDrawsTest, giveTheSameWhoeverDraws) {
+  const auto alone = draw(1);
+  ASSERT_EQ(alone.size(), 3 * kRows);
+  for (uint32_t r = 0; r < kRows; ++r) {
+    EXPECT_EQ(alone[r].size(), r % 5 == 0 ? 5u : 1u);
+    if (r % 6 == 1) {
+      EXPECT_EQ(alone[r][0] % 2, 0);
+    }
+  }
+  for (int again = 0; again < 20; ++again) {
+    EXPECT_EQ(draw(3), alone);
+    EXPECT_EQ(mask.caller, std::this_thread::get_id()) << "a mask belongs to the stepping thread";
+  }
+}
+
+} // namespace
