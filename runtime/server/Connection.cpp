@@ -68,7 +68,8 @@ public:
     keepAlive &= http11; // Without chunks the end of the connection is the end of the body.
     std::string text = statusLine(head);
     text += chunked ? "transfer-encoding: chunked\r\n\r\n" : "\r\n";
-    put(text);
+    bytes += text.size();
+    connection->pending += text; // Goes with the first part.
   }
 
   void write(std::string_view part) override {
@@ -83,8 +84,7 @@ public:
   void endStream() override {
     if (!connection)
       return;
-    if (chunked && !bodyless)
-      put("0\r\n\r\n");
+    put(chunked && !bodyless ? "0\r\n\r\n" : "");
     if (connection)
       end();
   }
@@ -146,6 +146,8 @@ private:
 Connection::Connection(Socket s, IoThread &io, const ConnectionContext &context)
     : socket(std::move(s)), io(io), context(context), readTimer(socket.get_executor()),
       writeTimer(socket.get_executor()) {
+  boost::system::error_code ignored;
+  this->socket.non_blocking(true, ignored); // For writeMore(); asynchronous operations do not mind.
   io.connections.insert(this);
 }
 
@@ -380,7 +382,15 @@ void Connection::writeMore() {
   if (!sending.empty() || pending.empty() || closed)
     return;
   sending.swap(pending);
-  sent = 0;
+  // Mostly the system takes all of it at once, without a timer and a completion for each token.
+  boost::system::error_code error;
+  sent = socket.write_some(asio::buffer(sending), error);
+  if (error && error != asio::error::would_block)
+    return abort();
+  if (sent == sending.size()) {
+    sending.clear();
+    return;
+  }
   const auto write = [](const auto &again, std::shared_ptr<Connection> self) -> void {
     Connection &c = *self;
     c.writeTimer.expires_after(std::chrono::milliseconds(c.context.timeouts.write));
@@ -401,10 +411,8 @@ void Connection::writeMore() {
             return again(again, self);
           c.writeTimer.cancel();
           c.sending.clear();
-          if (!c.pending.empty())
-            c.writeMore();
-          else
-            c.onAnswerWritten();
+          c.writeMore();
+          c.onAnswerWritten();
         });
   };
   write(write, shared_from_this());

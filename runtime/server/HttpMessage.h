@@ -44,7 +44,7 @@ struct HttpHead {
 };
 
 /// Answers one request. Used on its connection's I/O thread only. Either respond() once, or
-/// beginStream(), write() any number of times, endStream(). After the client has left, all of them
+/// beginStream(), which may be sent with the first part, write() any number of times, endStream(). After the client has left, all of them
 /// do nothing.
 class Responder {
 public:

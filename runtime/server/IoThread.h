@@ -24,6 +24,7 @@ public:
   IoThread();
   ~IoThread();
 
+  /// Where the caller is bound to one processor (the engine's thread is), the loop keeps off it if there is another.
   void start();
   /// Ends the loop and waits for the thread. Not to be called on it.
   void join();
