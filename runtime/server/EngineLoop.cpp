@@ -10,9 +10,6 @@
 
 namespace tenon::server {
 
-/// Counting the tree's blocks walks the tree, so it is not done every step.
-static constexpr uint64_t kCountEveryNanos = 50'000'000;
-
 /// An executor that fails this often in a row will not recover.
 static constexpr uint32_t kFailedStepsAtMost = 3;
 
@@ -245,19 +242,15 @@ void EngineLoop::onPromptLogits(uint64_t request, uint32_t position,
 
 void EngineLoop::publish() {
   const schedule::Scheduler &state = generator.state();
-  const uint64_t now = nowNanos();
-  const bool count = now - countedNanos >= kCountEveryNanos || !state.hasWork();
-  if (count)
-    countedNanos = now;
-  const uint32_t cached = count ? state.evictableBlocks() : 0;
+  const schedule::Scheduler::Slots slots = state.slots();
   const std::lock_guard lock(mutex);
   current.running = state.runningCount();
   const uint32_t all = taken.load(std::memory_order_relaxed);
   current.waiting = all - std::min(all, current.running);
   current.kvBlocks = state.pool().size();
   current.kvFree = state.pool().freeBlocks();
-  if (count)
-    current.kvCached = cached;
+  current.kvCached = state.evictableBlocks();
+  current.kvSlots = slots;
   current.queuedPromptTokens = state.waitingTokens();
   current.preemptions = state.preemptions();
   current.prefixHits = state.cachedTokens();

@@ -49,6 +49,7 @@ private:
 struct Load {
   uint32_t running = 0, waiting = 0;
   uint32_t kvBlocks = 0, kvFree = 0, kvCached = 0; ///< Cached: held by the prefix tree alone.
+  schedule::Scheduler::Slots kvSlots;              ///< Of the sequences that run.
   uint64_t queuedPromptTokens = 0;                 ///< Of sequences that wait.
   uint64_t preemptions = 0, prefixHits = 0, prefixQueries = 0; ///< Since start; tokens.
 };
@@ -124,7 +125,6 @@ private:
   std::vector<std::shared_ptr<Job>> jobs;     ///< Not over.
   std::vector<Mailbox *> touched;
   sample::Sampler promptSampler; ///< For the best alternatives of prompt positions.
-  uint64_t countedNanos = 0;     ///< When the tree's blocks were last counted.
   uint32_t failedSteps = 0;      ///< In a row.
 
   mutable std::mutex mutex;

@@ -31,6 +31,8 @@ static const Buckets kLatency = {.3, .5, .8, 1,  1.5, 2,   2.5, 5,   10,   15,  
                                  30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
 static const Buckets kIterationTokens = {1,   8,    16,   32,   64,   128,  256,
                                          512, 1024, 2048, 4096, 8192, 16384};
+/// Weight of the latest step in tenon:roofline_share.
+static constexpr double kRecent = 1.0 / 64;
 static const Buckets kFewChoices = {1, 2, 5, 10, 20};
 /// Of a step's phases: from 5 µs, the host's share, to seconds, a long prompt chunk.
 static const Buckets kStep = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3,
@@ -52,8 +54,11 @@ struct Metrics::Families {
   const prometheus::Labels labels;
   const Buckets tokens;
 
-  Families(const std::string &model, uint32_t context)
-      : labels{{"model_name", model}, {"engine", "0"}}, tokens(untilContext(context)) {}
+  const Roofline roofline;
+
+  Families(const std::string &model, uint32_t context, Roofline r)
+      : labels{{"model_name", model}, {"engine", "0"}}, tokens(untilContext(context)),
+        roofline(std::move(r)) {}
 
   Counter &counter(const char *name, const char *help, prometheus::Labels more = {}) {
     return prometheus::BuildCounter().Name(name).Help(help).Labels(labels).Register(registry).Add(
@@ -106,10 +111,16 @@ struct Metrics::Families {
   Histogram &host = histogram("tenon:step_host_seconds", "Schedule, sample and emit of a step together.", kStep);
   Counter &bytes = counter("tenon:bytes_moved_total", "Bytes that the steps' launches read and wrote, by the plan's account.");
   Counter &macs = counter("tenon:multiply_accumulates_total", "Multiply-accumulates of the steps' launches, by the plan's account.");
+  Counter &leastSeconds = counter("tenon:roofline_seconds_total", "Least time that the steps' launches could have taken on this machine; 0 unless measured at start.");
+  Gauge &share = gauge("tenon:roofline_share", "Least over taken time of the executor, over the last steps; 0 unless measured at start.");
+  Counter &filledSlots = counter("tenon:kv_slots_total", "Token places in the blocks of running sequences, summed over steps.", {{"state", "filled"}});
+  Counter &emptySlots = counter("tenon:kv_slots_total", "Token places in the blocks of running sequences, summed over steps.", {{"state", "empty"}});
+  Gauge &waste = gauge("tenon:kv_waste_ratio", "Share of the token places in blocks of running sequences that hold none.");
   Counter &executeSeconds = counter("tenon:execute_seconds_total", "Time inside the executor.");
   // clang-format on
 
   engine::CostForm step; ///< All launches of a step together.
+  double recentLeast = 0, recentTook = 0; ///< Moving averages, of the engine's thread.
   uint64_t seenPreemptions = 0, seenQueries = 0, seenHits = 0;
   std::mutex scraping;
 };
@@ -131,8 +142,9 @@ static engine::CostForm costOfStep(const engine::Plan &plan) {
   return sum;
 }
 
-Metrics::Metrics(const std::string &modelName, const engine::Plan &plan, uint32_t maxContext)
-    : families(std::make_unique<Families>(modelName, maxContext)) {
+Metrics::Metrics(const std::string &modelName, const engine::Plan &plan, uint32_t maxContext,
+                 const MachineRates &rates)
+    : families(std::make_unique<Families>(modelName, maxContext, Roofline(plan, rates))) {
   Families &f = *families;
   f.step = costOfStep(plan);
   for (const char *reason : {"stop", "length", "abort", "error"})
@@ -154,7 +166,16 @@ void Metrics::onStep(const generate::StepTimes &t, uint64_t emitNanos) {
   f.emit.Observe(double(emitNanos) * 1e-9);
   f.host.Observe(double(t.schedule + t.sample + emitNanos) * 1e-9);
   f.executeSeconds.Increment(double(t.execute) * 1e-9);
-  f.bytes.Increment(f.step.bytes(t.rows, t.logitRows, t.context));
+  f.filledSlots.Increment(double(t.kvSlots.filled));
+  f.emptySlots.Increment(double(t.kvSlots.held - t.kvSlots.filled));
+  if (const double least = f.roofline.leastSeconds(t); least > 0) {
+    f.leastSeconds.Increment(least);
+    const double took = double(t.execute) * 1e-9;
+    f.recentLeast += (least - f.recentLeast) * kRecent;
+    f.recentTook += (took - f.recentTook) * kRecent;
+    f.share.Set(f.recentLeast / f.recentTook);
+  }
+  f.bytes.Increment(f.step.bytes(t.rows, t.logitRows, t.positions));
   f.macs.Increment(f.step.macs(t.rows, t.logitRows, t.context));
 }
 
@@ -226,6 +247,7 @@ std::string Metrics::text(const Load &load) {
     f.usage.Set(share);
     f.oldUsage.Set(share);
     f.kvUsed.Set(used);
+    f.waste.Set(load.kvSlots.held ? 1 - double(load.kvSlots.filled) / double(load.kvSlots.held) : 0);
     f.kvCached.Set(load.kvCached);
     f.kvFree.Set(load.kvFree);
     const auto advance = [](Counter &counter, uint64_t &seen, uint64_t now) {

@@ -8,6 +8,7 @@
 
 #include "runtime/engine/Plan.h"
 #include "runtime/server/EngineLoop.h"
+#include "runtime/server/Roofline.h"
 
 #include <functional>
 #include <memory>
@@ -26,7 +27,8 @@ struct SequenceRecord {
 /// Thread-safe, but onStep() is for one thread.
 class Metrics : public StepObserver {
 public:
-  Metrics(const std::string &modelName, const engine::Plan &plan, uint32_t maxContext);
+  Metrics(const std::string &modelName, const engine::Plan &plan, uint32_t maxContext,
+          const MachineRates &rates);
   ~Metrics() override;
 
   void onStep(const generate::StepTimes &times, uint64_t emitNanos) override;

@@ -69,7 +69,7 @@ Status Server::run(const ServedEngine &served, executor::Executor &executor) {
     return model.status();
 
   generate::Generator generator(executor, served.engine.plan(), options.prefixTree);
-  Metrics metrics(model->id, served.engine.plan(), model->context);
+  Metrics metrics(model->id, served.engine.plan(), model->context, options.machine);
   Admission admission(executor.capacity().sequences, options.maxTtftMs);
   Observers observers(metrics, admission);
   EngineLoop loop(generator, {options.queue, options.audit, options.prefixTree}, &observers);
@@ -90,7 +90,11 @@ Status Server::run(const ServedEngine &served, executor::Executor &executor) {
   state->listener->accept();
   for (const auto &thread : state->threads)
     thread->start();
-  log.onEvent("listening", fmt::format("http://{}:{} serves {}", options.host, port(), model->id));
+  const executor::Capacity &capacity = executor.capacity();
+  log.onEvent("listening",
+              fmt::format("http://{}:{} serves {}; {} sequences together, {} KV blocks of {} tokens",
+                          options.host, port(), model->id, capacity.sequences, capacity.kvBlocks,
+                          served.engine.plan().kv.blockTokens));
   Status outcome = loop.run();
   drain.finish();
   log.onEvent("stopped", outcome ? "all requests are over" : outcome.message());

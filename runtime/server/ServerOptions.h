@@ -3,6 +3,8 @@
 #ifndef TENON_RUNTIME_SERVER_SERVEROPTIONS_H
 #define TENON_RUNTIME_SERVER_SERVEROPTIONS_H
 
+#include "runtime/server/Roofline.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -56,6 +58,7 @@ struct ServerOptions {
   LogFormat log = LogFormat::Text;
   Limits limits;
   Timeouts timeouts;
+  MachineRates machine; ///< For tenon:roofline_share; may be unknown.
 };
 
 } // namespace tenon::server

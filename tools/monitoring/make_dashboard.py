@@ -35,6 +35,9 @@ PANELS = [
     ("Step, 99th percentile", "s", [(quantile(0.99, "tenon:step_seconds", MODEL + f',phase="{p}"'), p)
                                     for p in ("schedule", "execute", "sample", "emit")]),
     ("Rows of a step", "short", percentiles("vllm:iteration_tokens_total")),
+    ("Share of the roofline", "percentunit", [(f'{rate("tenon:roofline_seconds_total")} / {rate("tenon:execute_seconds_total")}', "share")]),
+    ("Empty places in KV blocks", "percentunit",
+     [(f'sum by (model_name) (rate(tenon:kv_slots_total{{{MODEL},state="empty"}}[$__rate_interval])) / {rate("tenon:kv_slots_total")}', "share")]),
     ("Bytes moved a second of computing", "Bps", [(f'{rate("tenon:bytes_moved_total")} / {rate("tenon:execute_seconds_total")}', "bytes")]),
 ]
 

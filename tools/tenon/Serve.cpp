@@ -3,6 +3,7 @@
 
 #include "runtime/server/Auth.h"
 #include "runtime/server/Server.h"
+#include "tools/tenon/BenchChip.h"
 #include "tools/tenon/Command.h"
 #include "tools/tenon/Session.h"
 
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <unistd.h>
 
 namespace tenon::tool {
 
@@ -22,12 +24,42 @@ struct ServeOptions {
   server::ServerOptions server;
   std::vector<std::string> keys;
   std::string keyFile, portFile;
-  bool noPrefixTree = false;
+  bool noPrefixTree = false, measureMachine = false;
 };
 
 /// Sequences computed together, unless the operator says otherwise: more than a prompt on the
 /// command line needs.
 constexpr uint32_t kDefaultSequences = 64;
+
+/// Unless the operator says otherwise, KV blocks for this many tokens of each sequence: with fewer, a full house
+/// preempts all the time. Never more than a quarter of the machine's memory.
+constexpr uint32_t kDefaultTokensEach = 512;
+
+uint64_t defaultKvBytes(const engine::Plan &plan, uint32_t sequences) {
+  const uint64_t tokens = uint64_t(sequences) * std::min(kDefaultTokensEach, plan.limits.maxContext);
+  const uint64_t wanted = (tokens + plan.kv.blockTokens - 1) / plan.kv.blockTokens * plan.kv.bytesPerBlock;
+  const auto memory = uint64_t(sysconf(_SC_PHYS_PAGES)) * uint64_t(sysconf(_SC_PAGE_SIZE));
+  return std::max(plan.limits.defaultKvBytes, std::min(wanted, memory / 4));
+}
+
+/// Takes half a second of all threads.
+StatusOr<server::MachineRates> measureRates(const engine::Engine &engine, uint32_t threads) {
+  auto limits = measureChip(threads, 0.5);
+  if (!limits)
+    return limits.status();
+  uint64_t weights = 0;
+  for (const engine::CallPlan &call : engine.plan().calls)
+    for (const engine::LaunchPlan &launch : engine.plan().functions[call.function].launches)
+      weights += launch.cost.weightBytes;
+  const bool tiles = engine.variant() == engine::Variant::Amx;
+  server::MachineRates rates;
+  rates.weightBytes = limits->bytesPerSecond(double(weights));
+  rates.activationBytes =
+      std::max({limits->l2.together.median, limits->l3.together.median, limits->dram.together.median});
+  rates.f32Macs = limits->unit(cpu::MacUnit::F32).together.median;
+  rates.integerMacs = limits->unit(tiles ? cpu::MacUnit::AmxInt8 : cpu::MacUnit::Int8).together.median;
+  return rates;
+}
 
 Status writePort(const std::string &path, uint16_t port) {
   if (path.empty())
@@ -61,11 +93,18 @@ Status run(const ServeOptions &o) {
   if (session.engine().section(engine::SectionKind::Tokenizer).empty())
     return Status::unsupported(o.run.engine + ": the engine has no tokenizer, and the server "
                                               "needs one");
+  if (o.measureMachine) {
+    auto rates = measureRates(session.engine(), session.threads());
+    if (!rates)
+      return rates.status();
+    options.machine = *rates;
+  }
   auto server = server::Server::open(options);
   if (!server)
     return server.status();
   executor::CapacityRequest wanted;
   wanted.sequences = std::min(kDefaultSequences, session.plan().limits.maxSequences);
+  wanted.kvBytes = defaultKvBytes(session.plan(), o.run.maxSequences.value_or(*wanted.sequences));
   TENON_RETURN_IF_ERROR(session.prepare(wanted));
   TENON_RETURN_IF_ERROR(writePort(o.portFile, (*server)->port()));
   return (*server)->run({session.engine(), session.tokenizer(), session.stopTokens()},
@@ -111,6 +150,8 @@ void addServe(CLI::App &app, Action &action) {
   command->add_option("--max-n", s.limits.choices, "Largest `n` (default 16)");
   command->add_flag("--no-prefix-tree", o->noPrefixTree,
                     "Compute equal beginnings of prompts each time");
+  command->add_flag("--measure-machine", o->measureMachine,
+                    "Measure memory and arithmetic for half a second first, for tenon:roofline_share");
   command->add_flag("--audit", s.audit, "Check the books of KV blocks after every step");
   const std::map<std::string, server::LogFormat> formats{{"off", server::LogFormat::Off},
                                                          {"text", server::LogFormat::Text},
