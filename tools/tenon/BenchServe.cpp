@@ -15,6 +15,7 @@
 #include <fstream>
 #include <numeric>
 #include <random>
+#include <sys/resource.h>
 
 namespace tenon::tool {
 
@@ -26,7 +27,7 @@ struct Options {
   double rate = 0;
   double spread = 0; ///< Lengths vary evenly by this share around their mean.
   double sloTtftMs = 0, sloTpotMs = 0;
-  std::string trace;
+  std::string trace, body;
   bool json = false;
 };
 
@@ -92,8 +93,16 @@ struct Percentiles {
   }
 };
 
+/// Processor time of this process so far.
+double cpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](timeval t) { return double(t.tv_sec) + double(t.tv_usec) * 1e-6; };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 struct Report {
-  double seconds = 0;
+  double seconds = 0, cpuSeconds = 0;
   size_t good = 0, bad = 0, withinSlo = 0;
   uint64_t promptTokens = 0, cachedTokens = 0, newTokens = 0;
   std::vector<double> ttft, tpot, itl, e2e;
@@ -136,6 +145,7 @@ void print(const Options &o, const Report &r) {
     printJson({{"completed", r.good},
                {"failed", r.bad},
                {"seconds", r.seconds},
+               {"client_cpu_seconds", r.cpuSeconds},
                {"prompt_tokens", r.promptTokens},
                {"cached_tokens", r.cachedTokens},
                {"new_tokens", r.newTokens},
@@ -153,6 +163,8 @@ void print(const Options &o, const Report &r) {
              "tokens/s with prompts ({} of {} prompt tokens cached)\n",
              r.good, r.bad, r.seconds, requestRate, newRate, allRate, r.cachedTokens,
              r.promptTokens);
+  fmt::print("this program used {:.2f} s of processor time ({:.1f} % of one)\n", r.cpuSeconds,
+             r.cpuSeconds / r.seconds * 100);
   if (o.sloTtftMs > 0 || o.sloTpotMs > 0)
     fmt::print("within the objective: {} requests, {:.2f} a second\n", r.withinSlo,
                double(r.withinSlo) / r.seconds);
@@ -179,11 +191,21 @@ Status run(Options o) {
   }
   if (o.rate > 0 || !o.trace.empty())
     o.plan.clients = 0;
+  if (!o.body.empty()) {
+    boost::system::error_code error;
+    const boost::json::value value = boost::json::parse(o.body, error);
+    if (error || !value.is_object())
+      return Status::invalidArgument("--body " + o.body + ": a JSON object is wanted");
+    const std::string text = boost::json::serialize(value);
+    o.plan.moreFields = text.substr(1, text.size() - 2);
+  }
   double seconds = 0;
+  const double before = cpuSeconds();
   auto results = runLoad(o.plan, seconds);
   if (!results)
     return results.status();
-  const Report report = summarize(o, *results, seconds);
+  Report report = summarize(o, *results, seconds);
+  report.cpuSeconds = cpuSeconds() - before;
   print(o, report);
   if (report.bad == 0)
     return Status::ok();
@@ -219,6 +241,10 @@ CLI::App *addBenchServe(CLI::App &bench, Action &action) {
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--shared-prefix", o->plan.sharedPrefix,
                       "Tokens at the beginning that all prompts share");
+  command->add_option("--body", o->body,
+                      "A JSON object with more fields of each request, such as {\"temperature\":1}");
+  command->add_flag("--words", o->plan.words,
+                    "Prompts are text of common words, for servers that take no token ids");
   command->add_option("--vocabulary", o->plan.vocabulary, "Prompt ids are 100 to 100 + this");
   command->add_option("--seed", o->plan.seed, "Of lengths, arrivals and prompts");
   command->add_option("--slo-ttft-ms", o->sloTtftMs, "Goodput: time to first token at most");

@@ -24,6 +24,13 @@ using asio::ip::tcp;
 
 namespace {
 
+/// With a space before, each is one token in the usual English vocabularies.
+constexpr std::string_view kWords[] = {
+    "time",  "people", "water", "world", "house", "small", "great", "night", "under", "again",
+    "never", "place",  "right", "think", "three", "story", "light", "music", "young", "black",
+    "paper", "group",  "green", "river", "money", "field", "table", "heart", "voice", "human",
+    "early", "power",  "south", "north", "point", "stand"};
+
 /// Number after `"name":` in an event; 0 if it is not there. The event's own JSON is not parsed: at
 /// high rates that would measure the client.
 uint32_t numberAfter(std::string_view event, std::string_view name) {
@@ -68,7 +75,7 @@ public:
   Load(const LoadPlan &plan, const tcp::endpoint &server)
       : plan(plan), server(server), results(plan.requests.size()), random(plan.seed) {
     for (uint32_t i = 0; i < plan.sharedPrefix; ++i)
-      prefix += fmt::format("{},", drawId());
+      appendToken(prefix);
   }
 
   void run() {
@@ -93,18 +100,32 @@ public:
   uint32_t drawId() { return 100 + uint32_t(random() % plan.vocabulary); }
 
   std::string bodyOf(const LoadRequest &r) {
-    std::string body = fmt::format(
-        R"({{"model":"{}","stream":true,"stream_options":{{"include_usage":true}},"temperature":0,)"
-        R"("ignore_eos":true,"max_tokens":{},"prompt":[)",
-        plan.model, r.newTokens);
+    // Of a field that is there twice, JSON readers take the last; what must not be overwritten comes last.
+    std::string body = R"({"temperature":0,"ignore_eos":true,)";
+    if (!plan.moreFields.empty())
+      body += plan.moreFields + ",";
+    fmt::format_to(
+        std::back_inserter(body),
+        R"("model":"{}","stream":true,"stream_options":{{"include_usage":true}},"max_tokens":{},"prompt":{})",
+        plan.model, r.newTokens, plan.words ? '"' : '[');
     const uint32_t shared = std::min(plan.sharedPrefix, r.promptTokens);
     if (shared == plan.sharedPrefix)
       body += prefix;
     for (uint32_t i = shared == plan.sharedPrefix ? shared : 0; i < r.promptTokens; ++i)
-      fmt::format_to(std::back_inserter(body), "{},", drawId());
-    body.back() = ']';
+      appendToken(body);
+    if (plan.words)
+      body += '"';
+    else
+      body.back() = ']';
     body += '}';
     return body;
+  }
+
+  void appendToken(std::string &out) {
+    if (plan.words)
+      (out += ' ') += kWords[random() % std::size(kWords)];
+    else
+      fmt::format_to(std::back_inserter(out), "{},", drawId());
   }
 
   const LoadPlan &plan;
@@ -180,6 +201,8 @@ void Client::onBytes(size_t count) {
   if (!ended)
     return read();
   LoadResult &r = load.results[index];
+  if (r.tokens == 0) // Not every server tells its usage.
+    r.tokens = r.events;
   r.good = r.status == 200 && r.tokens > 0;
   finish(r.good ? "" : raw.substr(0, 300));
 }
@@ -218,6 +241,7 @@ void Client::readChunks() {
     }
     const size_t take = std::min(chunkLeft, raw.size() - at);
     text.append(raw, at, take);
+    std::erase(text, '\r'); // Some servers end the lines of events so; JSON has none.
     at += take;
     chunkLeft -= take;
     if (chunkLeft)
@@ -235,8 +259,10 @@ void Client::readEvents() {
       r.tokens = tokens;
       r.cachedTokens = numberAfter(event, "\"cached_tokens\":");
     }
-    if (event.find("\"text\":\"") == std::string_view::npos)
+    if (event.find("\"text\":\"") == std::string_view::npos &&
+        event.find("\"text\": \"") == std::string_view::npos)
       continue;
+    ++r.events;
     const double now = load.now() - began;
     if (r.first == 0)
       r.first = now;

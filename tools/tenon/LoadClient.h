@@ -25,6 +25,10 @@ struct LoadPlan {
   uint32_t sharedPrefix = 0;
   uint32_t vocabulary = 1000; ///< Ids are drawn from 100 to 100 + this.
   uint64_t seed = 0;
+  /// More fields of a request's body, as JSON text without the braces; they win over the plan's own.
+  std::string moreFields;
+  /// Prompts are text of common English words, about one token each, for servers that take no ids.
+  bool words = false;
 };
 
 /// What became of a request. Times in seconds from its sending.
@@ -35,6 +39,7 @@ struct LoadResult {
   double first = 0, last = 0;
   uint32_t tokens = 0;        ///< As the server counts them.
   uint32_t cachedTokens = 0;  ///< Of the prompt.
+  uint32_t events = 0;        ///< With text.
   std::vector<float> between; ///< Between events with text.
   std::string error;
 };
