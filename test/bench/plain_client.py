@@ -21,17 +21,19 @@ def ask(connection, model, prompt, new_tokens):
     response = connection.getresponse()
     if response.status != 200:
         raise SystemExit(f"status {response.status}: {response.read()[:300]}")
-    times, tokens = [], 0
+    times, events = [], []
     for line in response:
         now = time.perf_counter() - began
         if not line.startswith(b"data: {"):
             continue
-        event = json.loads(line[6:])
-        if event.get("usage"):
-            tokens = event["usage"]["completion_tokens"]
-        if event["choices"]:
-            times.append(now)
-    return times, tokens
+        times.append(now)
+        events.append(line)
+    # Parsed afterwards: this program shares its processors with the server.
+    last = json.loads(events.pop()[6:])
+    times.pop()
+    if last["choices"] or len(json.loads(events[-1][6:])["choices"]) != 1:
+        raise SystemExit("the usage is not the last event")
+    return times, last["usage"]["completion_tokens"]
 
 
 def percentile(values, share):
