@@ -38,7 +38,7 @@ class Server:
 
     def __init__(self, machine, command, port, ready, lift=(), environment=None):
         self.port, self.log = port, tempfile.TemporaryFile()
-        self.process = subprocess.Popen(machine.command(command), stdout=self.log, stderr=self.log, start_new_session=True,
+        self.process = subprocess.Popen(machine.command(command), stdout=self.log, stderr=self.log,
                                         env={**os.environ, **(environment or {})})
         deadline = time.monotonic() + 120
         while not ready(self):
@@ -56,7 +56,7 @@ class Server:
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
             self.process.wait()
         self.log.close()
 

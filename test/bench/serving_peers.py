@@ -2,8 +2,7 @@
 """Tenon and its peers under the same load: closed-loop clients, prompts of words, streaming.
 
 llama-cpp-python serves over HTTP and computes one request at a time; `tenon bench serve` asks both. OpenVINO GenAI has no
-HTTP server; its continuous batching is driven in process (openvino_serving.py), without the cost of HTTP. Every contestant
-is given the machine in the same way, without real-time priority: their threads spin, and would lock each other out.
+HTTP server; its continuous batching is driven in process (openvino_serving.py), without the cost of HTTP.
 """
 
 import json
@@ -13,8 +12,7 @@ import subprocess
 import serving
 
 HERE = __file__.rsplit("/", 1)[0]
-PLAIN = serving.Machine(False)
-SHAPE = ["--clients", 16, "--requests", 64, "--prompt-tokens", 128, "--new-tokens", 64]
+SHAPE = ["--clients", 16, "--requests", 24, "--prompt-tokens", 128, "--new-tokens", 64]
 PORT = 18391
 
 
@@ -24,12 +22,12 @@ def seen_by_clients(report):
             "ttft_p50_ms": report["ttft_ms"]["p50"], "itl_p50_ms": report["itl_ms"]["p50"]}
 
 
-def tenon(o):
-    with serving.tenon_server(PLAIN, o.tenon, o.engine) as server:
-        return seen_by_clients(serving.load(PLAIN, o.tenon, server, *SHAPE, "--words"))
+def tenon(o, machine):
+    with serving.tenon_server(machine, o.tenon, o.engine) as server:
+        return seen_by_clients(serving.load(machine, o.tenon, server, *SHAPE, "--words"))
 
 
-def llama_cpp(o):
+def llama_cpp(o, machine):
     command = [o.venv / "bin" / "python", "-m", "llama_cpp.server", "--model", o.model, "--port", PORT, "--n_ctx", 1024,
                "--n_threads", 2, "--n_threads_batch", 2, "--interrupt_requests", "False", "--verbose", "False"]
 
@@ -39,13 +37,13 @@ def llama_cpp(o):
         except OSError:
             return False
 
-    with serving.Server(PLAIN, command, PORT, ready) as server:
-        return seen_by_clients(serving.load(PLAIN, o.tenon, server, *SHAPE, "--words"))
+    with serving.Server(machine, command, PORT, ready) as server:
+        return seen_by_clients(serving.load(machine, o.tenon, server, *SHAPE, "--words"))
 
 
-def openvino(o):
+def openvino(o, machine):
     command = [o.venv / "bin" / "python", f"{HERE}/openvino_serving.py", o.model, *SHAPE]
-    finished = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    finished = subprocess.run(machine.command(command), capture_output=True, text=True)
     if finished.returncode:
         raise SystemExit(finished.stderr[-2000:])
     return seen_by_clients(json.loads(finished.stdout.strip().splitlines()[-1]))
@@ -60,7 +58,7 @@ def compare(o, machine):
     for round in range(o.rounds):
         looks = {}
         for name in names[round % len(names):] + names[:round % len(names)]:
-            looks[name] = CONTESTANTS[name](o)
+            looks[name] = CONTESTANTS[name](o, machine)
         rounds.append(looks)
     table = {name: {key: statistics.median(r[name][key] for r in rounds) for key in rounds[0][name]} for name in names}
     ratios = {name: {"throughput": statistics.median(r["Tenon"]["tokens_per_second"] / r[name]["tokens_per_second"] for r in rounds),

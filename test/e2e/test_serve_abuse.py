@@ -224,8 +224,8 @@ class SoakTest(unittest.TestCase):
                 for _ in range(requests):
                     kind = choice.random()
                     body = {"model": "model", "prompt": " ".join(choice.choice(["the", "old", "king", "said", "42"]) for _ in
-                                                                  range(choice.randrange(1, 120))),
-                            "max_tokens": choice.randrange(1, 24), "temperature": choice.choice([0, 1]), "seed": choice.randrange(9),
+                                                                  range(choice.randrange(1, 40))),
+                            "max_tokens": choice.randrange(1, 16), "temperature": choice.choice([0, 1]), "seed": choice.randrange(9),
                             "n": choice.choice([1, 1, 1, 2]), "stream": choice.random() < 0.5}
                     if kind < 0.1:
                         body["temperature"] = -1
