@@ -48,10 +48,14 @@ constexpr size_t kAhead = 2048;
       sums[lane] += expNegative((block[i + lane] - max) * inverse);
   for (; i < count; ++i)
     sums[i % kLanes] += expNegative((block[i] - max) * inverse);
-  double sum = 0;
-  for (float s : sums)
-    sum += double(s);
-  return sum;
+  // In halves: sixteen additions one after the other would take as long as the block.
+  double halves[kLanes];
+  for (size_t lane = 0; lane < kLanes; ++lane)
+    halves[lane] = double(sums[lane]);
+  for (size_t half = kLanes / 2; half; half /= 2)
+    for (size_t lane = 0; lane < half; ++lane)
+      halves[lane] += halves[lane + half];
+  return halves[0];
 }
 
 [[gnu::always_inline]] inline float allMaxima(std::span<const float> logits, float *maxima) {

@@ -35,7 +35,7 @@ static const Buckets kIterationTokens = {1,   8,    16,   32,   64,   128,  256,
 static constexpr double kRecent = 1.0 / 64;
 static const Buckets kFewChoices = {1, 2, 5, 10, 20};
 /// Of a step's phases: from 5 µs, the host's share, to seconds, a long prompt chunk.
-static const Buckets kStep = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3,
+static const Buckets kStep = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 2.5e-4, 3e-4, 4e-4, 5e-4, 7e-4, 1e-3, 2e-3,
                               5e-3, .01,  .02,  .05,  .1,   .2,   .5,   1,    2.5};
 
 /// 1, 2, 5, 10, ... up to `most`.
