@@ -99,8 +99,8 @@ TEST(Engine, opensFromAFileAndNamesAMissingOne) {
 TEST(Engine, refusesOtherVersionsAndNamesBoth) {
   TinyEngine e = TinyEngine::make("");
   e.changeHeader = [](FileHeader &h) { h.formatMinor = kFormatMinor + 3; };
-  EXPECT_SAYS(errorOf(e), "the engine has format 2." + std::to_string(kFormatMinor + 3) +
-                              " and this build reads 2.0");
+  EXPECT_SAYS(errorOf(e), "the engine has format " + std::to_string(kFormatMajor) + "." + std::to_string(kFormatMinor + 3) +
+                              " and this build reads " + std::to_string(kFormatMajor) + ".0");
   e.changeHeader = [](FileHeader &h) { h.formatMajor = 7; };
   EXPECT_SAYS(errorOf(e), "the engine has format 7.");
   e.changeHeader = [](FileHeader &h) { h.schemaHash ^= 1; };
