@@ -18,8 +18,9 @@ struct CompileOptions {
   std::string target = "cpu"; ///< cpu, cpu:native, cpu:avx512,avx2, …
   std::string weights = "keep";    ///< keep, bf16, q4, q5, q6, q8, or a format by its name.
   std::string embeddingWeights;    ///< Likewise, of the embedding and logits matrices; empty: as `weights`.
-  std::string calibrationText; ///< File to measure rounded weights on; empty: the bundled text.
-  bool accuracy = true;        ///< Measure what rounded weights cost.
+  std::string activations = "int15"; ///< What enters integer products: int15 or int8.
+  std::string calibrationText; ///< File to measure rounding on; empty: the bundled text.
+  bool accuracy = true;        ///< Measure what rounded weights or 8-bit activations cost.
   std::string randomFormat = "q4_0"; ///< Of matrices that are made at load.
   uint64_t randomSeed = 0;           ///< != 0: weights are made at load.
   uint64_t maxContext = 0;           ///< 0: the default.

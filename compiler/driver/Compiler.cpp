@@ -65,7 +65,7 @@ public:
       return fail(result.takeError(), kFailed);
     compiled = std::move(*result);
     weights = weightUses(*compiled.module, *checkpoint);
-    measuresAccuracy = changesWeights(weights) && options.accuracy;
+    measuresAccuracy = (changesWeights(weights) || options.activations == "int8") && options.accuracy;
     if (options.explain && !options.json)
       explain(llvm::outs(), *compiled.decisions, weights, *checkpoint, options);
     if (!compiled.plan)

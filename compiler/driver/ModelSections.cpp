@@ -75,6 +75,8 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
   Object flags{{"target", target}, {"weights", options.weights}};
   if (!options.embeddingWeights.empty())
     flags["embedding_weights"] = options.embeddingWeights;
+  if (options.activations != "int15")
+    flags["activations"] = options.activations;
   if (!options.chips.empty())
     flags["chips"] = options.chips;
   if (!options.sharding.empty())

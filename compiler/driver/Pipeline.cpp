@@ -102,10 +102,13 @@ llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
       return std::move(error);
     timer.finish("reblock");
   }
+  const auto fuse = [&](OpPassManager &manager) {
+    mlir::tenon::buildFusePipeline(manager, {options.activations == "int8" ? 8u : 15u});
+  };
   if (grid.chips() > 1) {
     if (options.verify && !checkpoint.randomSeed()) {
       result.whole = result.module->clone();
-      if (llvm::Error error = runPasses(*result.whole, mlir::tenon::buildFusePipeline))
+      if (llvm::Error error = runPasses(*result.whole, fuse))
         return std::move(error);
     }
     if (llvm::Error error = runPasses(*result.module, [&](OpPassManager &manager) {
@@ -122,7 +125,7 @@ llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
   if (programs.empty())
     programs.push_back(*result.module);
   for (ModuleOp program : programs)
-    if (llvm::Error error = runPasses(program, mlir::tenon::buildFusePipeline))
+    if (llvm::Error error = runPasses(program, fuse))
       return std::move(error);
   timer.finish("fuse");
   if (!dump("fuse", *result.module))

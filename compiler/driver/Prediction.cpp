@@ -57,7 +57,7 @@ namespace {
 /// Multiply-accumulates a second that a kernel's numbers run at.
 double rateOf(const cpu::KernelSpec &spec, const ChipKind &chip) {
   if (spec.quantIn)
-    return chip.int8Macs / 2; // Two planes of int8 make one product.
+    return spec.rowBits == 8 ? chip.int8Macs : chip.int8Macs / 2; // Two planes of int8 make one product.
   for (WeightFormat format : spec.formats)
     if (format == WeightFormat::BF16 || format == WeightFormat::F16)
       return chip.bf16Macs;

@@ -36,6 +36,7 @@ template <typename SpecT, typename Visitor> static void visitFields(SpecT &spec,
   visit("formats", spec.formats);
   visit("quant_in", spec.quantIn);
   visit("quant_out", spec.quantOut);
+  visit("row_bits", spec.rowBits);
   visit("residual", spec.residual);
   visit("logits", spec.logits);
   visit("gather_logit_rows", spec.gatherLogitRows);
@@ -235,8 +236,8 @@ FailureOr<KernelSpec> plan::specFromAttr(StringRef kind, DictionaryAttr fields,
 }
 
 /// Bytes of one activation row.
-static uint64_t rowBytes(bool quantised, uint64_t columns) {
-  return quantised ? ::tenon::cpu::QuantRowLayout(columns).stride() : columns * sizeof(float);
+static uint64_t rowBytes(bool quantised, uint64_t columns, uint32_t rowBits) {
+  return quantised ? ::tenon::cpu::QuantRowLayout(columns, rowBits).stride() : columns * sizeof(float);
 }
 
 SmallVector<KernelSlot> plan::kernelSlots(const KernelSpec &s) {
@@ -246,7 +247,7 @@ SmallVector<KernelSlot> plan::kernelSlots(const KernelSpec &s) {
                     RowDomain domain = RowDomain::Tokens) {
     KernelSlot &slot = slots.emplace_back();
     slot.name = name, slot.role = role, slot.rows = domain;
-    slot.rowBytes = rowBytes(quantised, columns);
+    slot.rowBytes = rowBytes(quantised, columns, s.rowBits);
   };
   auto matrix = [&](StringRef name, size_t format, uint64_t n) {
     KernelSlot &slot = slots.emplace_back();

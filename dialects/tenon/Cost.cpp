@@ -63,7 +63,7 @@ RowDomain mlir::tenon::rowDomain(Value value) {
 static uint64_t storedBytes(RankedTensorType type) {
   const uint64_t elementBytes = type.getElementTypeBitWidth() / 8;
   if (isQuantizedRows(type))
-    return ::tenon::cpu::QuantRowLayout(type.getDimSize(1)).stride() *
+    return ::tenon::cpu::QuantRowLayout(type.getDimSize(1), rowBits(type)).stride() *
            (type.hasStaticShape() ? type.getDimSize(0) : 1);
   if (type.getRank() == 2 && type.hasStaticShape()) // a matrix, in panels whatever its format
     return ::tenon::packedBytes(weightFormat(type), type.getDimSize(0), type.getDimSize(1));

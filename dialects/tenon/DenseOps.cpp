@@ -118,6 +118,12 @@ LogicalResult QuantizeRowsOp::inferReturnTypes(MLIRContext *context, std::option
   if (input.getDimSize(1) % 32 != 0)
     return emitOptionalError(loc, "quantised rows have groups of 32 columns; ", input.getDimSize(1),
                              " columns are no multiple of that");
-  types.push_back(quantizedRowsType(input));
+  types.push_back(quantizedRowsType(input, RowElement::Int15));
   return success();
+}
+
+bool QuantizeRowsOp::isCompatibleReturnTypes(TypeRange inferred, TypeRange given) {
+  if (given.size() != 1 || !isQuantizedRows(given[0]))
+    return false;
+  return denseType(cast<RankedTensorType>(given[0])) == denseType(cast<RankedTensorType>(inferred[0]));
 }

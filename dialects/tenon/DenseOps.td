@@ -102,11 +102,12 @@ def Tenon_ScaleOp : Tenon_ValueOp<"scale", [Tenon_CostOpInterface]> {
 }
 
 def Tenon_QuantizeRowsOp : Tenon_ValueOp<"quantize_rows", [Tenon_CostOpInterface]> {
-  let summary = "Round activation rows to 15-bit integers per group of 32 columns";
+  let summary = "Round activation rows to 15-bit or 8-bit integers per group of 32 columns";
   let description = [{
-    Per row and group of 32: `amax = max|x|`, `scale = amax * (1/16256)`,
-    `q = round to nearest even (x * (16256/amax))`, 0 where `amax` is 0, each step rounded to f32 as
-    `runtime/device/cpu/KernelAbi.h` states. The result's logical elements are `scale * q`. Columns
+    Per row and group of 32: `amax = max|x|`, `scale = amax * (1/steps)`,
+    `q = round to nearest even (x * (steps/amax))`, 0 where `amax` is 0, each step rounded to f32 as
+    `runtime/device/cpu/KernelAbi.h` states. `steps` is 16256 for `int15` and 127 for `int8`; the result's
+    encoding says which. The result's logical elements are `scale * q`. Columns
     are a multiple of 32. Inserted by `QuantizeActivations` in front of
     weights with a block format; a checkpoint does not have it.
 
@@ -117,6 +118,10 @@ def Tenon_QuantizeRowsOp : Tenon_ValueOp<"quantize_rows", [Tenon_CostOpInterface
   let arguments = (ins Tenon_Tensor:$input);
   let results = (outs Tenon_Tensor:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let extraClassDeclaration = [{
+    /// The inferred type is that of 15 bits; 8 are as good.
+    static bool isCompatibleReturnTypes(::mlir::TypeRange inferred, ::mlir::TypeRange given);
+  }];
 }
 
 #endif // TENON_DIALECTS_TENON_DENSEOPS_TD

@@ -32,7 +32,7 @@ def Tenon_BlocksAttr : Tenon_Attr<"Blocks", "blocks", [
 }
 
 def Tenon_RowElement : I32EnumAttr<"RowElement", "element type of quantised activation rows", [
-    I32EnumAttrCase<"Int15", 0, "int15">]> {
+    I32EnumAttrCase<"Int15", 0, "int15">, I32EnumAttrCase<"Int8", 1, "int8">]> {
   let cppNamespace = "::mlir::tenon";
   let genSpecializedAttr = 0;
 }
@@ -43,9 +43,9 @@ def Tenon_RowsAttr : Tenon_Attr<"Rows", "rows", [
   let description = [{
     Every row is cut into groups of `group` columns; a group has one scale and integer elements. The
     layout and the rounding are those of `QuantRowLayout` in `runtime/device/cpu/KernelAbi.h`. The
-    logical elements of the tensor are `scale * q`. `int15` (a high and a low plane of int8, which
-    integer products read one after the other) with groups of 32 is the only form that kernels read
-    today.
+    logical elements of the tensor are `scale * q`. `int15` is a high and a low plane of int8, which
+    integer products read one after the other; `int8` is one plane, half the multiplications, and less
+    exact (`docs/decisions/0001-activation-numerics.md`). Groups are of 32.
 
     ```mlir
     tensor<?x576xf32, #tenon.rows<int15, 32>>

@@ -129,9 +129,14 @@ RankedTensorType mlir::tenon::denseType(RankedTensorType type) {
   return RankedTensorType::get(type.getShape(), type.getElementType());
 }
 
-RankedTensorType mlir::tenon::quantizedRowsType(RankedTensorType type) {
+RankedTensorType mlir::tenon::quantizedRowsType(RankedTensorType type, RowElement element) {
   return RankedTensorType::get(type.getShape(), type.getElementType(),
-                               RowsAttr::get(type.getContext(), RowElement::Int15, 32));
+                               RowsAttr::get(type.getContext(), element, 32));
+}
+
+uint32_t mlir::tenon::rowBits(Type type) {
+  auto rows = cast<RowsAttr>(cast<RankedTensorType>(type).getEncoding());
+  return rows.getElement() == RowElement::Int8 ? 8 : 15;
 }
 
 //===----------------------------------------------------------------------===//

@@ -30,12 +30,14 @@ bool hasBlockFormat(RankedTensorType weight);
 
 /// True if the activation is quantised rows (`#tenon.rows`).
 bool isQuantizedRows(Type type);
+/// Bits of the integers of quantised rows: 15 or 8.
+uint32_t rowBits(Type type);
 
 /// The same tensor without an encoding.
 RankedTensorType denseType(RankedTensorType type);
 
-/// `type` with the encoding `#tenon.rows<int15, 32>`.
-RankedTensorType quantizedRowsType(RankedTensorType type);
+/// `type` with the encoding `#tenon.rows<element, 32>`.
+RankedTensorType quantizedRowsType(RankedTensorType type, RowElement element);
 
 } // namespace mlir::tenon
 

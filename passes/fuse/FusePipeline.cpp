@@ -8,12 +8,13 @@
 
 using namespace mlir;
 
-void mlir::tenon::buildFusePipeline(OpPassManager &manager) {
+void mlir::tenon::buildFusePipeline(OpPassManager &manager,
+                                    const QuantizeActivationsPassOptions &rows) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   // Bring the ops into the form that the fusions look for.
   function.addPass(createHoistRowSelectionPass());
   function.addPass(createSplitAttentionPass());
-  function.addPass(createQuantizeActivationsPass());
+  function.addPass(createQuantizeActivationsPass(rows));
   // Fusions around products first: they take the quantisation of their results with them. Post
   // norms before residuals and plain norms, which would take one of their parts.
   function.addPass(createFuseQkvPass());
@@ -29,5 +30,5 @@ void mlir::tenon::buildFusePipeline(OpPassManager &manager) {
 
 void mlir::tenon::registerFusePipeline() {
   PassPipelineRegistration<>("tenon-fuse", "From ops to launches: the whole fuse stage",
-                             buildFusePipeline);
+                             [](OpPassManager &manager) { buildFusePipeline(manager); });
 }

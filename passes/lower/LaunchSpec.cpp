@@ -44,6 +44,8 @@ public:
   LaunchSpec run() {
     KernelSpec &s = out.spec;
     s.quantOut = !!form.quantize;
+    if (form.quantize)
+      s.rowBits = rowBits(form.quantize.getType());
     switch (form.kind) {
     case LaunchKind::RopeTable:
       ropeTable(s);
@@ -122,6 +124,8 @@ private:
   }
   void input(Value value) {
     out.spec.quantIn = isQuantizedRows(value.getType());
+    if (out.spec.quantIn)
+      out.spec.rowBits = rowBits(value.getType());
     out.spec.k = dim(value, 1);
     out.pointers.push_back(outer(value));
   }

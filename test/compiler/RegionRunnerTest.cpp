@@ -58,7 +58,7 @@ void rightKernel(void *const *buffers, const cpu::StepView *step, uint32_t worke
     std::vector<float> x(kColumns);
     std::memcpy(x.data(), static_cast<float *>(buffers[0]) + row * kColumns, kColumns * 4);
     quantizeRow(x,
-                static_cast<uint8_t *>(buffers[1]) + row * cpu::QuantRowLayout(kColumns).stride());
+                static_cast<uint8_t *>(buffers[1]) + row * cpu::QuantRowLayout(kColumns).stride(), 15);
   });
 }
 
@@ -84,8 +84,9 @@ class RegionRunnerTest : public testing::Test {
 protected:
   void SetUp() override {
     context.loadDialect<mlir::tenon::TenonDialect, mlir::func::FuncDialect>();
-    auto rows = mlir::tenon::quantizedRowsType(mlir::RankedTensorType::get(
-        {mlir::ShapedType::kDynamic, kColumns}, mlir::Float32Type::get(&context)));
+    auto rows = mlir::tenon::quantizedRowsType(
+        mlir::RankedTensorType::get({mlir::ShapedType::kDynamic, kColumns}, mlir::Float32Type::get(&context)),
+        mlir::tenon::RowElement::Int15);
     // The encoding's spelling is the dialect's matter: "#tenon.rows<...>" without what is around
     // it.
     std::string encoding;

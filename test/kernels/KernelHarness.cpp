@@ -120,21 +120,23 @@ Bytes makeFloats(size_t count, std::mt19937 &random, float deviation) {
   return out;
 }
 
-std::vector<float> quantizeRow(const float *x, uint32_t columns, uint8_t *row) {
-  const cpu::QuantRowLayout layout(columns);
+std::vector<float> quantizeRow(const float *x, uint32_t columns, uint8_t *row, uint32_t bits) {
+  const cpu::QuantRowLayout layout(columns, bits);
+  const float steps = bits == 8 ? 127.0f : 16256.0f;
   auto put = [&](uint64_t offset, auto value) { std::memcpy(row + offset, &value, 4); };
   for (uint32_t g = 0; g < columns / 32; ++g) {
     const float *group = x + g * 32;
     float amax = 0;
     for (uint32_t i = 0; i < 32; ++i)
       amax = std::max(amax, std::fabs(group[i]));
-    const float scale = amax * (1.0f / 16256.0f), inverse = amax > 0 ? 16256.0f / amax : 0.0f;
+    const float scale = amax * (1.0f / steps), inverse = amax > 0 ? steps / amax : 0.0f;
     int32_t sums[2] = {0, 0};
     for (uint32_t i = 0; i < 32; ++i) {
       const int32_t q = static_cast<int32_t>(std::nearbyint(group[i] * inverse));
       const int32_t high = (q + 64 + 128 * 1024) / 128 - 1024; // floor, whatever the sign
-      row[g * 32 + i] = static_cast<uint8_t>(high);
-      row[layout.lowOffset() + g * 32 + i] = static_cast<uint8_t>(q - 128 * high);
+      row[g * 32 + i] = static_cast<uint8_t>(bits == 8 ? q : high);
+      if (bits != 8)
+        row[layout.lowOffset() + g * 32 + i] = static_cast<uint8_t>(q - 128 * high);
       sums[i / 16] += q;
     }
     put(layout.scaleOffset() + g * 4, scale);
@@ -143,16 +145,19 @@ std::vector<float> quantizeRow(const float *x, uint32_t columns, uint8_t *row) {
     put(layout.negSum16Offset() + g * 8, -sums[0]);
     put(layout.negSum16Offset() + g * 8 + 4, -sums[1]);
   }
-  return dequantizeQuantRow(row, columns);
+  return dequantizeQuantRow(row, columns, bits);
 }
 
-std::vector<float> dequantizeQuantRow(const uint8_t *row, uint32_t columns) {
+std::vector<float> dequantizeQuantRow(const uint8_t *row, uint32_t columns, uint32_t bits) {
   std::vector<float> values(columns);
-  const cpu::QuantRowLayout layout(columns);
+  const cpu::QuantRowLayout layout(columns, bits);
   for (uint32_t i = 0; i < columns; ++i) {
     float scale;
     std::memcpy(&scale, row + layout.scaleOffset() + i / 32 * 4, 4);
-    values[i] = scale * (128 * static_cast<int8_t>(row[i]) + static_cast<int8_t>(row[layout.lowOffset() + i]));
+    int32_t q = static_cast<int8_t>(row[i]);
+    if (bits != 8)
+      q = 128 * q + static_cast<int8_t>(row[layout.lowOffset() + i]);
+    values[i] = scale * q;
   }
   return values;
 }

@@ -55,9 +55,9 @@ TestWeight makeWeight(WeightFormat format, uint32_t rows, uint32_t columns, std:
 Bytes makeFloats(size_t count, std::mt19937 &random, float deviation = 1.0f);
 
 /// Independent quantiser of one row (KernelAbi.h's formula); writes the row and returns its values after rounding.
-std::vector<float> quantizeRow(const float *x, uint32_t columns, uint8_t *row);
+std::vector<float> quantizeRow(const float *x, uint32_t columns, uint8_t *row, uint32_t bits = 15);
 /// The values a QuantRow stands for.
-std::vector<float> dequantizeQuantRow(const uint8_t *row, uint32_t columns);
+std::vector<float> dequantizeQuantRow(const uint8_t *row, uint32_t columns, uint32_t bits = 15);
 
 /// A step of `sequences` with the given first positions and row counts; owns its arrays. Block tables
 /// give out blocks in a scrambled order.

@@ -19,14 +19,14 @@ struct Input {
   Bytes bytes;
   std::vector<float> values;
 };
-Input makeInput(bool quant, uint32_t rows, uint32_t k, std::mt19937 &random) {
+Input makeInput(bool quant, uint32_t rows, uint32_t k, std::mt19937 &random, uint32_t bits = 15) {
   Bytes x = makeFloats(size_t(rows) * k, random);
   if (!quant)
     return {x, std::vector<float>(x.f32(), x.f32() + size_t(rows) * k)};
-  const uint64_t stride = cpu::QuantRowLayout(k).stride();
+  const uint64_t stride = cpu::QuantRowLayout(k, bits).stride();
   Input input{Bytes(rows * stride), {}};
   for (uint32_t r = 0; r < rows; ++r) {
-    auto values = quantizeRow(x.f32() + size_t(r) * k, k, input.bytes.data() + r * stride);
+    auto values = quantizeRow(x.f32() + size_t(r) * k, k, input.bytes.data() + r * stride, bits);
     input.values.insert(input.values.end(), values.begin(), values.end());
   }
   return input;
@@ -45,13 +45,14 @@ std::vector<float> product(const std::vector<float> &x, const std::vector<float>
   return out;
 }
 
-KernelSpec linearSpec(WeightFormat format, uint32_t n, uint32_t k) {
+KernelSpec linearSpec(WeightFormat format, uint32_t n, uint32_t k, uint32_t bits = 15) {
   KernelSpec spec;
   spec.kind = KernelKind::Linear;
   spec.n = n;
   spec.k = k;
   spec.formats = {format};
   spec.quantIn = !formatInfo(format).isFloat();
+  spec.rowBits = bits;
   return spec;
 }
 
@@ -63,17 +64,20 @@ protected:
 
 TEST_P(EveryFormat, linearEqualsTheDoublePrecisionProduct) {
   std::mt19937 random(7);
-  for (uint32_t n : {16u, 39u, 80u}) {
+  const std::pair<uint32_t, uint32_t> cases[] = {{16, 15}, {39, 15}, {80, 15}, {80, 8}};
+  for (auto [n, bits] : cases) {
+    if (bits == 8 && formatInfo(format()).isFloat())
+      continue;
     const uint32_t k = formatInfo(format()).isFloat() ? 77 : formatInfo(format()).superScales ? 512 : 160;
     TestWeight w = makeWeight(format(), n, k, random);
-    TestKernel kernel(linearSpec(format(), n, k), variant());
+    TestKernel kernel(linearSpec(format(), n, k, bits), variant());
     for (uint32_t rows : {1u, 3u, 13u, 130u}) {
-      Input in = makeInput(!formatInfo(format()).isFloat(), rows, k, random);
+      Input in = makeInput(!formatInfo(format()).isFloat(), rows, k, random, bits);
       Bytes out(size_t(rows) * n * 4);
       TestStep step({{0, rows}});
       kernel.run({in.bytes, w.packed, out}, step.view, 3);
       EXPECT_LT(relativeError(out.f32(), product(in.values, w.values, rows, n, k)), 3e-6)
-          << "n " << n << " rows " << rows;
+          << "n " << n << " rows " << rows << " bits " << bits;
     }
   }
 }
@@ -82,14 +86,24 @@ TEST_P(EveryFormat, aRowHasTheSameBitsWhateverItsNeighboursAndWorkers) {
   std::mt19937 random(11);
   const uint32_t k = formatInfo(format()).isFloat() ? 96 : 256, n = 48, rows = 23;
   TestWeight w = makeWeight(format(), n, k, random);
-  TestKernel kernel(linearSpec(format(), n, k), variant());
-  Input in = makeInput(!formatInfo(format()).isFloat(), rows, k, random);
-  Bytes all(size_t(rows) * n * 4), alone(n * 4);
-  kernel.run({in.bytes, w.packed, all}, TestStep({{0, rows}}).view, 2);
-  const size_t stride = in.bytes.size() / rows;
-  for (uint32_t r = 0; r < rows; ++r) {
-    kernel.run({BufferRef(in.bytes.data() + r * stride, stride), w.packed, alone}, TestStep({{0, 1}}).view);
-    EXPECT_EQ(std::memcmp(alone.data(), all.data() + size_t(r) * n * 4, n * 4), 0) << "row " << r;
+  for (uint32_t bits : {15u, 8u}) {
+    TestKernel kernel(linearSpec(format(), n, k, bits), variant());
+    Input in = makeInput(!formatInfo(format()).isFloat(), rows, k, random, bits);
+    Bytes all(size_t(rows) * n * 4), alone(n * 4);
+    kernel.run({in.bytes, w.packed, all}, TestStep({{0, rows}}).view, 2);
+    const size_t stride = in.bytes.size() / rows;
+    for (uint32_t r = 0; r < rows; ++r) {
+      kernel.run({BufferRef(in.bytes.data() + r * stride, stride), w.packed, alone}, TestStep({{0, 1}}).view);
+      EXPECT_EQ(std::memcmp(alone.data(), all.data() + size_t(r) * n * 4, n * 4), 0) << "row " << r << " bits " << bits;
+    }
+    // Every number of rows has its own mixture of tiles.
+    for (uint32_t few = 2; few <= 16; ++few) {
+      Bytes some(size_t(few) * n * 4);
+      kernel.run({BufferRef(in.bytes.data(), few * stride), w.packed, some}, TestStep({{0, few}}).view);
+      EXPECT_EQ(std::memcmp(some.data(), all.data(), some.size()), 0) << few << " rows, bits " << bits;
+    }
+    if (formatInfo(format()).isFloat())
+      break;
   }
 }
 
@@ -185,8 +199,10 @@ TEST_P(EveryVariant, logitsAreCappedAndCountLogitRows) {
 TEST_P(EveryVariant, gateMultipliesTheActivatedGateWithUp) {
   std::mt19937 random(8);
   for (auto activation : {cpu::Activation::Silu, cpu::Activation::GeluTanh})
-    for (bool quantOut : {false, true}) {
-      KernelSpec spec = linearSpec(WeightFormat::Q5_0, 96, 64);
+    for (uint32_t outBits : {0u, 15u, 8u}) {
+      const bool quantOut = outBits != 0;
+      const uint32_t bits = quantOut ? outBits : 15;
+      KernelSpec spec = linearSpec(WeightFormat::Q5_0, 96, 64, bits);
       spec.kind = KernelKind::LinearGate;
       spec.formats = {WeightFormat::Q5_0, WeightFormat::Q8_0};
       spec.activation = activation;
@@ -194,8 +210,8 @@ TEST_P(EveryVariant, gateMultipliesTheActivatedGateWithUp) {
       TestWeight gate = makeWeight(WeightFormat::Q5_0, 96, 64, random);
       TestWeight up = makeWeight(WeightFormat::Q8_0, 96, 64, random);
       const uint32_t rows = 11;
-      Input in = makeInput(true, rows, 64, random);
-      const size_t stride = quantOut ? cpu::QuantRowLayout(96).stride() : 96 * 4;
+      Input in = makeInput(true, rows, 64, random, bits);
+      const size_t stride = quantOut ? cpu::QuantRowLayout(96, bits).stride() : 96 * 4;
       Bytes out(rows * stride);
       TestKernel(spec, GetParam()).run({in.bytes, gate.packed, up.packed, out},
                                        TestStep({{0, rows}}).view, 2);
@@ -214,8 +230,8 @@ TEST_P(EveryVariant, gateMultipliesTheActivatedGateWithUp) {
           EXPECT_LT(relativeError(out.f32() + r * 96, row), 5e-6);
           continue;
         }
-        auto got = dequantizeQuantRow(out.data() + r * stride, 96);
-        EXPECT_LT(relativeError(got.data(), row), 0.6 / 16256 + 5e-6);
+        auto got = dequantizeQuantRow(out.data() + r * stride, 96, bits);
+        EXPECT_LT(relativeError(got.data(), row), 0.6 / cpu::QuantRowLayout(96, bits).steps() + 5e-6);
       }
     }
 }
@@ -238,12 +254,16 @@ TEST(AllVariants, giveTheSameBitsForEveryFormat) {
     std::mt19937 random(21);
     const uint32_t k = 512, n = 48, rows = 11;
     TestWeight w = makeWeight(format, n, k, random);
-    Input in = makeInput(!formatInfo(format).isFloat(), rows, k, random);
-    expectEqualBits(std::string(formatInfo(format).name), [&](engine::Variant variant) {
-      Bytes out(rows * n * 4);
-      TestKernel(linearSpec(format, n, k), variant).run({in.bytes, w.packed, out}, TestStep({{0, rows}}).view);
-      return out;
-    });
+    for (uint32_t bits : {15u, 8u}) {
+      Input in = makeInput(!formatInfo(format).isFloat(), rows, k, random, bits);
+      expectEqualBits(std::string(formatInfo(format).name), [&](engine::Variant variant) {
+        Bytes out(rows * n * 4);
+        TestKernel(linearSpec(format, n, k, bits), variant).run({in.bytes, w.packed, out}, TestStep({{0, rows}}).view);
+        return out;
+      });
+      if (formatInfo(format).isFloat())
+        break;
+    }
   }
 }
 

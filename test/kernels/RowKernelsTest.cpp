@@ -60,13 +60,17 @@ TEST_P(RowKernels, quantizeFollowsTheFormulaToTheBit) {
   Bytes x = makeFloats(4 * 96, random, 30.0f);
   std::memset(x.data() + 32 * 4, 0, 128); // one group of zeros
   x.f32()[0] = 1e-38f;                      // and a denormal amid normal values
-  const uint64_t stride = cpu::QuantRowLayout(96).stride();
-  Bytes out(4 * stride), expected(4 * stride);
-  for (uint32_t r = 0; r < 4; ++r)
-    quantizeRow(x.f32() + r * 96, 96, expected.data() + r * stride);
-  TestKernel(spec, GetParam()).run({x, out}, TestStep({{0, 4}}).view, 3);
-  for (uint32_t r = 0; r < 4; ++r)
-    EXPECT_EQ(std::memcmp(out.data() + r * stride, expected.data() + r * stride, cpu::QuantRowLayout(96).bytes()), 0);
+  for (uint32_t bits : {15u, 8u}) {
+    spec.rowBits = bits;
+    const cpu::QuantRowLayout layout(96, bits);
+    const uint64_t stride = layout.stride();
+    Bytes out(4 * stride), expected(4 * stride);
+    for (uint32_t r = 0; r < 4; ++r)
+      quantizeRow(x.f32() + r * 96, 96, expected.data() + r * stride, bits);
+    TestKernel(spec, GetParam()).run({x, out}, TestStep({{0, 4}}).view, 3);
+    for (uint32_t r = 0; r < 4; ++r)
+      EXPECT_EQ(std::memcmp(out.data() + r * stride, expected.data() + r * stride, layout.bytes()), 0) << bits;
+  }
 }
 
 TEST_P(RowKernels, normAddNormQuantAddsThenNorms) {

@@ -19,6 +19,7 @@ static const char *const kFooter = R"(Examples:
   tenon-compile config.json -o test.tenon --random-weights 1  any geometry without a checkpoint
   tenon-compile model.gguf -o model.tenon --verify           compare every kernel with the reference
   tenon-compile model.gguf -o model.tenon --weights q4       fewer bytes; prints what that costs
+  tenon-compile model.gguf -o model.tenon --activations int8   faster prompts and batches; prints what that costs
   tenon-compile model.gguf --dump-after=fuse                 the model as launches
 
 Exit codes: 0 done; 1 the input is damaged or not supported, or the output cannot be written;
@@ -78,10 +79,15 @@ static int run(int argc, char **argv) {
   app.add_option("--embedding-weights", options.embeddingWeights,
                  "The same for the embedding and logits matrices (default: as --weights)")
       ->type_name("FORMAT");
+  app.add_option("--activations", options.activations,
+                 "What enters integer products: int15 (exact to fp32) or int8 (half the "
+                 "multiplications: faster prompts and batches); prints what int8 costs in accuracy")
+      ->check(CLI::IsMember({"int15", "int8"}))
+      ->capture_default_str();
   app.add_option("--calibration-text", options.calibrationText,
-                 "Text to measure the accuracy of changed weights on (default: a bundled one)")
+                 "Text to measure the accuracy of rounding on (default: a bundled one)")
       ->type_name("FILE");
-  app.add_flag("!--no-accuracy", options.accuracy, "Do not measure what changed weights cost");
+  app.add_flag("!--no-accuracy", options.accuracy, "Do not measure what rounding costs");
   app.add_option("--chips", options.chips, "Number of chips that share the model (default: 1)")
       ->type_name("N");
   app.add_option("--sharding", options.sharding,

@@ -50,6 +50,7 @@ static llvm::Error compileReference(const CompileOptions &asked,
   CompileOptions options = asked;
   options.weights = "keep";
   options.embeddingWeights.clear();
+  options.activations = "int15";
   options.output = path;
   options.verify = options.explain = false;
   options.dumpAfter.clear();
@@ -91,7 +92,7 @@ llvm::Expected<AccuracyReport> checkAccuracy(const CompileOptions &options,
   auto divergence = measureDivergence(reference, draft, text.content, kMostCalibrationTokens);
   llvm::sys::DontRemoveFileOnSignal(reference);
   if (!divergence)
-    return llvm::createStringError("accuracy of the rounded weights: " +
+    return llvm::createStringError("accuracy of what was rounded: " +
                                    divergence.status().message() +
                                    "; --no-accuracy compiles without measuring it");
   report.divergence = *divergence;

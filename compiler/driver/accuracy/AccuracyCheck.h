@@ -1,8 +1,8 @@
-//===- AccuracyCheck.h - What rounded weights cost --------------*- C++ -*-===//
+//===- AccuracyCheck.h - What rounding costs       --------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// An engine whose weights are not the checkpoint's says how much that changes its answers: its
-// next-token distributions on a text against those of an engine with the weights as they are.
+// An engine whose weights are not the checkpoint's, or whose activations have 8 bits, says how much that
+// changes its answers: its next-token distributions on a text against those of an engine that rounds neither.
 //
 #ifndef TENON_COMPILER_DRIVER_ACCURACY_ACCURACYCHECK_H
 #define TENON_COMPILER_DRIVER_ACCURACY_ACCURACYCHECK_H
@@ -39,7 +39,7 @@ struct AccuracyReport {
 /// Most tokens of a text that are read.
 inline constexpr uint64_t kMostCalibrationTokens = 4096;
 
-/// Compiles `checkpoint` once more with its own weights, for this machine, to a temporary file
+/// Compiles `checkpoint` once more with its own weights and 15-bit activations, for this machine, to a temporary file
 /// beside `draft`, and compares. `draft` is an engine for `target` with everything but its card. A
 /// target that this machine cannot run, or a model without tokenizer or data, gives a reason
 /// instead of figures.

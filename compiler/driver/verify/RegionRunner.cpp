@@ -39,7 +39,7 @@ static uint64_t rowElements(Value value) {
 
 static uint64_t rowBytes(Value value) {
   return mlir::tenon::isQuantizedRows(value.getType())
-             ? cpu::QuantRowLayout(rowElements(value)).stride()
+             ? cpu::QuantRowLayout(rowElements(value), mlir::tenon::rowBits(value.getType())).stride()
              : rowElements(value) * sizeof(float);
 }
 
@@ -88,7 +88,7 @@ RegionRunner::Activation RegionRunner::makeActivation(Value value, const SampleS
   for (uint64_t row = 0; row < rows; ++row) {
     llvm::MutableArrayRef<float> part(values.data() + row * elements, elements);
     if (mlir::tenon::isQuantizedRows(value.getType()))
-      quantizeRow(part, bytes.data() + row * rowBytes(value));
+      quantizeRow(part, bytes.data() + row * rowBytes(value), mlir::tenon::rowBits(value.getType()));
     else
       std::memcpy(bytes.data() + row * rowBytes(value), part.data(), elements * sizeof(float));
   }
@@ -166,7 +166,7 @@ ResultError RegionRunner::compare(Value result, const HostTensor &expected,
   for (uint64_t r = 0; r < rows; ++r) {
     const uint8_t *at = got + r * rowBytes(result);
     if (mlir::tenon::isQuantizedRows(result.getType()))
-      dequantizeRow(at, row);
+      dequantizeRow(at, row, mlir::tenon::rowBits(result.getType()));
     else
       std::memcpy(row.data(), at, elements * sizeof(float));
     for (uint64_t i = 0; i < elements; ++i) {

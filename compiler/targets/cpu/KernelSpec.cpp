@@ -55,6 +55,8 @@ llvm::Error checkSpec(const KernelSpec &spec) {
       return fail(llvm::Twine("a ") + llvm::StringRef(info.name) + " weight reads " +
                   (info.isFloat() ? "f32 rows" : "quantised rows"));
   }
+  if (spec.rowBits != 15 && spec.rowBits != 8)
+    return fail("quantised rows have 15 or 8 bits, found " + llvm::Twine(spec.rowBits));
   const bool heads = spec.kind == KernelKind::LinearQkv || spec.kind == KernelKind::Attention;
   if (heads && (!multiple(spec.headDim, kPanelChannels) || !spec.kvHeads || !multiple(spec.heads, spec.kvHeads)))
     return fail("needs a head size in multiples of 16 and heads in multiples of KV heads, found " +

@@ -66,6 +66,7 @@ struct KernelSpec {
   std::vector<WeightFormat> formats;
   bool quantIn = false;  ///< Input rows are QuantRows. Required iff the formats are block formats.
   bool quantOut = false; ///< Output rows are QuantRows.
+  uint32_t rowBits = 15; ///< Of QuantRows, in and out: 15 or 8.
   bool residual = false;
   bool logits = false;
   bool gatherLogitRows = false;
@@ -78,7 +79,7 @@ struct KernelSpec {
   float eps = 0, scale = 1, softcap = 0, attentionScale = 1, ropeScale = 1;
 
   auto key() const {
-    return std::tie(kind, k, n, formats, quantIn, quantOut, residual, logits, gatherLogitRows, partial,
+    return std::tie(kind, k, n, formats, quantIn, quantOut, rowBits, residual, logits, gatherLogitRows, partial,
                     activation, heads, kvHeads, headDim, rotary, qkNorm, window, context, eps, scale,
                     softcap, attentionScale, ropeScale);
   }

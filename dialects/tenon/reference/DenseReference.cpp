@@ -107,8 +107,7 @@ Values ScaleOp::evaluate(ArrayRef<HostTensor> operands, ReferenceContext &contex
 
 /// Rounds one group as KernelAbi.h states, in the same f32 steps, so that a kernel's q is met
 /// exactly.
-static void quantizeGroup(ArrayRef<float> x, MutableArrayRef<float> out) {
-  constexpr float steps = ::tenon::cpu::kQuantSteps;
+static void quantizeGroup(ArrayRef<float> x, MutableArrayRef<float> out, float steps) {
   float amax = 0;
   for (float value : x)
     amax = std::max(amax, std::fabs(value));
@@ -120,9 +119,10 @@ static void quantizeGroup(ArrayRef<float> x, MutableArrayRef<float> out) {
 
 Values QuantizeRowsOp::evaluate(ArrayRef<HostTensor> operands, ReferenceContext &context) {
   constexpr size_t group = 32;
+  const float steps = ::tenon::cpu::QuantRowLayout(group, rowBits(getType())).steps();
   ArrayRef<float> x = operands[0].floats();
   std::vector<float> out(x.size());
   for (size_t at = 0; at < x.size(); at += group)
-    quantizeGroup(x.slice(at, group), MutableArrayRef<float>(out).slice(at, group));
+    quantizeGroup(x.slice(at, group), MutableArrayRef<float>(out).slice(at, group), steps);
   return one(HostTensor::floats(operands[0].shape(), std::move(out)));
 }

@@ -57,17 +57,23 @@ using KernelFn = void (*)(void *const *buffers, const StepView *step, uint32_t w
 inline constexpr uint32_t kClaimedPart = 4;
 
 /// Activation rows quantised for integer products, one per token ("QuantRow"), K columns (K % 32 == 0).
-/// Per group of 32, x is read as scale * q with a 15-bit q in two int8 planes, q = 128 * high + low:
-///   amax = max|x|; scale = amax * (1/16256); q = rne(x * (16256/amax)), 0 if amax == 0;
+/// Per group of 32, x is read as scale * q, with
+///   amax = max|x|; scale = amax * (1/steps); q = rne(x * (steps/amax)), 0 if amax == 0.
+/// Of 15 bits (steps = 127 * 128), q = 128 * high + low in two int8 planes:
 ///   high = (q + 64) >> 7 in [-127, 127], low = q - 128 * high in [-64, 63].
-/// One plane (8 bits) moves tokens that fp32 is sure of; two cost a second integer product of the same unpacked weights
-/// and cannot be told from fp32 (docs/decisions/0001-activation-numerics.md). Arrays of a row, one element per group:
-///   [K] int8 high | [K] int8 low | f32 scale | f32 scale*sum(q) | i32 -sum(q) | [K/16] i32 -sum(q) per 16
+/// Of 8 bits (steps = 127), q is the only plane. One plane moves tokens that fp32 is sure of; two cost a second integer
+/// product of the same unpacked weights and cannot be told from fp32 (docs/decisions/0001-activation-numerics.md).
+/// Arrays of a row, one element per group:
+///   [K] int8 high | [K] int8 low, if there is one | f32 scale | f32 scale*sum(q) | i32 -sum(q) |
+///   [K/16] i32 -sum(q) per 16
 struct QuantRowLayout {
   uint64_t columns;
-  constexpr explicit QuantRowLayout(uint64_t k) : columns(k) {}
+  uint32_t planes; ///< 1 or 2.
+  constexpr explicit QuantRowLayout(uint64_t k, uint32_t bits = 15) : columns(k), planes(bits > 8 ? 2 : 1) {}
+  /// Largest |q|.
+  constexpr int32_t steps() const { return planes == 2 ? 127 * 128 : 127; }
   constexpr uint64_t lowOffset() const { return columns; }
-  constexpr uint64_t scaleOffset() const { return columns * 2; }
+  constexpr uint64_t scaleOffset() const { return columns * planes; }
   constexpr uint64_t sumOffset() const { return scaleOffset() + columns / 32 * 4; }
   constexpr uint64_t negSum32Offset() const { return scaleOffset() + columns / 32 * 8; }
   constexpr uint64_t negSum16Offset() const { return scaleOffset() + columns / 32 * 12; }
@@ -76,8 +82,7 @@ struct QuantRowLayout {
   /// Bytes from one row to the next; a multiple of 64.
   constexpr uint64_t stride() const { return (bytes() + 63) / 64 * 64; }
 };
-/// Largest |q|, and the bits of the low plane.
-inline constexpr int32_t kQuantSteps = 127 * 128;
+/// Bits of the low plane.
 inline constexpr int32_t kQuantLowBits = 7;
 
 /// KV pool of one layer, f16: block b, head h at

@@ -1,13 +1,19 @@
 // RUN: tenon-opt %s --tenon-quantize-activations | FileCheck %s
+// RUN: tenon-opt %s --tenon-quantize-activations=bits=8 | FileCheck %s --check-prefix=EIGHT
+// RUN: not tenon-opt %s --tenon-quantize-activations=bits=7 2>&1 | FileCheck %s --check-prefix=SEVEN
+
+// SEVEN: rows are quantised to 15 or 8 bits, not 7
 
 #q4 = #tenon.blocks<q4_0>
 
 // CHECK-LABEL: func.func @shared
 // CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<?x64xf32>
 func.func @shared(%x: tensor<?x64xf32>, %a: tensor<32x64xf32, #q4>, %b: tensor<96x64xf32, #tenon.blocks<q8_0>>) -> (tensor<?x32xf32>, tensor<?x96xf32>) {
-  // CHECK-NEXT: %[[R:.*]] = tenon.quantize_rows %[[X]]
+  // CHECK-NEXT: %[[R:.*]] = tenon.quantize_rows %[[X]] : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
   // CHECK-NEXT: tenon.linear %[[R]]
   // CHECK-NEXT: tenon.logits %[[R]]
+  // EIGHT: tenon.quantize_rows %{{.*}} : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int8, 32>>
+  // EIGHT-NEXT: tenon.linear {{.*}} : (tensor<?x64xf32, #tenon.rows<int8, 32>>,
   // CHECK-NEXT: return
   %0 = tenon.linear %x, %a : (tensor<?x64xf32>, tensor<32x64xf32, #q4>) -> tensor<?x32xf32>
   %1 = tenon.logits %x, %b : (tensor<?x64xf32>, tensor<96x64xf32, #tenon.blocks<q8_0>>) -> tensor<?x96xf32>

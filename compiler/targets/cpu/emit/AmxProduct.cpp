@@ -28,8 +28,8 @@ struct Product {
   Value input, prepared, tile, tileStride, rows;
   Value sums; ///< [parts][panels][2 planes] tiles of [16 rows][16 channels] i32.
 
-  Product(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t panels, ValueRange arguments)
-      : k(k), format(format), columns(columns), row(columns), panels(panels), layout(format), info(formatInfo(format)),
+  Product(KernelBuilder &k, WeightFormat format, const QuantRowLayout &row, int64_t panels, ValueRange arguments)
+      : k(k), format(format), columns(row.columns), row(row), panels(panels), layout(format), info(formatInfo(format)),
         parts(32 / info.group), partBytes(info.group), chunkBytes(layout.chunkBytes(format, columns)), tiles(k),
         input(arguments[0]), prepared(arguments[4]), tile(arguments[5]), tileStride(arguments[6]), rows(arguments[8]),
         sums(k.stackBytes(parts * panels * 2 * AmxTiles::kBytes)) {
@@ -70,17 +70,17 @@ struct Product {
   void multiply(Value group, Value weights) {
     for (int64_t part = 0; part < parts; ++part) {
       Value planes = k.at(input, k.mulC(group, 32), part * partBytes);
-      for (int64_t h = 0; h < 2; ++h)
+      for (int64_t h = 0; h < row.planes; ++h)
         tiles.load(kPlaneTile + h, k.at(planes, {}, h * row.lowOffset()), row.stride());
       for (int64_t p = 0; p < panels; ++p) {
         tiles.load(kPanelTile + p, k.at(weights, {}, p * chunkBytes + part * partBytes * kLanes), AmxTiles::kRowBytes);
-        for (int64_t h = 0; h < 2; ++h) {
+        for (int64_t h = 0; h < row.planes; ++h) {
           tiles.zero(sumTile(h, p));
           tiles.dotSigned(sumTile(h, p), kPlaneTile + h, kPanelTile + p);
         }
       }
       for (int64_t p = 0; p < panels; ++p)
-        for (int64_t h = 0; h < 2; ++h)
+        for (int64_t h = 0; h < row.planes; ++h)
           tiles.store(sumTile(h, p), k.at(sums, {}, sumOffset(panels, part, p, h)), AmxTiles::kRowBytes);
     }
   }
@@ -106,9 +106,10 @@ struct Product {
       for (int64_t p = 0; p < panels; ++p) {
         Value sum = k.load(k.vec(k.f32), out, {}, p * kLanes * 4);
         for (int64_t part = 0; part < parts; ++part) {
-          Value high = k.load(k.vec(k.i32), integers, {}, sumOffset(panels, part, p, 0));
-          Value low = k.load(k.vec(k.i32), integers, {}, sumOffset(panels, part, p, 1));
-          Value integer = k.add(k.shl(high, k.splatI32(kQuantLowBits)), low);
+          Value integer = k.load(k.vec(k.i32), integers, {}, sumOffset(panels, part, p, 0));
+          if (row.planes == 2)
+            integer = k.add(k.shl(integer, k.splatI32(kQuantLowBits)),
+                            k.load(k.vec(k.i32), integers, {}, sumOffset(panels, part, p, 1)));
           sum = k.fma(k.mulF(k.toF32(integer), scales[p].scale[part]), rowScale, sum);
         }
         if (info.hasMin)
@@ -121,14 +122,14 @@ struct Product {
 
 } // namespace
 
-std::string emitAmxProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t panels,
+std::string emitAmxProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, uint32_t rowBits, int64_t panels,
                            TileSource source, bool fetch) {
   const bool packed = source == TileSource::Packed;
   std::string name = std::string(packed ? "amx_prepare_" : "amx_") + std::string(formatInfo(format).name) + "_k" +
-                     std::to_string(columns) + "_p" + std::to_string(panels) + (fetch ? "_f" : "");
+                     std::to_string(columns) + (rowBits == 8 ? "_i8" : "") + "_p" + std::to_string(panels) + (fetch ? "_f" : "");
   const Type types[] = {k.ptr, k.i64, k.i64, k.ptr, k.ptr, k.ptr, k.i64, k.ptr, k.i64};
   k.internalFunction(name, types, [&](ValueRange arguments) {
-    Product product(k, format, columns, panels, arguments);
+    Product product(k, format, QuantRowLayout(columns, rowBits), panels, arguments);
     Value first = arguments[1], last = arguments[2], next = arguments[7];
     const auto group = [&](Value g, llvm::ArrayRef<SuperScales> super) {
       Value weights = k.at(product.prepared, k.mulC(k.sub(g, first), product.layout.groupBytes));

@@ -21,7 +21,7 @@ inline constexpr int64_t kAmxRows = 16;
 /// void f(ptr input, i64 firstGroup, i64 lastGroup, ptr packed, ptr prepared, ptr tile, i64 tileStride, ptr next,
 /// i64 rows): as emitTileProduct's, for 1 to kAmxRows rows. Here the prepared weights are signed, their
 /// offset subtracted. Configures the thread's tiles and releases them.
-std::string emitAmxProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t panels,
+std::string emitAmxProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, uint32_t rowBits, int64_t panels,
                            TileSource source, bool fetch);
 
 } // namespace tenon::cpu

@@ -167,7 +167,7 @@ void AttentionItem::finish() const {
     Value row = k.divU(query, k.constI64(group)), inGroup = k.remU(query, k.constI64(group));
     Value from = k.at(running, k.mulC(query, record.bytes));
     Value inverse = k.splat(k.divF(k.constF32(1.0), k.load(k.f32, from, {}, record.sum)));
-    Value place = k.at(out, k.mulC(k.add(firstRow, row), rowStride(spec.quantOut, columns)));
+    Value place = k.at(out, k.mulC(k.add(firstRow, row), outputStride(spec, columns)));
     Value queryHead = k.add(k.mulC(head, group), inGroup);
     auto get = [&](Value at, int64_t constant) {
       return k.mulF(k.load(k.vec(k.f32), from, at, constant), inverse);
@@ -176,7 +176,8 @@ void AttentionItem::finish() const {
       Value firstGroup = k.mulC(queryHead, headDim / 32);
       k.forEach(k.constI64(0), k.constI64(headDim / 32), 1, [&](Value g) {
         Value at = k.mulC(g, 128);
-        emitQuantizeGroup(k, get(at, 0), get(at, 64), place, k.add(firstGroup, g), QuantRowLayout(columns));
+        emitQuantizeGroup(k, get(at, 0), get(at, 64), place, k.add(firstGroup, g),
+                          QuantRowLayout(columns, spec.rowBits));
       });
       return;
     }

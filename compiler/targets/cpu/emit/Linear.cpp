@@ -14,7 +14,7 @@ void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
   Value weights = k.buffer(1), out = k.buffer(2);
   const int64_t outStride = int64_t(spec.n) * 4, panels = panelCount(spec.n);
   const int64_t unitPanels = kLinearUnitColumns / kLanes, wholeUnits = spec.n / kLinearUnitColumns;
-  const LinearShape shape{spec.k, k.buffer(0), int64_t(rowStride(spec.quantIn, spec.k)),
+  const LinearShape shape{spec.k, k.buffer(0), int64_t(inputStride(spec)), spec.rowBits,
                           k.stepU32(spec.logits ? offsetof(StepView, numLogitRows)
                                                 : offsetof(StepView, numTokens)),
                           k.constI64((panels + unitPanels - 1) / unitPanels), kLinearUnitColumns};
@@ -65,9 +65,9 @@ void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
 
 void emitLinearGate(KernelBuilder &k, const KernelSpec &spec) {
   Value gate = k.buffer(1), up = k.buffer(2), out = k.buffer(3);
-  const int64_t outStride = rowStride(spec.quantOut, spec.n);
+  const int64_t outStride = outputStride(spec, spec.n);
   // A unit is one quantisation group: 32 channels, two panels of each matrix. Tile row: gate 32 | up 32.
-  const LinearShape shape{spec.k, k.buffer(0), int64_t(rowStride(spec.quantIn, spec.k)),
+  const LinearShape shape{spec.k, k.buffer(0), int64_t(inputStride(spec)), spec.rowBits,
                           k.stepU32(offsetof(StepView, numTokens)), k.constI64(spec.n / 32),
                           kGateUnitColumns};
   emitLinearLoop(
@@ -84,7 +84,7 @@ void emitLinearGate(KernelBuilder &k, const KernelSpec &spec) {
           half[h] = k.mulF(emitActivation(k, spec.activation, g), u);
         }
         Value place = k.at(out, k.mulC(row, outStride));
-        emitStore32(k, half[0], half[1], place, unit, spec.quantOut, spec.n);
+        emitStore32(k, half[0], half[1], place, unit, outputLayout(spec, spec.n));
       });
 }
 

@@ -46,7 +46,7 @@ struct RowTile {
 
   /// Every panel streamed by once for `rows` rows from `row`.
   void stream(const PanelRun &run, Value row, int64_t rows) const {
-    const std::string product = emitStreamProduct(k, run.format, shape.columns, rows);
+    const std::string product = emitStreamProduct(k, run.format, shape.columns, shape.rowBits, rows);
     const int64_t panelBytes = PanelLayout(run.format, shape.columns).bytes;
     Value base = k.at(run.weights, k.mulC(run.firstPanel, panelBytes));
     Value input = inputAt(row);
@@ -83,7 +83,7 @@ struct RowTile {
       for (int64_t p = 0; p < panels; ++p)
         k.store(k.splatF32(0), tileAt(row, column), {}, p * kLanes * 4);
     });
-    const llvm::ArrayRef<int64_t> counts = tileRowCounts(k.variant(), run.format);
+    const llvm::ArrayRef<int64_t> counts = tileRowCounts(k.variant(), run.format, shape.rowBits);
     k.forEach(k.constI64(0), k.constI64(groups), chunk, [&](Value firstGroup) {
       Value lastGroup = k.minU(k.addC(firstGroup, chunk), k.constI64(groups));
       const auto call = [&](const std::string &name, Value row, Value next, ValueRange more) {
@@ -97,11 +97,11 @@ struct RowTile {
       if (k.variant() == engine::Variant::Amx)
         return amxTiles([&](Value row, Value rows, TileSource source, int64_t next) {
           const bool fetch = next < panels;
-          call(emitAmxProduct(k, run.format, shape.columns, panels, source, fetch), row,
+          call(emitAmxProduct(k, run.format, shape.columns, shape.rowBits, panels, source, fetch), row,
                fetch ? nextPanel(next) : Value(), {rows});
         });
       const auto product = [&](Value row, int64_t rows, TileSource source, Value next) {
-        call(emitTileProduct(k, run.format, shape.columns, rows, panels, source, bool(next)), row, next, {});
+        call(emitTileProduct(k, run.format, shape.columns, shape.rowBits, rows, panels, source, bool(next)), row, next, {});
       };
       // There are more rows than a stream takes, hence at least one largest tile. While the first tiles
       // are multiplied, the same panels of the next unit arrive, one with each tile.
@@ -119,7 +119,7 @@ struct RowTile {
 
   void multiplyMany(const PanelRun &run) const {
     if (formatInfo(run.format).isFloat())
-      return forRuns(k.constI64(0), tileRowCounts(k.variant(), run.format),
+      return forRuns(k.constI64(0), tileRowCounts(k.variant(), run.format, shape.rowBits),
                      [&](Value row, int64_t rows) { stream(run, row, rows); });
     const int64_t together = std::min(tilePanels(k.variant()), run.panels);
     const int64_t whole = run.panels / together * together;
@@ -130,7 +130,7 @@ struct RowTile {
   }
 
   void multiply(const PanelRun &run) const {
-    const int64_t most = maxStreamRows(k.variant());
+    const int64_t most = maxStreamRows(k.variant(), shape.rowBits);
     k.ifElse(
         k.cmpI("ugt", count, k.constI64(most)), {},
         [&] {

@@ -22,6 +22,7 @@ struct LinearShape {
   uint64_t columns;    ///< K
   Value input;         ///< First input row.
   int64_t inputStride; ///< Bytes.
+  uint32_t rowBits;    ///< Of QuantRows; KernelSpec's.
   Value rows, units;   ///< i64
   int64_t unitColumns; ///< Output columns of a unit: its tile is [kRowBlock][unitColumns] f32.
 };

@@ -99,7 +99,7 @@ void emitLinearQkv(KernelBuilder &k, const KernelSpec &spec) {
   Value qOut = k.buffer(4), kPool = k.buffer(5), vPool = k.buffer(6), table = k.buffer(7);
   const int64_t panels = spec.headDim / kLanes, heads = spec.heads, kvHeads = spec.kvHeads;
   // A unit is one head: q heads, then k heads, then v heads.
-  const LinearShape shape{spec.k, k.buffer(0), int64_t(rowStride(spec.quantIn, spec.k)),
+  const LinearShape shape{spec.k, k.buffer(0), int64_t(inputStride(spec)), spec.rowBits,
                           k.stepU32(offsetof(StepView, numTokens)), k.constI64(heads + 2 * kvHeads),
                           spec.headDim};
   const int64_t firstOf[3] = {0, heads, heads + kvHeads};

@@ -14,15 +14,19 @@ namespace tenon::cpu {
 using engine::Variant;
 
 // 32 registers of 512 bits; the others have 16 of 256 or 32 of 128, a quarter of that.
-int64_t maxStreamRows(Variant variant) { return isAvx512(variant) ? 4 : 2; }
+int64_t maxStreamRows(Variant variant, uint32_t rowBits) {
+  return !isAvx512(variant) ? 2 : rowBits == 8 ? 6 : 4;
+}
 
-llvm::ArrayRef<int64_t> tileRowCounts(Variant variant, WeightFormat format) {
-  // Accumulators live in registers. Integers: rows x panels x (two planes and the float sum), beside
+llvm::ArrayRef<int64_t> tileRowCounts(Variant variant, WeightFormat format, uint32_t rowBits) {
+  // Accumulators live in registers. Integers: rows x panels x (planes and the float sum), beside
   // the panels' weights. Floats: two chains a row.
-  static constexpr int64_t eight[] = {8, 4, 2, 1}, four[] = {4, 2, 1}, two[] = {2, 1};
+  static constexpr int64_t eight[] = {8, 4, 2, 1}, six[] = {6, 4, 2, 1}, four[] = {4, 2, 1}, two[] = {2, 1};
   if (!isAvx512(variant))
     return two;
-  return formatInfo(format).isFloat() ? llvm::ArrayRef(eight) : llvm::ArrayRef(four);
+  if (formatInfo(format).isFloat())
+    return eight;
+  return rowBits == 8 ? llvm::ArrayRef(six) : llvm::ArrayRef(four);
 }
 
 int64_t tilePanels(Variant variant) { return isAvx512(variant) ? 2 : 1; }
@@ -55,9 +59,9 @@ struct IntegerProduct {
   const int64_t rows, panels;
   Value input;
 
-  IntegerProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows,
+  IntegerProduct(KernelBuilder &k, WeightFormat format, const QuantRowLayout &row, int64_t rows,
                  int64_t panels, Value input)
-      : k(k), format(format), row(columns), rows(rows), panels(panels), input(input) {}
+      : k(k), format(format), row(row), rows(rows), panels(panels), input(input) {}
 
   /// `sums` (rows x panels, row by row) after group `group` (i64). `weights(panel, step)` are prepared
   /// quants; `scales[panel]` the group's.
@@ -70,7 +74,8 @@ struct IntegerProduct {
     Value bytes = k.mulC(group, 32), word = k.mulC(group, 4), pair = k.mulC(group, 8);
     Values out(sums.begin(), sums.end());
     for (int64_t part = 0; part < parts; ++part) {
-      llvm::SmallVector<DotProduct::Sum, 16> high, low;
+      // Of each plane, the last one first: what is added at once goes to the units.
+      llvm::SmallVector<DotProduct::Sum, 16> low, high;
       for (int64_t r = 0; r < rows; ++r) {
         Value initial;
         if (dot.offsetRemains()) {
@@ -80,8 +85,9 @@ struct IntegerProduct {
           initial = k.shl(negSum, k.splatI32(llvm::Log2_32(info.offset)));
         }
         for (int64_t p = 0; p < panels; ++p) {
-          high.push_back(dot.start());
           low.push_back(dot.start(initial));
+          if (row.planes == 2)
+            high.push_back(dot.start());
         }
       }
       for (int64_t step = part * stepsPerPart; step < (part + 1) * stepsPerPart; ++step) {
@@ -90,10 +96,12 @@ struct IntegerProduct {
           prepared.push_back(weights(p, step));
         for (int64_t r = 0; r < rows; ++r) {
           const int64_t at = r * stride + step * 4;
-          Value upper = k.load(k.i32, input, bytes, at);
-          Value lower = k.load(k.i32, input, bytes, at + row.lowOffset());
+          Value upper = k.load(k.i32, input, bytes, at), lower = upper;
+          if (row.planes == 2)
+            lower = k.load(k.i32, input, bytes, at + row.lowOffset());
           for (int64_t p = 0; p < panels; ++p) {
-            dot.accumulate(high[r * panels + p], prepared[p], upper);
+            if (row.planes == 2)
+              dot.accumulate(high[r * panels + p], prepared[p], upper);
             dot.accumulate(low[r * panels + p], prepared[p], lower);
           }
         }
@@ -102,8 +110,9 @@ struct IntegerProduct {
         Value rowScale = k.loadSplat(k.f32, input, word, r * stride + row.scaleOffset());
         for (int64_t p = 0; p < panels; ++p) {
           const int64_t i = r * panels + p;
-          Value integer =
-              k.add(k.shl(dot.finish(high[i]), k.splatI32(kQuantLowBits)), dot.finish(low[i]));
+          Value integer = dot.finish(low[i]);
+          if (row.planes == 2)
+            integer = k.add(k.shl(dot.finish(high[i]), k.splatI32(kQuantLowBits)), integer);
           out[i] = k.fma(k.mulF(k.toF32(integer), scales[p].scale[part]), rowScale, out[i]);
         }
       }
@@ -143,19 +152,22 @@ void prefetchShare(KernelBuilder &k, WeightFormat format, uint64_t columns, Valu
     k.prefetch(panel, k.mulC(group, lines * 64), i * 64, /*locality=*/3);
 }
 
-static std::string functionName(llvm::StringRef what, WeightFormat format, uint64_t columns) {
-  return (what + "_" + llvm::StringRef(formatInfo(format).name) + "_k" + llvm::Twine(columns)).str();
+static std::string functionName(llvm::StringRef what, WeightFormat format, const QuantRowLayout &row) {
+  return (what + "_" + llvm::StringRef(formatInfo(format).name) + "_k" + llvm::Twine(row.columns) +
+          (row.planes == 1 ? "_i8" : ""))
+      .str();
 }
 
-std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows) {
-  std::string name = functionName("stream", format, columns) + "_r" + std::to_string(rows);
+std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, uint32_t rowBits, int64_t rows) {
+  const QuantRowLayout row(columns, rowBits);
+  std::string name = functionName("stream", format, row) + "_r" + std::to_string(rows);
   k.internalFunction(name, {k.ptr, k.ptr, k.ptr, k.i64, k.ptr, k.ptr}, [&](ValueRange arguments) {
     Value input = arguments[0], panel = arguments[1];
     Values sums(rows, k.splatF32(0.0));
     if (formatInfo(format).isFloat()) {
       sums = emitFloatPanel(k, format, columns, rows, input, panel, {arguments[4], arguments[5]});
     } else {
-      IntegerProduct product(k, format, columns, rows, 1, input);
+      IntegerProduct product(k, format, row, rows, 1, input);
       DotProduct dot(k, format);
       sums = forGroups(k, format, columns, panel, k.constI64(0), k.constI64(columns / 32), sums,
                        [&](Value g, llvm::ArrayRef<SuperScales> super, ValueRange inner) {
@@ -174,10 +186,11 @@ std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t co
   return name;
 }
 
-std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows,
+std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, uint32_t rowBits, int64_t rows,
                             int64_t panels, TileSource source, bool fetch) {
   const bool prepare = source == TileSource::Packed;
-  std::string name = functionName(prepare ? "prepare" : "tile", format, columns) + "_r" +
+  const QuantRowLayout row(columns, rowBits);
+  std::string name = functionName(prepare ? "prepare" : "tile", format, row) + "_r" +
                      std::to_string(rows) + "_p" + std::to_string(panels) + (fetch ? "_f" : "");
   k.internalFunction(name, {k.ptr, k.i64, k.i64, k.ptr, k.ptr, k.ptr, k.i64, k.ptr}, [&](ValueRange arguments) {
     Value first = arguments[1], packed = arguments[3], tile = arguments[5], tileStride = arguments[6];
@@ -186,7 +199,7 @@ std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t colu
     const int64_t panelBytes = PanelLayout(format, columns).bytes;
     const FormatInfo info = formatInfo(format);
     DotProduct dot(k, format);
-    IntegerProduct product(k, format, columns, rows, panels, arguments[0]);
+    IntegerProduct product(k, format, row, rows, panels, arguments[0]);
     Values sums;
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t p = 0; p < panels; ++p)

@@ -21,9 +21,10 @@
 namespace tenon::cpu {
 
 /// Row counts that one stream pass handles on `variant`, descending by one to 1.
-int64_t maxStreamRows(engine::Variant variant);
-/// Row counts of the tiles that go over prepared panels (or over float panels), descending; the last is 1.
-llvm::ArrayRef<int64_t> tileRowCounts(engine::Variant variant, WeightFormat format);
+int64_t maxStreamRows(engine::Variant variant, uint32_t rowBits);
+/// Row counts of the tiles that go over prepared panels (or over float panels), descending; the last is 1. The first
+/// is at most maxStreamRows + 1 for block formats.
+llvm::ArrayRef<int64_t> tileRowCounts(engine::Variant variant, WeightFormat format, uint32_t rowBits);
 /// Panels that a tile of prepared weights covers.
 int64_t tilePanels(engine::Variant variant);
 
@@ -55,7 +56,7 @@ void prefetchShare(KernelBuilder &k, WeightFormat format, uint64_t columns, Valu
 
 /// void f(ptr input, ptr panel, ptr tile, i64 tileStride, ptr ahead, ptr next): tile = rows . panel. A panel's
 /// bytes at `ahead` and at `next` are prefetched, a few lines with each group.
-std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows);
+std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, uint32_t rowBits, int64_t rows);
 
 /// Where a tile reads its panels. Packed: it also leaves them prepared.
 enum class TileSource { Packed, Prepared };
@@ -64,7 +65,7 @@ enum class TileSource { Packed, Prepared };
 /// tile += rows . `panels` consecutive panels (16 columns of the tile each), which lie one after the other
 /// at `packed` and chunkBytes apart at `prepared`. With `fetch`, the same groups of the panel at `next` are
 /// prefetched, a few lines with each group: a burst would stall. Block formats.
-std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, int64_t rows,
+std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t columns, uint32_t rowBits, int64_t rows,
                             int64_t panels, TileSource source, bool fetch);
 
 } // namespace tenon::cpu

@@ -44,8 +44,8 @@ struct Row {
   Value widen(Type type, Value scalar) const { return type == k.f32 ? scalar : k.splat(scalar); }
 
   /// out = x * inverse * w, quantised or not.
-  void scaleTo(Value x, Value inverse, Value w, Value out, bool quantOut) const {
-    if (!quantOut) {
+  void scaleTo(Value x, Value inverse, Value w, Value out, const KernelSpec &spec) const {
+    if (!spec.quantOut) {
       each([&](Type type, Value at) {
         Value normed = k.mulF(k.load(type, x, at), widen(type, inverse));
         k.store(k.mulF(normed, k.load(type, w, at)), out, at);
@@ -58,7 +58,7 @@ struct Row {
         Value normed = k.mulF(k.load(k.vec(k.f32), x, bytes, h * 64), k.splat(inverse));
         halves[h] = k.mulF(normed, k.load(k.vec(k.f32), w, bytes, h * 64));
       }
-      emitQuantizeGroup(k, halves[0], halves[1], out, group, QuantRowLayout(columns));
+      emitQuantizeGroup(k, halves[0], halves[1], out, group, QuantRowLayout(columns, spec.rowBits));
     });
   }
 };
@@ -81,7 +81,7 @@ void emitNormQuant(KernelBuilder &k, const KernelSpec &spec) {
                                       k.mulC(i, 4)));
             Value in = k.at(x, k.mulC(source, int64_t(spec.k) * 4));
             row.scaleTo(in, row.inverseRms(in, spec.eps), w,
-                        k.at(out, k.mulC(i, rowStride(spec.quantOut, spec.k))), spec.quantOut);
+                        k.at(out, k.mulC(i, outputStride(spec, spec.k))), spec);
           });
 }
 
@@ -99,7 +99,7 @@ void emitNormAdd(KernelBuilder &k, const KernelSpec &spec) {
     });
     if (spec.kind == KernelKind::NormAddNormQuant)
       row.scaleTo(sum, row.inverseRms(sum, spec.eps), k.buffer(3),
-                  k.at(k.buffer(4), k.mulC(i, rowStride(spec.quantOut, spec.k))), spec.quantOut);
+                  k.at(k.buffer(4), k.mulC(i, outputStride(spec, spec.k))), spec);
   });
 }
 
@@ -107,11 +107,11 @@ void emitQuantize(KernelBuilder &k, const KernelSpec &spec) {
   Value x = k.buffer(0), out = k.buffer(1);
   forRows(k, offsetof(StepView, numTokens), [&](Value i) {
     Value in = k.at(x, k.mulC(i, int64_t(spec.k) * 4));
-    Value row = k.at(out, k.mulC(i, rowStride(true, spec.k)));
+    Value row = k.at(out, k.mulC(i, QuantRowLayout(spec.k, spec.rowBits).stride()));
     k.forEach(k.constI64(0), k.constI64(spec.k / 32), 1, [&](Value group) {
       Value bytes = k.mulC(group, 128);
       emitQuantizeGroup(k, k.load(k.vec(k.f32), in, bytes), k.load(k.vec(k.f32), in, bytes, 64),
-                        row, group, QuantRowLayout(spec.k));
+                        row, group, QuantRowLayout(spec.k, spec.rowBits));
     });
   });
 }
