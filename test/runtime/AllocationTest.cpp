@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <unistd.h>
 
 static std::atomic<uint64_t> allocations{0};
 
@@ -29,9 +30,10 @@ using namespace tenon::test;
 namespace {
 
 TEST(Generator, stepsWithoutAllocating) {
-  const std::string path = testing::TempDir() + "/allocation.tenon";
+  const std::string path = testing::TempDir() + "/allocation-" + std::to_string(getpid()) + ".tenon";
   writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
   auto engine = engine::Engine::open(path, {});
+  unlink(path.c_str()); // It stays mapped.
   ASSERT_TRUE(engine.isOk());
   executor::CapacityRequest request;
   request.stepTokens = 16;

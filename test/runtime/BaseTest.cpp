@@ -16,13 +16,14 @@
 #include <ctime>
 #include <thread>
 #include <vector>
+#include <unistd.h>
 
 using namespace tenon;
 
 namespace {
 
 TEST(FileMapping, readsAWholeFileAndSaysWhatFails) {
-  const std::string path = testing::TempDir() + "/mapped";
+  const std::string path = testing::TempDir() + "/mapped-" + std::to_string(getpid());
   std::FILE *file = std::fopen(path.c_str(), "wb");
   std::fputs("tenon", file);
   std::fclose(file);
@@ -39,7 +40,7 @@ TEST(FileMapping, readsAWholeFileAndSaysWhatFails) {
 }
 
 TEST(FileMapping, releasedPagesReadTheSameAgain) {
-  const std::string path = testing::TempDir() + "/released";
+  const std::string path = testing::TempDir() + "/released-" + std::to_string(getpid());
   std::FILE *file = std::fopen(path.c_str(), "wb");
   for (int i = 0; i < 100'000; ++i)
     std::fputc(i % 251, file);

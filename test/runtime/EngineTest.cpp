@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <unistd.h>
 
 using namespace tenon;
 using namespace tenon::engine;
@@ -72,11 +73,12 @@ TEST(Engine, opensASoundFileAndResolvesItsKernels) {
 }
 
 TEST(Engine, copiesWeightsOnRequest) {
-  const std::string path = testing::TempDir() + "/copied.tenon";
+  const std::string path = testing::TempDir() + "/copied-" + std::to_string(getpid()) + ".tenon";
   writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
   EngineOptions options;
   options.copyWeights = true;
   auto copied = Engine::open(path, options);
+  unlink(path.c_str());
   ASSERT_TRUE(copied.isOk()) << copied.status().message();
   const auto section = (*copied)->section(SectionKind::Weights);
   const std::byte *weight = (*copied)->weight(0);
@@ -86,9 +88,10 @@ TEST(Engine, copiesWeightsOnRequest) {
 }
 
 TEST(Engine, opensFromAFileAndNamesAMissingOne) {
-  const std::string path = testing::TempDir() + "/tiny.tenon";
+  const std::string path = testing::TempDir() + "/tiny-" + std::to_string(getpid()) + ".tenon";
   writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
   EXPECT_TRUE(Engine::open(path, {}).isOk());
+  unlink(path.c_str());
   auto missing = Engine::open(path + ".not", {});
   ASSERT_FALSE(missing.isOk());
   EXPECT_EQ(missing.status().code(), StatusCode::NotFound);

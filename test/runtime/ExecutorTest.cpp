@@ -9,6 +9,7 @@
 
 #include <map>
 #include <numeric>
+#include <unistd.h>
 
 using namespace tenon;
 using namespace tenon::test;
@@ -16,10 +17,11 @@ using namespace tenon::test;
 namespace {
 
 std::unique_ptr<engine::Engine> tinyEngine() {
-  const std::string path = testing::TempDir() + "/executor.tenon";
+  const std::string path = testing::TempDir() + "/executor-" + std::to_string(getpid()) + ".tenon";
   writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
   auto opened = engine::Engine::open(path, {});
   EXPECT_TRUE(opened.isOk()) << opened.status().message();
+  unlink(path.c_str()); // It stays mapped.
   return std::move(*opened);
 }
 

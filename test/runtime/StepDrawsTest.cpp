@@ -8,6 +8,7 @@
 
 #include <random>
 #include <thread>
+#include <unistd.h>
 
 using namespace tenon;
 using namespace tenon::generate;
@@ -32,9 +33,10 @@ public:
 class StepDrawsTest : public testing::Test {
 protected:
   void SetUp() override {
-    const std::string path = testing::TempDir() + "/draws.tenon";
+    const std::string path = testing::TempDir() + "/draws-" + std::to_string(getpid()) + ".tenon";
     writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
     auto opened = engine::Engine::open(path, {});
+    unlink(path.c_str()); // It stays mapped.
     ASSERT_TRUE(opened.isOk());
     engine = std::move(*opened);
     std::mt19937 random(7);
