@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "tools/tenon/BenchChip.h"
+#include "tools/tenon/BenchCollectives.h"
 #include "tools/tenon/BenchMeasure.h"
 #include "tools/tenon/BenchReport.h"
 #include "tools/tenon/BenchRoofline.h"
@@ -93,7 +94,8 @@ Examples:
   tenon bench m.tenon --sequences 1,4,16 --prompt-tokens 128,512 --new-tokens 128
   tenon bench m.tenon --context 0,512,8192      # decode from empty, after 512, after 8,192 tokens
   tenon bench m.tenon --launches all --svg roofline.svg
-  tenon bench chip                              # what this machine can do)";
+  tenon bench chip                              # what this machine can do
+  tenon bench collectives                       # how fast chips talk)";
 
 } // namespace
 
@@ -145,8 +147,9 @@ void addBench(CLI::App &app, Action &action) {
       ->check(CLI::Range(1u, 1024u));
   chip->add_flag("--json", *json, "One JSON object on standard output");
   CLI::App *serve = addBenchServe(*command, action);
-  command->callback([o, chip, serve, threads, json, &action] {
-    if (serve->parsed())
+  CLI::App *collectives = addBenchCollectives(*command, action);
+  command->callback([o, chip, serve, collectives, threads, json, &action] {
+    if (serve->parsed() || collectives->parsed())
       return; // It has set the action.
     if (chip->parsed())
       action = [threads, json] { return runBenchChip(*threads, *json); };
