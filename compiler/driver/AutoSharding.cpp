@@ -23,20 +23,12 @@ Strategy predict(const GridChoice &grid, mlir::plan::EngineOp plan, const ChipsF
   strategy.possible = true;
   for (const MemorySummary &chip : memory)
     strategy.memory = std::max(strategy.memory, chip.total());
-  const uint64_t step = plan.getLimits().getDefaultStepTokens();
-  for (uint64_t done = 0; done < kPrompt;) {
-    const uint64_t rows = std::min(step, kPrompt - done);
-    // Row i sees i + 1 positions.
-    const uint64_t context = (done + 1 + done + rows) * rows / 2;
-    done += rows;
-    strategy.firstToken += predictStep(plan, chips, {rows, done == kPrompt, context}).seconds();
-  }
+  strategy.firstToken = predictPrompt(plan, chips, kPrompt);
   const uint64_t depth = kPrompt + kAnswer / 2;
-  strategy.tokenSeconds = predictStep(plan, chips, {1, 1, depth}).seconds();
+  strategy.tokenSeconds = predictStep(plan, chips, decodeStep(1, depth)).seconds();
   strategy.request = strategy.firstToken + kAnswer * strategy.tokenSeconds;
   strategy.throughput =
-      kSequences /
-      predictStep(plan, chips, {kSequences, kSequences, kSequences * depth}).slowest();
+      kSequences / predictStep(plan, chips, decodeStep(kSequences, depth)).slowest();
   for (auto [index, chip] : llvm::enumerate(memory)) {
     const uint64_t given = chips.chips[std::min(index, chips.chips.size() - 1)].memory;
     if (given && chip.total() > given && strategy.possible) {

@@ -83,7 +83,7 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
       return reader.failure(where + " is no object");
     reader.onlyKeys(*object,
                     {"kind", "count", "memory", "read_bandwidth", "write_bandwidth",
-                     "macs_per_second", "launch_seconds"},
+                     "macs_per_second", "launch_seconds", "shared_read_bandwidth", "shared_by"},
                     where);
     ChipKind chip;
     chip.kind = object->getString("kind").value_or("cpu").str();
@@ -91,6 +91,11 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
     chip.readBandwidth = reader.number(*object, "read_bandwidth", where);
     chip.writeBandwidth = reader.number(*object, "write_bandwidth", where);
     chip.launchSeconds = reader.number(*object, "launch_seconds", where, /*zeroAllowed=*/true);
+    if (object->get("shared_read_bandwidth") || object->get("shared_by")) {
+      chip.sharedReadBandwidth = reader.number(*object, "shared_read_bandwidth", where);
+      chip.sharedBy = static_cast<uint32_t>(
+          std::clamp<double>(reader.number(*object, "shared_by", where), 1, kMostChips));
+    }
     const llvm::json::Object none, *rates = object->getObject("macs_per_second");
     rates = rates ? rates : &none;
     chip.int8Macs = reader.number(*rates, "int8", where + ".macs_per_second");

@@ -22,6 +22,9 @@ struct ChipKind {
   double readBandwidth = 0, writeBandwidth = 0;         ///< Bytes a second.
   double int8Macs = 0, bf16Macs = 0, f32Macs = 0;       ///< Multiply-accumulates a second.
   double launchSeconds = 0;                             ///< Fixed cost of a launch.
+  /// Bytes a second of each run of `sharedBy` consecutive chips together; 0: each has its own memory.
+  double sharedReadBandwidth = 0;
+  uint32_t sharedBy = 1;
 };
 
 /// Joins runs of `group` consecutive chips: chips 0 to group - 1, and so on.

@@ -11,7 +11,7 @@ namespace tenon::compiler {
 
 using namespace mlir::plan;
 
-static constexpr StepShape kDecode = {1, 1, 1}, kPrompt = {512, 1, 512 * 513 / 2};
+static const StepShape kDecode = decodeStep(1, 1), kPrompt = promptStep(0, 512);
 
 void explainCollectives(llvm::raw_ostream &out, EngineOp plan, const ChipsFile &chips) {
   if (llvm::range_size(plan.getOps<ChipOp>()) == 1)

@@ -9,6 +9,7 @@
 #include "compiler/driver/MemorySummary.h"
 #include "compiler/driver/Pipeline.h"
 #include "compiler/driver/PlanReport.h"
+#include "compiler/driver/PredictionTable.h"
 #include "compiler/driver/Progress.h"
 #include "compiler/driver/Targets.h"
 #include "compiler/driver/WeightChoice.h"
@@ -167,7 +168,7 @@ private:
 
   int write() {
     AssemblyRequest request{options, *checkpoint, target, *compiled.module, *compiled.plan,
-                            {}, compiled.whole ? *compiled.whole : mlir::ModuleOp()};
+                            {}, compiled.whole ? *compiled.whole : mlir::ModuleOp(), &chips};
     if (measuresAccuracy)
       request.measure = [&](const std::string &draft) {
         return checkAccuracy(options, *checkpoint, target, calibration, draft, progress);
@@ -244,6 +245,8 @@ private:
     else if (!chips.chips.empty())
       result["strategies"] =
           strategiesAsJson(predict(grid, *compiled.plan, chips, memory));
+    if (!chips.chips.empty())
+      result["prediction"] = predictionTable(*compiled.plan, chips);
     if (written.bytes) {
       result["output"] = options.output;
       result["engine_bytes"] = written.bytes;

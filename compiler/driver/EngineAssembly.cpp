@@ -6,6 +6,7 @@
 #include "compiler/driver/KernelEmission.h"
 #include "compiler/driver/MemorySummary.h"
 #include "compiler/driver/ModelSections.h"
+#include "compiler/driver/PredictionTable.h"
 #include "compiler/driver/verify/ShardingCheck.h"
 #include "compiler/engine/EngineWriter.h"
 #include "compiler/engine/PlanTranslate.h"
@@ -109,8 +110,12 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
     result.accuracy = std::move(*accuracy);
     timer.finish("accuracy");
   }
-  const std::string card = modelCard(request.checkpoint, options, plan.getProducer(),
-                                     request.target.text, *checksum, result.accuracy);
+  std::optional<llvm::json::Object> prediction;
+  if (request.chips && !request.chips->chips.empty())
+    prediction = predictionTable(plan, *request.chips);
+  const std::string card =
+      modelCard(request.checkpoint, options, plan.getProducer(), request.target.text, *checksum,
+                result.accuracy, std::move(prediction));
   if (llvm::Error error = add(SectionKind::ModelCard, bytesOf(card)))
     return std::move(error);
   if (llvm::Error error = add(SectionKind::PlanText, bytesOf(planToText(plan))))

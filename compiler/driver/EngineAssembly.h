@@ -3,6 +3,7 @@
 #ifndef TENON_COMPILER_DRIVER_ENGINEASSEMBLY_H
 #define TENON_COMPILER_DRIVER_ENGINEASSEMBLY_H
 
+#include "compiler/driver/ChipsFile.h"
 #include "compiler/driver/CompileOptions.h"
 #include "compiler/driver/Progress.h"
 #include "compiler/driver/StageTimer.h"
@@ -31,6 +32,7 @@ struct AssemblyRequest {
   /// the card.
   std::function<llvm::Expected<AccuracyReport>(const std::string &draft)> measure;
   mlir::ModuleOp whole;
+  const ChipsFile *chips = nullptr; ///< If it describes chips, the card gets its predictions.
 };
 
 struct AssemblyResult {

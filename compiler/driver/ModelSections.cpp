@@ -64,7 +64,8 @@ llvm::Expected<std::string> checksumOfFile(llvm::StringRef path) {
 std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptions &options,
                       llvm::StringRef producer, llvm::StringRef target,
                       llvm::StringRef sourceChecksum,
-                      const std::optional<AccuracyReport> &accuracy) {
+                      const std::optional<AccuracyReport> &accuracy,
+                      std::optional<llvm::json::Object> prediction) {
   using llvm::json::Object;
   const frontend::ModelConfig &config = checkpoint.config();
   Object source{{"file", llvm::sys::path::filename(checkpoint.path())},
@@ -78,7 +79,7 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
   if (options.activations != "int15")
     flags["activations"] = options.activations;
   if (!options.chips.empty())
-    flags["chips"] = options.chips;
+    flags["chips"] = llvm::sys::path::filename(options.chips);
   if (!options.sharding.empty())
     flags["sharding"] = options.sharding;
   if (options.maxContext)
@@ -94,6 +95,8 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
     card["licence"] = config.licence;
   if (accuracy)
     card["accuracy"] = accuracyAsJson(*accuracy);
+  if (prediction)
+    card["prediction"] = std::move(*prediction);
   std::string text;
   llvm::raw_string_ostream(text) << llvm::formatv("{0:2}", llvm::json::Value(std::move(card)))
                                  << "\n";

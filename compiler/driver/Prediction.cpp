@@ -65,15 +65,28 @@ double rateOf(const cpu::KernelSpec &spec, const ChipKind &chip) {
 }
 
 double launchSeconds(LaunchOp launch, const cpu::KernelSpec &spec, const ChipKind &chip,
-                     const StepShape &step) {
+                     double bandwidth, StepShape step) {
   CostAttr c = launch.getCost();
+  if (spec.window) { // Rows look back so far at most.
+    step.context = std::min<uint64_t>(step.context, step.tokens * spec.window);
+    step.positions = std::min<uint64_t>(step.positions, step.logitRows * spec.window + step.tokens);
+  }
   const double bytes = double(c.getWeightBytes()) + double(c.getBytesPerToken()) * step.tokens +
                        double(c.getBytesPerLogitRow()) * step.logitRows +
-                       double(c.getBytesPerContext()) * step.context;
+                       double(c.getBytesPerContext()) * step.positions;
   const double macs = double(c.getMacsPerToken()) * step.tokens +
                       double(c.getMacsPerLogitRow()) * step.logitRows +
                       double(c.getMacsPerContext()) * step.context;
-  return std::max(bytes / chip.readBandwidth, macs / rateOf(spec, chip)) + chip.launchSeconds;
+  return std::max(bytes / bandwidth, macs / rateOf(spec, chip)) + chip.launchSeconds;
+}
+
+/// What a chip can read while the others of its stage read too.
+double bandwidthOf(const ChipKind &chip, uint32_t id, uint32_t tensor) {
+  if (!chip.sharedReadBandwidth)
+    return chip.readBandwidth;
+  const uint32_t stage = id / tensor * tensor, group = id / chip.sharedBy * chip.sharedBy;
+  const uint32_t active = std::min(stage + tensor, group + chip.sharedBy) - std::max(stage, group);
+  return std::min(chip.readBandwidth, chip.sharedReadBandwidth / active);
 }
 } // namespace
 
@@ -95,6 +108,7 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
   for (ChipOp chip : engine.getOps<ChipOp>()) {
     const uint32_t id = chip.getId();
     const ChipKind &kind = chips.chips[std::min<size_t>(id, chips.chips.size() - 1)];
+    const double bandwidth = bandwidthOf(kind, id, tensor);
     double seconds = 0;
     for (FunctionOp function : engine.getOps<FunctionOp>()) {
       const mlir::StringAttr name = function.getSymNameAttr();
@@ -103,7 +117,7 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
       double once = 0;
       for (Operation &op : function.getBody().front())
         if (auto launch = llvm::dyn_cast<LaunchOp>(op))
-          once += launchSeconds(launch, specs[launch.getKernelAttr().getAttr()], kind, step);
+          once += launchSeconds(launch, specs[launch.getKernelAttr().getAttr()], kind, bandwidth, step);
         else
           once += collectiveSeconds(engine, llvm::cast<CollectiveOp>(op), chips, id, step);
       seconds += once * calls.lookup(name);
@@ -112,6 +126,15 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
     result.stages[id / tensor] = std::max(result.stages[id / tensor], seconds);
   }
   return result;
+}
+
+double predictPrompt(EngineOp engine, const ChipsFile &chips, uint64_t tokens) {
+  const uint64_t most = std::max<uint64_t>(1, engine.getLimits().getDefaultStepTokens());
+  double seconds = 0;
+  for (uint64_t done = 0; done < tokens; done += most)
+    seconds +=
+        predictStep(engine, chips, promptStep(done, std::min(tokens, done + most))).seconds();
+  return seconds;
 }
 
 } // namespace tenon::compiler

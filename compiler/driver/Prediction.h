@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From a plan's costs and a chips file to seconds. A launch takes the longer of its bytes over the
-// chip's bandwidth and its products over the chip's rate, and its fixed cost. A collective of n chips
+// chip's bandwidth (or its part of a bandwidth that chips of its stage share) and its products over
+// the chip's rate, and its fixed cost. A collective of n chips
 // and b bytes takes, by the alpha-beta model (Thakur, Rabenseifner and Gropp, "Optimization of
 // Collective Communication Operations in MPICH", section 4), the faster of
 //   every pair at once    alpha + (n - 1) b / beta
@@ -16,11 +17,23 @@
 
 namespace tenon::compiler {
 
-/// Rows of a step: `tokens` rows, `logitRows` of them with logits, which attend to `context` positions
-/// in sum.
+/// Rows of a step: `tokens` rows, `logitRows` of them with logits. `context` is the sum over rows of the
+/// positions that each attends to, `positions` the sum over sequences of those that any row does: rows
+/// of one sequence share what is read.
 struct StepShape {
-  uint64_t tokens = 1, logitRows = 1, context = 1;
+  uint64_t tokens = 1, logitRows = 1, context = 1, positions = 1;
 };
+
+/// A token for each of `sequences`, the last position being `context`.
+inline StepShape decodeStep(uint64_t sequences, uint64_t context) {
+  return {sequences, sequences, sequences * context, sequences * context};
+}
+
+/// Rows [begin, end) of one sequence, with logits of the last.
+inline StepShape promptStep(uint64_t begin, uint64_t end) {
+  const uint64_t rows = end - begin;
+  return {rows, 1, (begin + 1 + end) * rows / 2, end};
+}
 
 /// Seconds of one collective on the chips that chip `chip` meets in it.
 double collectiveSeconds(mlir::plan::EngineOp engine, mlir::plan::CollectiveOp op,
@@ -39,6 +52,9 @@ struct StepPrediction {
 
 StepPrediction predictStep(mlir::plan::EngineOp engine, const ChipsFile &chips,
                            const StepShape &step);
+
+/// Seconds of one prompt, in steps of the plan's default size.
+double predictPrompt(mlir::plan::EngineOp engine, const ChipsFile &chips, uint64_t tokens);
 
 } // namespace tenon::compiler
 
