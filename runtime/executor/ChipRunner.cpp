@@ -91,6 +91,10 @@ void ChipRunner::bind() {
       launchTimings.push_back({c, l});
     }
   }
+  traces.resize(setup.workers);
+  for (WorkerTrace &trace : traces)
+    if (setup.trace)
+      trace.events.reserve(2 * launches.size());
 }
 
 const std::byte *ChipRunner::buffer(uint32_t index) const {
@@ -161,6 +165,25 @@ Status ChipRunner::workTimed(uint32_t worker) {
       launchTimings[i].nanos += now - began;
       began = now;
     }
+  }
+  return Status::ok();
+}
+
+Status ChipRunner::workTraced(uint32_t worker) {
+  std::vector<TraceEvent> &events = traces[worker].events;
+  events.clear();
+  uint64_t began = nowNanos();
+  for (uint32_t i = 0; i < launches.size(); ++i) {
+    if (launches[i].barrierBefore) {
+      barrier.arriveAndWait();
+      const uint64_t now = nowNanos();
+      events.push_back({began, now, i, true});
+      began = now;
+    }
+    TENON_RETURN_IF_ERROR(run(launches[i], worker));
+    const uint64_t now = nowNanos();
+    events.push_back({began, now, i, false});
+    began = now;
   }
   return Status::ok();
 }

@@ -29,6 +29,13 @@ struct LaunchTiming {
   double bytes = 0, macs = 0;
 };
 
+/// What a worker did for a while in a step, in nanoseconds of the monotonic clock.
+struct TraceEvent {
+  uint64_t began = 0, ended = 0;
+  uint32_t launch = 0;  ///< In the chip's list.
+  bool barrier = false; ///< It waited for the chip's other workers before the launch.
+};
+
 /// A group of chips that this one belongs to, and which member it is.
 struct Membership {
   collective::Group *group = nullptr; ///< Null where the axis has one chip. Outlives the runner.
@@ -42,6 +49,7 @@ public:
     uint32_t workers = 1;
     SpinPolicy barrierPolicy;
     bool populate = true;
+    bool trace = false; ///< Make room for workTraced().
     std::vector<Membership> groups; ///< By axis of the grid.
   };
 
@@ -55,6 +63,12 @@ public:
   Status work(uint32_t worker);
   /// As work(), with a barrier after every launch; adds its time.
   Status workTimed(uint32_t worker);
+  /// As work(), and writes down when each launch and each wait for the chip's workers began and
+  /// ended. Only if set up for it.
+  Status workTraced(uint32_t worker);
+  /// Of the last traced step of a worker, in order of time.
+  std::span<const TraceEvent> trace(uint32_t worker) const { return traces[worker].events; }
+  uint32_t workers() const { return setup.workers; }
   /// Adds the prepared step's bytes and operations to the timings. `context`: see CostForm.
   void countWork(uint64_t context);
 
@@ -93,6 +107,10 @@ private:
   std::vector<void *> pointers; ///< All launches' pointer lists, one after the other.
   std::vector<BoundLaunch> launches;
   std::vector<LaunchTiming> launchTimings;
+  struct alignas(64) WorkerTrace {
+    std::vector<TraceEvent> events; ///< Room for every launch of a step and its barrier.
+  };
+  std::vector<WorkerTrace> traces; ///< By worker.
   std::vector<uint32_t> claims; ///< One word a launch, zeroed before each step.
   cpu::StepView view{};
 };

@@ -112,6 +112,7 @@ Status Executor::makeChips(SpinPolicy policy) {
     setup.workers = chipWorkers(plan, limits, chip);
     setup.barrierPolicy = policy;
     setup.populate = options.populate;
+    setup.trace = options.trace;
     setup.groups.resize(plan.grid.size());
     uint32_t stride = 1;
     for (size_t axis = plan.grid.size(); axis-- > 0; stride *= plan.grid[axis]) {
@@ -192,8 +193,9 @@ Status Executor::run(std::span<const StepRows> rows) {
   workers->runEach([this](uint32_t worker) {
     const Place place = places[worker];
     ChipRunner &chip = *chips[place.chip];
-    results[worker] =
-        options.timeLaunches ? chip.workTimed(place.worker) : chip.work(place.worker);
+    results[worker] = options.timeLaunches ? chip.workTimed(place.worker)
+                      : options.trace      ? chip.workTraced(place.worker)
+                                           : chip.work(place.worker);
   });
   for (Status &result : results)
     TENON_RETURN_IF_ERROR(result);

@@ -37,6 +37,9 @@ struct ExecutorOptions {
       true; ///< Take all planned pages now, so that a later step cannot fail for memory.
   /// Measure each launch; costs a barrier per launch.
   bool timeLaunches = false;
+  /// Write down what every worker does when; costs a look at the clock per launch. Not together with
+  /// `timeLaunches`.
+  bool trace = false;
 };
 
 /// The chips of one engine, all in this process. Not thread-safe: one thread calls run(), and that
@@ -78,6 +81,12 @@ public:
   /// One entry per launch of a step of a chip, in order; all zero unless `timeLaunches`.
   std::span<const LaunchTiming> timings(uint32_t chip = 0) const { return chips[chip]->timings(); }
   void resetTimings();
+
+  /// What a worker of a chip did in the last step; empty unless `trace`.
+  std::span<const TraceEvent> trace(uint32_t chip, uint32_t worker) const {
+    return chips[chip]->trace(worker);
+  }
+  uint32_t workersOf(uint32_t chip) const { return chips[chip]->workers(); }
 
 private:
 

@@ -9,29 +9,16 @@
 #include "tools/tenon/BenchServe.h"
 #include "tools/tenon/Command.h"
 #include "tools/tenon/Session.h"
+#include "tools/tenon/WriteChips.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <map>
 
 namespace tenon::tool {
 
 namespace {
-
-Status writeFile(const std::string &path, const std::string &text) {
-  std::FILE *file = std::fopen(path.c_str(), "wb");
-  if (!file)
-    return Status::invalidArgument(path + ": " + std::strerror(errno));
-  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  const bool closed = std::fclose(file) == 0;
-  if (!written || !closed)
-    return Status::resourceExhausted(path + ": cannot write: " + std::strerror(errno));
-  return Status::ok();
-}
 
 Status writeRoofline(const BenchOptions &o, const Session &session, const BenchResults &results,
                      const ChipLimits &chip) {
@@ -45,11 +32,21 @@ Status writeRoofline(const BenchOptions &o, const Session &session, const BenchR
                                       row, chip));
 }
 
+Status writeTrace(const BenchOptions &o, const Session &session, const BenchResults &results) {
+  const Cell &cell = *results.rows.front().decode;
+  return writeFile(o.trace, cell.trace->chromeTrace(fmt::format(
+                                "{}: {} sequences after {} tokens, {} threads",
+                                session.engine().name(), cell.sequences, cell.tokens,
+                                session.threads())));
+}
+
 Status run(const BenchOptions &o) {
   if (o.run.engine.empty())
     return Status::invalidArgument("bench: give an engine, or `tenon bench chip`");
   if (!o.svg.empty() && o.launches == LaunchDetail::None)
     return Status::invalidArgument("bench: --svg shows launches; take --launches none away");
+  if (!o.trace.empty() && o.launches == LaunchDetail::None)
+    return Status::invalidArgument("bench: --trace shows launches; take --launches none away");
   if (!o.svg.empty() && !o.limits)
     return Status::invalidArgument("bench: --svg draws the machine's roofs; take --no-limits away");
   auto opened = Session::open(o.run);
@@ -81,6 +78,8 @@ Status run(const BenchOptions &o) {
     printBenchJson(session, o, *results, chip);
   else
     printBenchTables(session, o, *results, chip);
+  if (!o.trace.empty())
+    TENON_RETURN_IF_ERROR(writeTrace(o, session, *results));
   return o.svg.empty() ? Status::ok() : writeRoofline(o, session, *results, chip);
 }
 
@@ -94,7 +93,9 @@ Examples:
   tenon bench m.tenon --sequences 1,4,16 --prompt-tokens 128,512 --new-tokens 128
   tenon bench m.tenon --context 0,512,8192      # decode from empty, after 512, after 8,192 tokens
   tenon bench m.tenon --launches all --svg roofline.svg
+  tenon bench m.tenon --trace steps.json        # open in ui.perfetto.dev
   tenon bench chip                              # what this machine can do
+  tenon bench chip --write chips.json --chips 2 --engine m.tenon
   tenon bench collectives                       # how fast chips talk)";
 
 } // namespace
@@ -135,6 +136,11 @@ void addBench(CLI::App &app, Action &action) {
                                               {"all", LaunchDetail::All}}));
   command->add_option("--svg", o->svg, "Write a roofline plot of the first row's launches")
       ->type_name("FILE");
+  command
+      ->add_option("--trace", o->trace,
+                   "Write the first row's steps, a lane for each worker of each chip, for Perfetto "
+                   "or chrome://tracing")
+      ->type_name("FILE");
   command->add_flag("!--no-limits", o->limits,
                     "Do not measure the machine; shares of its limit are left out");
   command->add_flag("--json", o->json, "One JSON object on standard output");
@@ -146,13 +152,23 @@ void addBench(CLI::App &app, Action &action) {
   chip->add_option("--threads", *threads, "Worker threads (default: one for each core)")
       ->check(CLI::Range(1u, 1024u));
   chip->add_flag("--json", *json, "One JSON object on standard output");
+  auto write = std::make_shared<WriteChipsOptions>();
+  CLI::Option *file =
+      chip->add_option("--write", write->path, "Write a chips file for tenon-compile --chips")
+          ->type_name("FILE");
+  chip->add_option("--engine", write->engine,
+                   "Rates that its kernels reach instead of the machine's bounds; for one chip")
+      ->needs(file);
+  chip->add_option("--chips", write->chips, "Chips to describe; they share the threads (default 1)")
+      ->check(CLI::Range(1u, 256u))
+      ->needs(file);
   CLI::App *serve = addBenchServe(*command, action);
   CLI::App *collectives = addBenchCollectives(*command, action);
-  command->callback([o, chip, serve, collectives, threads, json, &action] {
+  command->callback([o, chip, serve, collectives, threads, json, write, &action] {
     if (serve->parsed() || collectives->parsed())
       return; // It has set the action.
     if (chip->parsed())
-      action = [threads, json] { return runBenchChip(*threads, *json); };
+      action = [=] { return runBenchChip(*threads, *json, *write); };
     else
       action = [o] { return run(*o); };
   });

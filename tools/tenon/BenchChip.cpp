@@ -6,6 +6,7 @@
 #include "runtime/device/cpu/CpuFeatures.h"
 #include "runtime/device/cpu/Topology.h"
 #include "tools/tenon/Session.h"
+#include "tools/tenon/WriteChips.h"
 
 #include <boost/json.hpp>
 #include <fmt/core.h>
@@ -138,11 +139,16 @@ boost::json::object machineJson(const ChipLimits &measured) {
   return machine;
 }
 
-Status runBenchChip(uint32_t threads, bool json) {
+Status runBenchChip(uint32_t threads, bool json, const WriteChipsOptions &write) {
   auto measured = measureChip(threads ? threads : cpu::readTopology().usefulWorkers, 6);
   if (!measured)
     return measured.status();
   ChipLimits &chip = *measured;
+  if (!write.path.empty()) {
+    WriteChipsOptions options = write;
+    options.threads = chip.threads;
+    TENON_RETURN_IF_ERROR(writeChips(options, chip));
+  }
   if (json) {
     printJson({{"machine", machineJson(chip)}});
     return Status::ok();

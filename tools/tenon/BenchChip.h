@@ -44,8 +44,10 @@ StatusOr<ChipLimits> measureChip(uint32_t threads, double seconds);
 /// The machine as bench reports it: names, caches, variants, and the limits where they are known.
 boost::json::object machineJson(const ChipLimits &limits);
 
-/// `tenon bench chip`: measures and prints. 0 threads: one for each core.
-Status runBenchChip(uint32_t threads, bool json);
+struct WriteChipsOptions;
+/// `tenon bench chip`: measures, prints, and writes a chips file if a path is given. 0 threads: one
+/// for each core.
+Status runBenchChip(uint32_t threads, bool json, const WriteChipsOptions &write);
 
 } // namespace tenon::tool
 

@@ -20,20 +20,15 @@ cpu::MacUnit unitOf(const engine::KernelPlan &kernel, engine::Variant variant) {
   return !integers ? cpu::MacUnit::F32 : tiles ? cpu::MacUnit::AmxInt8 : cpu::MacUnit::Int8;
 }
 
-/// The spec's "window = N", 0 where there is none.
+} // namespace
+
 uint64_t windowOf(const engine::KernelPlan &kernel) {
   const size_t at = kernel.spec.find("window = ");
   return at == std::string::npos ? 0 : std::strtoull(kernel.spec.c_str() + at + 9, nullptr, 10);
 }
 
-/// What a step's attention looks at through a window.
-struct Context {
-  uint64_t rowPositions = 0; ///< Positions that each row attends to, summed over rows.
-  uint64_t positions = 0;    ///< Positions that any row of a sequence attends to, over sequences.
-};
-
-Context contextOf(const cpu::StepView &step, uint64_t window) {
-  Context context;
+StepContext contextOf(const cpu::StepView &step, uint64_t window) {
+  StepContext context;
   const auto first = [&](uint64_t position) {
     return window && position + 1 > window ? position + 1 - window : 0;
   };
@@ -46,8 +41,6 @@ Context contextOf(const cpu::StepView &step, uint64_t window) {
   }
   return context;
 }
-
-} // namespace
 
 Ledger::Ledger(const engine::Plan &plan, engine::Variant variant) {
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> known; // (function, launch) -> launches
@@ -84,7 +77,7 @@ Ledger::Ledger(const engine::Plan &plan, engine::Variant variant) {
 
 void Ledger::add(const cpu::StepView &step, std::span<const executor::LaunchTiming> timings) {
   ++count;
-  std::map<uint64_t, Context> contexts; // by window: one or two
+  std::map<uint64_t, StepContext> contexts; // by window: one or two
   for (const Launch &launch : launches) {
     auto at = contexts.find(launch.window);
     if (at == contexts.end())

@@ -14,6 +14,16 @@
 
 namespace tenon::tool {
 
+/// What a step's attention looks at through a window.
+struct StepContext {
+  uint64_t rowPositions = 0; ///< Positions that each row attends to, summed over rows.
+  uint64_t positions = 0;    ///< Positions that any row of a sequence attends to, over sequences.
+};
+/// `window`: how far back a row looks at most; 0: to the beginning.
+StepContext contextOf(const cpu::StepView &step, uint64_t window);
+/// The window of a kernel; 0 where there is none.
+uint64_t windowOf(const engine::KernelPlan &kernel);
+
 /// Launches of one kind and name, summed over steps.
 struct LaunchKind {
   std::string kind, name;

@@ -18,10 +18,25 @@ namespace tenon::tool {
 
 namespace {
 
+/// Decode steps that are watched launch by launch.
+constexpr uint32_t kWatchedSteps = 16;
+
 /// One phase of one repetition.
 struct Sample {
   uint64_t tokens = 0, steps = 0;
   double seconds = 0, hostSeconds = 0, ttftMs = 0;
+};
+
+/// Who looks at the steps of a phase; none, one or both.
+struct Watchers {
+  Ledger *ledger = nullptr;
+  StepTrace *trace = nullptr;
+  void see(Session &session, const generate::Generator &generator) const {
+    if (ledger)
+      ledger->add(session.executor().stepView(), session.executor().timings());
+    if (trace)
+      trace->add(session.executor(), generator.lastStep());
+  }
 };
 
 /// When each request's first token came; for a generator's first requests.
@@ -93,15 +108,16 @@ public:
 
   Status measure(Cell &cell, bool wantPrefill, bool wantDecode);
   Status measureLaunches(Cell &cell, bool wantPrefill, bool wantDecode);
+  Status traceChips(Cell &cell, bool wantDecode);
 
 private:
   Status add(generate::Generator &generator, uint32_t tokens, uint32_t newTokens,
              uint64_t *firstNumber = nullptr) const;
   Status warmUp();
   Status fill(generate::Generator &generator, Sample &sample, std::vector<double> &ttftMs,
-              Ledger *ledger);
+              const Watchers &watchers);
   Status decode(generate::Generator &generator, uint32_t steps, Sample &sample,
-                std::vector<double> &stepMs, Ledger *ledger);
+                std::vector<double> &stepMs, const Watchers &watchers);
 
   Session &session;
   const BenchOptions &options;
@@ -141,15 +157,14 @@ Status CellRun::warmUp() {
 /// Computes every sequence's prompt up to its first token. The generator's prefix tree keeps all
 /// whole blocks, so that decode() begins with them in place.
 Status CellRun::fill(generate::Generator &generator, Sample &sample, std::vector<double> &ttftMs,
-                     Ledger *ledger) {
+                     const Watchers &watchers) {
   TENON_RETURN_IF_ERROR(add(generator, promptTokens, 1));
   const generate::StepStats before = generator.stats();
   FirstTokens first;
   while (generator.hasWork()) {
     session.executor().resetTimings();
     TENON_RETURN_IF_ERROR(generator.step(first));
-    if (ledger)
-      ledger->add(session.executor().stepView(), session.executor().timings());
+    watchers.see(session, generator);
   }
   const generate::StepStats &after = generator.stats();
   const double compute = double(after.computeNanos - before.computeNanos) * 1e-9;
@@ -169,7 +184,7 @@ Status CellRun::fill(generate::Generator &generator, Sample &sample, std::vector
 
 /// Decodes all sequences together for `steps` steps.
 Status CellRun::decode(generate::Generator &generator, uint32_t steps, Sample &sample,
-                       std::vector<double> &stepMs, Ledger *ledger) {
+                       std::vector<double> &stepMs, const Watchers &watchers) {
   uint64_t firstRequest = 0;
   const uint64_t computed = generator.stats().promptTokens;
   TENON_RETURN_IF_ERROR(add(generator, promptTokens, steps + leadTokens, &firstRequest));
@@ -187,8 +202,7 @@ Status CellRun::decode(generate::Generator &generator, uint32_t steps, Sample &s
     sample.seconds += seconds;
     sample.hostSeconds += seconds - double(after.computeNanos - before.computeNanos) * 1e-9;
     stepMs.push_back(seconds * 1e3);
-    if (ledger)
-      ledger->add(session.executor().stepView(), session.executor().timings());
+    watchers.see(session, generator);
   }
   for (uint32_t s = 0; s < sequences; ++s)
     generator.cancel(firstRequest + s);
@@ -215,11 +229,11 @@ Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
     generator = std::make_unique<generate::Generator>(session.executor(), session.plan(),
                                                       /*prefixTree=*/true);
     TENON_RETURN_IF_ERROR(
-        fill(*generator, fills.emplace_back(), ttftMs, r == 0 ? &cell.prefillWork : nullptr));
+        fill(*generator, fills.emplace_back(), ttftMs, {r == 0 ? &cell.prefillWork : nullptr}));
   }
   for (uint32_t r = 0; wantDecode && r < options.repeat; ++r)
     TENON_RETURN_IF_ERROR(decode(*generator, options.newTokens, decodes.emplace_back(), stepMs,
-                                 r == 0 ? &cell.decodeWork : nullptr));
+                                 {r == 0 ? &cell.decodeWork : nullptr}));
   if (wantPrefill) {
     for (const Sample &s : fills)
       cell.prefill.samples.push_back(s.seconds);
@@ -249,25 +263,41 @@ Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
 }
 
 Status CellRun::measureLaunches(Cell &cell, bool wantPrefill, bool wantDecode) {
-  constexpr uint32_t decodeSteps = 16;
   session.releaseExecutor();
-  TENON_RETURN_IF_ERROR(session.prepare(wanted, /*timeLaunches=*/true));
+  TENON_RETURN_IF_ERROR(session.prepare(wanted, Watch::Launches));
   TENON_RETURN_IF_ERROR(warmUp());
   generate::Generator generator(session.executor(), session.plan(), /*prefixTree=*/true);
   Sample sample;
   std::vector<double> samples;
   Ledger prefill(session.plan(), session.engine().variant()), decoding = prefill;
-  TENON_RETURN_IF_ERROR(fill(generator, sample, samples, &prefill));
+  TENON_RETURN_IF_ERROR(fill(generator, sample, samples, {&prefill}));
   sample = {};
   if (wantDecode)
     TENON_RETURN_IF_ERROR(
-        decode(generator, std::min(options.newTokens, decodeSteps), sample, samples, &decoding));
+        decode(generator, std::min(options.newTokens, kWatchedSteps), sample, samples, {&decoding}));
   if (wantPrefill)
     cell.prefillWork = std::move(prefill);
   if (wantDecode)
     cell.decodeWork = std::move(decoding);
   cell.timed = true;
   return Status::ok();
+}
+
+Status CellRun::traceChips(Cell &cell, bool wantDecode) {
+  session.releaseExecutor();
+  TENON_RETURN_IF_ERROR(session.prepare(wanted, Watch::Trace));
+  TENON_RETURN_IF_ERROR(warmUp());
+  cell.trace = std::make_unique<StepTrace>(session.plan(), session.executor(),
+                                           /*keepEvents=*/!options.trace.empty());
+  generate::Generator generator(session.executor(), session.plan(), /*prefixTree=*/true);
+  Sample sample;
+  std::vector<double> samples;
+  const Watchers watchers = {nullptr, cell.trace.get()};
+  TENON_RETURN_IF_ERROR(fill(generator, sample, samples, watchers));
+  sample = {};
+  return wantDecode ? decode(generator, std::min(options.newTokens, kWatchedSteps), sample,
+                             samples, watchers)
+                    : Status::ok();
 }
 
 bool contains(const std::vector<uint32_t> &list, uint32_t value) {
@@ -296,15 +326,17 @@ StatusOr<BenchResults> measureGrid(Session &session, const BenchOptions &o) {
       if (isatty(STDERR_FILENO))
         fmt::print(stderr, "measuring {} sequences at {} tokens\n", sequences, tokens);
       const Ledger none(session.plan(), session.engine().variant());
-      results.cells.push_back(std::make_unique<Cell>(Cell{sequences, tokens, {}, {}, none, none}));
+      results.cells.push_back(std::make_unique<Cell>(Cell{sequences, tokens, {}, {}, none, none, nullptr}));
       CellRun run(session, o, sequences, tokens);
       Cell &cell = *results.cells.back();
       TENON_RETURN_IF_ERROR(run.measure(cell, wantPrefill, wantDecode));
       // The first row's prefill and decode.
       const bool first = sequences == o.sequences.front() &&
                          (tokens == o.promptTokens.front() || tokens == contexts.front());
-      if (detail == LaunchDetail::All || (detail == LaunchDetail::First && first))
+      if (detail == LaunchDetail::All || (detail == LaunchDetail::First && first)) {
         TENON_RETURN_IF_ERROR(run.measureLaunches(cell, wantPrefill, wantDecode));
+        TENON_RETURN_IF_ERROR(run.traceChips(cell, wantDecode));
+      }
     }
     const auto cell = [&](uint32_t tokens) -> const Cell * {
       for (size_t c = firstCell; c < results.cells.size(); ++c)

@@ -5,6 +5,7 @@
 
 #include "tools/tenon/BenchLedger.h"
 #include "tools/tenon/Session.h"
+#include "tools/tenon/StepTrace.h"
 
 #include <optional>
 #include <string>
@@ -21,7 +22,7 @@ struct BenchOptions {
   std::vector<uint32_t> contexts; ///< Empty: decode follows the prompt.
   uint32_t newTokens = 128, repeat = 3;
   std::optional<LaunchDetail> launches; ///< Absent: all for JSON, the first for people.
-  std::string svg;
+  std::string svg, trace;
   bool limits = true; ///< Measure the machine; else shares of its limit are not known.
   bool json = false;
 };
@@ -56,6 +57,7 @@ struct Cell {
   PrefillFigures prefill;
   DecodeFigures decode;
   Ledger prefillWork, decodeWork; ///< With times where launches were measured.
+  std::unique_ptr<StepTrace> trace; ///< Where launches were measured.
   bool timed = false;
   uint64_t plannedBytes = 0, peakBytes = 0;
 };

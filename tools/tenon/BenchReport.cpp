@@ -4,6 +4,7 @@
 #include "tools/tenon/BenchReport.h"
 
 #include "runtime/device/cpu/CpuFeatures.h"
+#include "tools/tenon/BenchPrediction.h"
 
 #include <boost/json.hpp>
 #include <fmt/core.h>
@@ -108,6 +109,90 @@ void printKinds(const char *phase, const Ledger &ledger, double stepSeconds,
   }
 }
 
+/// What the engine's chips file made the compiler expect of a row; seconds of a step and a prompt.
+struct Expected {
+  std::optional<double> decode, prefill;
+};
+
+Expected expectedOf(const BenchPrediction &prediction, const Row &row, uint32_t newTokens) {
+  // The middle of the decoded stretch, whose cost is nearly linear in the positions.
+  const double context = std::max(1.0, double(contextOf(row)) + double(newTokens + 1) / 2);
+  Expected expected;
+  expected.decode = prediction.decode(row.decode->sequences, context);
+  if (row.prefill->sequences == 1)
+    expected.prefill = prediction.prompt(row.prefill->tokens);
+  return expected;
+}
+
+void printExpected(const BenchPrediction &prediction, const Row &row, uint32_t newTokens) {
+  const Expected e = expectedOf(prediction, row, newTokens);
+  const auto line = [&](const char *what, const std::optional<double> &expected, double measured) {
+    if (expected)
+      fmt::print("  {:<24}{:>10.3f} ms predicted{:>12.3f} ms measured{:>8.2f} x\n", what,
+                 *expected * 1e3, measured * 1e3, ratio(*expected, measured));
+  };
+  line(fmt::format("decode, {} at {}", row.decode->sequences, contextOf(row)).c_str(), e.decode,
+       decodeStepSeconds(row));
+  line(fmt::format("prefill, {} tokens", row.prefill->tokens).c_str(), e.prefill,
+       row.prefill->prefill.seconds);
+}
+
+double share(double part, double whole) { return 100 * ratio(part, whole); }
+
+/// What every chip did in the traced steps of a phase; kinds of launches where chips are several.
+void printChips(const char *phase, const std::vector<ChipLedger> &chips) {
+  for (const ChipLedger &chip : chips) {
+    if (chip.steps == 0)
+      continue;
+    const double perStep = 1 / double(chip.steps), step = chip.stepSeconds;
+    fmt::print("\nchip {} ({} worker{}), {} step of {:.0f} us: {:.1f} % at work, {:.1f} % at "
+               "barriers, {:.1f} % waiting for others;\n  arena {} of {} in use\n",
+               chip.chip, chip.workers, chip.workers == 1 ? "" : "s", phase, step * perStep * 1e6,
+               share(chip.seconds(), step), share(chip.barrierSeconds(), step),
+               share(chip.othersSeconds(), step), formatBytes(chip.arenaPeak),
+               formatBytes(chip.arenaPlanned));
+    if (chips.size() == 1)
+      continue;
+    fmt::print("  {:<20}{:>6}{:>11}{:>7}{:>12}{:>12}{:>11}{:>11}{:>11}\n", "kind", "times", "us",
+               "%", "barrier us", "others us", "MB read", "written", "sent");
+    for (const ChipKind &k : chip.kinds)
+      fmt::print("  {:<20}{:>6}{:>11.1f}{:>6.1f}%{:>12.1f}{:>12.1f}{:>11.3f}{:>11.3f}{:>11.3f}\n",
+                 k.kind, k.launches, k.seconds * perStep * 1e6, share(k.seconds, step),
+                 k.barrierSeconds * perStep * 1e6, k.othersSeconds * perStep * 1e6,
+                 k.read * perStep * 1e-6, k.written * perStep * 1e-6, k.sent * perStep * 1e-6);
+    fmt::print("  {:<20}{:>6}{:>11}{:>7}{:>12}{:>12.1f}\n", "no launch", "", "", "", "",
+               chip.idleSeconds * perStep * 1e6);
+  }
+}
+
+boost::json::array chipsJson(const std::vector<ChipLedger> &chips) {
+  boost::json::array list;
+  for (const ChipLedger &chip : chips) {
+    const double perStep = ratio(1, double(chip.steps));
+    boost::json::array kinds;
+    for (const ChipKind &k : chip.kinds)
+      kinds.push_back({{"kind", k.kind},
+                       {"launches", k.launches},
+                       {"time_us", k.seconds * perStep * 1e6},
+                       {"barrier_us", k.barrierSeconds * perStep * 1e6},
+                       {"others_us", k.othersSeconds * perStep * 1e6},
+                       {"bytes_read", k.read * perStep},
+                       {"bytes_written", k.written * perStep},
+                       {"bytes_sent", k.sent * perStep}});
+    list.push_back({{"chip", chip.chip},
+                    {"workers", chip.workers},
+                    {"steps", chip.steps},
+                    {"step_us", chip.stepSeconds * perStep * 1e6},
+                    {"idle_us", chip.idleSeconds * perStep * 1e6},
+                    {"barrier_share", ratio(chip.barrierSeconds(), chip.stepSeconds)},
+                    {"others_share", ratio(chip.othersSeconds(), chip.stepSeconds)},
+                    {"arena_bytes_in_use", chip.arenaPeak},
+                    {"arena_bytes", chip.arenaPlanned},
+                    {"kinds", std::move(kinds)}});
+  }
+  return list;
+}
+
 } // namespace
 
 void printBenchTables(const Session &session, const BenchOptions &o, const BenchResults &results,
@@ -137,6 +222,13 @@ void printBenchTables(const Session &session, const BenchOptions &o, const Bench
                step.median, step.p95, step.p99, 100 * f.hostShare, shareText(f.limitShare, chip),
                fmt::format("{} / {}", f.planned >> 20, f.peak >> 20));
   }
+  const BenchPrediction prediction =
+      BenchPrediction::read(session.engine().text(engine::SectionKind::ModelCard));
+  if (!prediction.chips().empty()) {
+    fmt::print("\npredicted for: {}\n", prediction.chips());
+    for (const Row &row : results.rows)
+      printExpected(prediction, row, o.newTokens);
+  }
   for (const Row &row : results.rows) {
     if (!row.prefill->timed && !row.decode->timed)
       continue;
@@ -144,12 +236,18 @@ void printBenchTables(const Session &session, const BenchOptions &o, const Bench
                row.prefill->tokens, contextOf(row));
     printKinds("prefill", row.prefill->prefillWork, prefillStepSeconds(row), chip);
     printKinds("decode", row.decode->decodeWork, decodeStepSeconds(row), chip);
+    if (row.prefill->trace)
+      printChips("prefill", row.prefill->trace->ledgers(/*prompts=*/true));
+    if (row.decode->trace)
+      printChips("decode", row.decode->trace->ledgers(/*prompts=*/false));
   }
 }
 
 void printBenchJson(const Session &session, const BenchOptions &o, const BenchResults &results,
                     const ChipLimits &chip) {
   boost::json::array rows;
+  const BenchPrediction prediction =
+      BenchPrediction::read(session.engine().text(engine::SectionKind::ModelCard));
   for (const Row &row : results.rows) {
     const RowFigures f = figuresOf(row, chip);
     const PrefillFigures &p = row.prefill->prefill;
@@ -178,6 +276,11 @@ void printBenchJson(const Session &session, const BenchOptions &o, const BenchRe
                                 {"limit_share", shareJson(f.limitShare, chip)},
                                 {"planned_bytes", f.planned},
                                 {"peak_rss_bytes", f.peak}};
+    const Expected expected = expectedOf(prediction, row, o.newTokens);
+    if (expected.decode)
+      json["predicted_tpot_ms"] = *expected.decode * 1e3;
+    if (expected.prefill)
+      json["predicted_prefill_ms"] = *expected.prefill * 1e3;
     boost::json::object launches;
     if (row.prefill->timed)
       launches["prefill"] = phaseJson(row.prefill->prefillWork, prefillStepSeconds(row), chip);
@@ -185,6 +288,13 @@ void printBenchJson(const Session &session, const BenchOptions &o, const BenchRe
       launches["decode"] = phaseJson(row.decode->decodeWork, decodeStepSeconds(row), chip);
     if (!launches.empty())
       json["launches"] = std::move(launches);
+    boost::json::object chips;
+    if (row.prefill->trace)
+      chips["prefill"] = chipsJson(row.prefill->trace->ledgers(/*prompts=*/true));
+    if (row.decode->trace)
+      chips["decode"] = chipsJson(row.decode->trace->ledgers(/*prompts=*/false));
+    if (!chips.empty())
+      json["chips"] = std::move(chips);
     rows.push_back(std::move(json));
   }
   boost::json::object machine = machineJson(chip);

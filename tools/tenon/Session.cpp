@@ -136,7 +136,7 @@ Session::encodeChat(std::span<const text::ChatMessage> messages) const {
   return words->encode(*rendered, /*addSpecial=*/false, /*parseSpecial=*/true);
 }
 
-Status Session::prepare(executor::CapacityRequest wanted, bool timeLaunches) {
+Status Session::prepare(executor::CapacityRequest wanted, Watch watch) {
   if (options.stepTokens)
     wanted.stepTokens = options.stepTokens;
   if (options.maxSequences)
@@ -151,7 +151,8 @@ Status Session::prepare(executor::CapacityRequest wanted, bool timeLaunches) {
     return capacity.status();
   executor::ExecutorOptions executorOptions;
   executorOptions.pin = !options.noPin;
-  executorOptions.timeLaunches = timeLaunches;
+  executorOptions.timeLaunches = watch == Watch::Launches;
+  executorOptions.trace = watch == Watch::Trace;
   auto made = executor::Executor::create(*opened, *capacity, executorOptions);
   if (!made)
     return made.status();

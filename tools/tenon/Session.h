@@ -40,6 +40,9 @@ void addRunOptions(CLI::App &command, RunOptions &options);
 /// Adds --temperature, --top-k and the like.
 void addSamplingOptions(CLI::App &command, sample::SamplingParams &sampling);
 
+/// What an executor notes while it runs (ExecutorOptions).
+enum class Watch : uint8_t { Nothing, Launches, Trace };
+
 /// An open engine with its tokenizer; the executor follows once the requests' size is known.
 class Session {
 public:
@@ -64,7 +67,7 @@ public:
 
   /// Makes the executor. Where neither options nor `wanted` say, the plan's defaults hold; options
   /// win.
-  Status prepare(executor::CapacityRequest wanted, bool timeLaunches = false);
+  Status prepare(executor::CapacityRequest wanted, Watch watch = Watch::Nothing);
   executor::Executor &executor() { return *runner; }
   void releaseExecutor() { runner.reset(); }
 
