@@ -18,14 +18,11 @@ namespace tenon::sample {
 
 namespace {
 
-/// Buckets of the top-p search: width 1/16 in units of temperature, the last takes the rest.
-constexpr size_t kBuckets = 512;
-constexpr float kBucketsPerUnit = 16;
+/// Of the boundary of top-p, in temperatures: narrower takes more passes, wider more sorting.
+constexpr float kBoundaryWidth = 0.1f;
 
-size_t bucketOf(float below) {
-  const float at = below * kBucketsPerUnit;
-  return at < float(kBuckets - 1) ? static_cast<size_t>(at) : kBuckets - 1;
-}
+/// So many candidates are sorted rather than searched for a boundary.
+constexpr size_t kFewCandidates = 256;
 
 Status outside(const char *name, double value, const char *range) {
   return Status::invalidArgument(fmt::format("{} is {}; it must be {}", name, value, range));
@@ -123,9 +120,11 @@ SoftmaxBase softmaxBase(std::span<const float> logits) {
 
 Sampler::Sampler(uint32_t vocabulary)
     : maxima(logitBlocks(vocabulary)), order(maxima.size()),
-      sums(std::max(kBuckets, maxima.size())) {
+      sums(maxima.size()) {
   adjusted.reserve(vocabulary);
   candidates.reserve(vocabulary);
+  weights.reserve(vocabulary);
+  found.reserve(vocabulary);
 }
 
 float Sampler::logprob(std::span<const float> logits, int32_t token) {
@@ -213,41 +212,103 @@ void Sampler::cutAtMass(float max, float inverse, double mass, size_t sortedFrom
   }
 }
 
-void Sampler::keepTopP(const Scan &scan, float inverse, float p) {
+Sampler::Nucleus Sampler::keepTopP(const Scan &scan, float inverse, float p) {
   const float max = scan.max;
-  const double mass = p * blockExpSums(scan.logits, max, inverse, sums.data());
-  // From the top down: few blocks reach near the maximum, and their tokens mostly suffice.
-  const auto belowMax = [&](float logit) { return (max - logit) * inverse; };
-  float least = 0;
-  for (float below : {4.0f, 8.0f, 16.0f, 32.0f, 87.0f}) {
-    least = max - below / inverse;
+  weights.resize(scan.logits.size());
+  const double mass = p * blockExpSums(scan.logits, max, inverse, sums.data(), weights.data());
+  const WeighedLogits all{scan.logits, weights.data(), maxima.data()};
+  found.resize(scan.logits.size());
+  const auto collect = [&](float low, float above, size_t most) {
+    const size_t count = findBetween(all, low, above, found.data(), most);
+    candidates.clear();
+    for (size_t i = 0; i < count && count <= most; ++i)
+      candidates.push_back({scan.logits[size_t(found[i])], found[i]});
+    return count <= most;
+  };
+  // Mostly few tokens near the maximum suffice.
+  for (float below : {4.0f, 8.0f, 12.0f}) {
+    if (!collect(max - below / inverse, std::numeric_limits<float>::infinity(), kFewCandidates))
+      break;
     double reached = 0;
-    forAtLeast(scan, least,
-               [&](int32_t, float logit) { reached += double(expNegative(-belowMax(logit))); });
-    if (reached >= mass)
+    for (const Candidate &c : candidates)
+      reached += double(weights[size_t(c.id)]);
+    if (reached < mass)
+      continue;
+    std::sort(candidates.begin(), candidates.end(), isBetter);
+    cutAtMass(max, inverse, mass, 0, 0);
+    return {};
+  }
+  // Logits from `above` on weigh less than `mass` together, those from `low` on at least as much: the boundary lies
+  // between. Distances from the maximum, in temperatures, narrow it down to few logits, and only those are sorted.
+  float near = 0, far = 87;
+  Nucleus nucleus;
+  float low = max - far / inverse;
+  float distances[kThresholds] = {2, 6, 12, 24};
+  while (far - near > kBoundaryWidth) {
+    float thresholds[kThresholds];
+    double masses[kThresholds];
+    for (size_t t = 0; t < kThresholds; ++t)
+      thresholds[t] = max - distances[t] / inverse;
+    massesAtLeast(all, thresholds, masses);
+    for (size_t t = kThresholds; t-- > 0;)
+      if (masses[t] >= mass) {
+        low = thresholds[t];
+        far = distances[t];
+      }
+    for (size_t t = 0; t < kThresholds && masses[t] < mass; ++t) {
+      nucleus = {thresholds[t], masses[t]};
+      near = distances[t];
+    }
+    for (size_t t = 0; t < kThresholds; ++t)
+      distances[t] = near + (far - near) * float(t + 1) / float(kThresholds + 1);
+  }
+  collect(low, nucleus.above, scan.logits.size());
+  std::sort(candidates.begin(), candidates.end(), isBetter);
+  cutAtMass(max, inverse, mass, 0, nucleus.mass);
+  return nucleus;
+}
+
+int32_t Sampler::drawFromNucleus(const Scan &scan, Nucleus nucleus, float inverse, float least, double u) {
+  const WeighedLogits all{scan.logits, weights.data(), maxima.data()};
+  if (least > nucleus.above) { // All that min-p leaves is far from the boundary.
+    candidates.clear();
+    nucleus = {least, blockMassesAtLeast(all, least, sums.data())};
+  }
+  double total = nucleus.mass;
+  std::erase_if(candidates, [&](const Candidate &c) { return !(c.logit >= least); });
+  for (const Candidate &c : candidates)
+    total += double(weights[size_t(c.id)]);
+  double rest = u * total;
+  if (rest >= nucleus.mass && !candidates.empty()) {
+    rest -= nucleus.mass;
+    for (const Candidate &c : candidates) {
+      if (rest < double(weights[size_t(c.id)]))
+        return c.id;
+      rest -= double(weights[size_t(c.id)]);
+    }
+    return candidates.back().id;
+  }
+  // In order of ids: sums of blocks first, then only one block in detail.
+  blockMassesAtLeast(all, nucleus.above, sums.data());
+  const size_t blocks = logitBlocks(scan.logits.size());
+  int32_t last = -1;
+  for (size_t b = 0; b < blocks; ++b) {
+    if (rest >= sums[b] && b + 1 < blocks) {
+      rest -= sums[b];
+      continue;
+    }
+    for (size_t i = b * kLogitBlock; i < std::min((b + 1) * kLogitBlock, scan.logits.size()); ++i) {
+      if (!(scan.logits[i] >= nucleus.above))
+        continue;
+      last = static_cast<int32_t>(i);
+      if (rest < double(weights[i]))
+        return last;
+      rest -= double(weights[i]);
+    }
+    if (last >= 0)
       break;
   }
-  // Which bucket holds the boundary? Only that one is sorted.
-  std::fill_n(sums.begin(), kBuckets, 0.0);
-  forAtLeast(scan, least, [&](int32_t, float logit) {
-    sums[bucketOf(belowMax(logit))] += double(expNegative(-belowMax(logit)));
-  });
-  size_t boundary = 0;
-  double before = 0;
-  while (boundary + 1 < kBuckets && before + sums[boundary] < mass)
-    before += sums[boundary++];
-  candidates.clear();
-  const auto collect = [&](auto &&wanted) {
-    forAtLeast(scan, least, [&](int32_t id, float logit) {
-      if (wanted(bucketOf(belowMax(logit))))
-        candidates.push_back({logit, id});
-    });
-  };
-  collect([&](size_t bucket) { return bucket < boundary; });
-  const size_t sure = candidates.size();
-  collect([&](size_t bucket) { return bucket == boundary; });
-  std::sort(candidates.begin() + ptrdiff_t(sure), candidates.end(), isBetter);
-  cutAtMass(max, inverse, mass, sure, before);
+  return last >= 0 ? last : first(scan);
 }
 
 int32_t Sampler::drawFromAll(const Scan &scan, float inverse, double u) {
@@ -310,7 +371,8 @@ int32_t Sampler::draw(const Scan &scan, const SamplingParams &params, uint64_t i
       cutAtMass(scan.max, inverse, params.topP * total, 0, 0);
     }
   } else if (cutsP) {
-    keepTopP(scan, inverse, params.topP);
+    const Nucleus nucleus = keepTopP(scan, inverse, params.topP);
+    return drawFromNucleus(scan, nucleus, inverse, least, u);
   } else {
     candidates.clear();
     forAtLeast(scan, least, [&](int32_t id, float logit) { candidates.push_back({logit, id}); });

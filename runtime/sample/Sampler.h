@@ -7,6 +7,7 @@
 #include "runtime/sample/VocabularyPass.h"
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -119,7 +120,13 @@ private:
   int32_t drawFromAll(const Scan &scan, float inverse, double u);
   int32_t drawFromCandidates(const Scan &scan, float inverse, double u) const;
   void keepTopK(const Scan &scan, uint32_t k);
-  void keepTopP(const Scan &scan, float inverse, float p);
+  /// What top-p keeps: every logit from `above` on, which weigh `mass` together, and the candidates.
+  struct Nucleus {
+    float above = std::numeric_limits<float>::infinity();
+    double mass = 0;
+  };
+  Nucleus keepTopP(const Scan &scan, float inverse, float p);
+  int32_t drawFromNucleus(const Scan &scan, Nucleus nucleus, float inverse, float least, double u);
   void cutAtMass(float max, float inverse, double mass, size_t sortedFrom, double before);
   void topLogprobs(const Scan &scan, uint32_t count, double logSum,
                    std::vector<TokenLogprob> &into);
@@ -128,7 +135,9 @@ private:
   std::vector<float> maxima;         ///< Of the blocks of the scan.
   std::vector<float> order;          ///< Maxima, partly sorted.
   std::vector<Candidate> candidates; ///< What top-k, top-p and min-p leave.
-  std::vector<double> sums;          ///< Of blocks, or of buckets of the top-p search.
+  std::vector<double> sums;          ///< Of blocks.
+  std::vector<float> weights;        ///< Top-p: exponentials of the logits.
+  std::vector<int32_t> found;        ///< Top-p: ids near the boundary.
 };
 
 /// Lowest id among the largest values; 0 if all are NaN.

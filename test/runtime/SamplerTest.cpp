@@ -215,6 +215,38 @@ TEST(VocabularyPass, givesTheBitsOfPlainLoops) {
   }
 }
 
+TEST(VocabularyPass, weighsAndFindsWhatLiesBetween) {
+  for (size_t count : {size_t(1), size_t(255), size_t(300), size_t(49'155)}) {
+    std::vector<float> logits = randomLogits(count, unsigned(count));
+    logits[count / 2] = std::numeric_limits<float>::quiet_NaN();
+    std::vector<float> maxima(logitBlocks(count)), weights(count);
+    std::vector<double> sums(maxima.size());
+    const float most = blockMaxima(logits, maxima.data());
+    blockExpSums(logits, most, 1, sums.data(), weights.data());
+    const WeighedLogits all{logits, weights.data(), maxima.data()};
+    const float thresholds[kThresholds] = {most, 5, 0, -8};
+    double masses[kThresholds];
+    massesAtLeast(all, thresholds, masses);
+    for (size_t t = 0; t < kThresholds; ++t) {
+      double expected = 0;
+      for (size_t i = 0; i < count; ++i)
+        expected += logits[i] >= thresholds[t] ? std::exp(double(logits[i]) - double(most)) : 0;
+      EXPECT_NEAR(masses[t], expected, 1e-5 * expected) << count << ", threshold " << t;
+      EXPECT_NEAR(blockMassesAtLeast(all, thresholds[t], sums.data()), masses[t], 1e-6 * expected);
+    }
+    std::vector<int32_t> expected, ids(count);
+    for (size_t i = 0; i < count; ++i)
+      if (logits[i] >= 0 && logits[i] < 5)
+        expected.push_back(int32_t(i));
+    ids.resize(findBetween(all, 0, 5, ids.data(), count));
+    EXPECT_EQ(ids, expected);
+    ids.resize(count);
+    if (expected.size() > 600) {
+      EXPECT_GT(findBetween(all, 0, 5, ids.data(), 500), 500u);
+    }
+  }
+}
+
 TEST(Sampler, resolvesTiesAtTheBoundaryByLowerId) {
   const std::vector<float> logits(100, 1.0f);
   SamplingParams params;
