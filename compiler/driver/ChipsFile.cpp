@@ -83,7 +83,8 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
       return reader.failure(where + " is no object");
     reader.onlyKeys(*object,
                     {"kind", "count", "memory", "read_bandwidth", "write_bandwidth",
-                     "macs_per_second", "launch_seconds", "shared_read_bandwidth", "shared_by"},
+                     "context_bandwidth", "macs_per_second", "launch_seconds",
+                     "shared_read_bandwidth", "shared_by"},
                     where);
     ChipKind chip;
     chip.kind = object->getString("kind").value_or("cpu").str();
@@ -91,6 +92,8 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
     chip.readBandwidth = reader.number(*object, "read_bandwidth", where);
     chip.writeBandwidth = reader.number(*object, "write_bandwidth", where);
     chip.launchSeconds = reader.number(*object, "launch_seconds", where, /*zeroAllowed=*/true);
+    if (object->get("context_bandwidth"))
+      chip.contextBandwidth = reader.number(*object, "context_bandwidth", where);
     if (object->get("shared_read_bandwidth") || object->get("shared_by")) {
       chip.sharedReadBandwidth = reader.number(*object, "shared_read_bandwidth", where);
       chip.sharedBy = static_cast<uint32_t>(

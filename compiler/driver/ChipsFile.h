@@ -21,6 +21,7 @@ struct ChipKind {
   uint64_t memory = 0;                                  ///< Bytes; 0: not stated.
   double readBandwidth = 0, writeBandwidth = 0;         ///< Bytes a second.
   double int8Macs = 0, bf16Macs = 0, f32Macs = 0;       ///< Multiply-accumulates a second.
+  double contextBandwidth = 0;                          ///< Of keys and values; 0: readBandwidth.
   double launchSeconds = 0;                             ///< Fixed cost of a launch.
   /// Bytes a second of each run of `sharedBy` consecutive chips together; 0: each has its own memory.
   double sharedReadBandwidth = 0;

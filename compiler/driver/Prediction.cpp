@@ -72,12 +72,14 @@ double launchSeconds(LaunchOp launch, const cpu::KernelSpec &spec, const ChipKin
     step.positions = std::min<uint64_t>(step.positions, step.logitRows * spec.window + step.tokens);
   }
   const double bytes = double(c.getWeightBytes()) + double(c.getBytesPerToken()) * step.tokens +
-                       double(c.getBytesPerLogitRow()) * step.logitRows +
-                       double(c.getBytesPerContext()) * step.positions;
+                       double(c.getBytesPerLogitRow()) * step.logitRows;
+  // Keys and values lie in blocks all over the pool; what chips share slows them as it does the rest.
+  const double slower = chip.contextBandwidth ? chip.readBandwidth / chip.contextBandwidth : 1;
+  const double context = slower * double(c.getBytesPerContext()) * step.positions;
   const double macs = double(c.getMacsPerToken()) * step.tokens +
                       double(c.getMacsPerLogitRow()) * step.logitRows +
                       double(c.getMacsPerContext()) * step.context;
-  return std::max(bytes / bandwidth, macs / rateOf(spec, chip)) + chip.launchSeconds;
+  return std::max((bytes + context) / bandwidth, macs / rateOf(spec, chip)) + chip.launchSeconds;
 }
 
 /// What a chip can read while the others of its stage read too.

@@ -154,7 +154,7 @@ class ChipsFileTest(unittest.TestCase):
     def testTheFileSaysWhatChipsReach(self):
         chip, = self.chips["chips"]
         self.assertEqual((chip["count"], chip["shared_by"]), (2, 2))
-        for rate in ("read_bandwidth", "write_bandwidth", "shared_read_bandwidth", "launch_seconds", "memory"):
+        for rate in ("read_bandwidth", "context_bandwidth", "write_bandwidth", "shared_read_bandwidth", "launch_seconds", "memory"):
             self.assertGreater(chip[rate], 0, rate)
         for rate in chip["macs_per_second"].values():
             self.assertGreater(rate, 1e9)
@@ -220,6 +220,9 @@ class PredictionTest(unittest.TestCase):
         self.assertAlmostEqual(self.decode(2, "tp=2", **shared) / alone, 1.0, delta=0.04)
         # Stages follow one another: each has the memory to itself.
         self.assertAlmostEqual(self.decode(2, "pp=2", **shared) / alone, 1.0, delta=0.02)
+        # Keys and values may be slower than weights.
+        self.assertAlmostEqual(self.decode(1, "tp=1", context_bandwidth=1e10) / alone, 1.0, delta=1e-6)
+        self.assertGreater(self.decode(1, "tp=1", context_bandwidth=1e5) / alone, 1.5)
         # What is beyond a chip's own reach does not help it.
         self.assertAlmostEqual(self.decode(2, "tp=2", shared_by=2, shared_read_bandwidth=4e10) / alone, 0.5, delta=0.02)
 

@@ -25,7 +25,7 @@ namespace {
 
 /// What the file says of one chip.
 struct Rates {
-  double read = 0, write = 0, int8 = 0, bf16 = 0, f32 = 0, launch = 0;
+  double read = 0, context = 0, write = 0, int8 = 0, bf16 = 0, f32 = 0, launch = 0;
 };
 
 double bestUnit(const ChipLimits &limits, cpu::MacUnit one, cpu::MacUnit other) {
@@ -35,7 +35,7 @@ double bestUnit(const ChipLimits &limits, cpu::MacUnit one, cpu::MacUnit other) 
 /// Upper bounds, from the probes of as many threads as a chip has.
 Rates fromProbes(const ChipLimits &chip) {
   Rates rates;
-  rates.read = chip.dram.together.median;
+  rates.read = rates.context = chip.dram.together.median;
   rates.int8 = bestUnit(chip, cpu::MacUnit::Int8, cpu::MacUnit::AmxInt8);
   rates.f32 = chip.unit(cpu::MacUnit::F32).together.median;
   rates.bf16 = bestUnit(chip, cpu::MacUnit::Bf16, cpu::MacUnit::AmxBf16);
@@ -88,7 +88,7 @@ StatusOr<Rates> fromKernels(const std::string &engine, uint32_t threads, const R
   o.run.engine = engine;
   o.run.threads = threads;
   o.promptTokens = {512};
-  o.contexts = {64};
+  o.sequences = {1, 4};
   o.newTokens = 32;
   o.repeat = 1;
   o.launches = LaunchDetail::All;
@@ -104,6 +104,7 @@ StatusOr<Rates> fromKernels(const std::string &engine, uint32_t threads, const R
   if (!results)
     return results.status();
   const Ledger &decode = results->rows.front().decode->decodeWork;
+  const Ledger &deep = results->rows.back().decode->decodeWork;
   const Ledger &prompt = results->rows.front().prefill->prefillWork;
 
   const auto streams = [](const LaunchKind &k) { return k.kind.starts_with("linear"); };
@@ -123,6 +124,12 @@ StatusOr<Rates> fromKernels(const std::string &engine, uint32_t threads, const R
     rates.launch = secondsOf(decode, light, &LaunchKind::bytes, lightBytes) / (launches * steps);
   const double streaming = secondsOf(decode, streams, &LaunchKind::bytes, bytes);
   rates.read = bytes / std::max(streaming - streamed * steps * rates.launch, 0.5 * streaming);
+  double contextBytes = 0, attentions = 0;
+  for (const LaunchKind &k : deep.kinds())
+    attentions += attends(k) ? k.launches : 0;
+  const double reading = secondsOf(deep, attends, &LaunchKind::memoryBytes, contextBytes);
+  const double fixed = attentions * double(deep.steps()) * rates.launch;
+  rates.context = contextBytes / std::max(reading - fixed, 0.5 * reading);
   // Rows of 15 bits are two planes, so a product counts twice (docs/chips.md).
   const auto &kernels = (*session)->plan().kernels;
   const bool onePlane = std::any_of(kernels.begin(), kernels.end(), [](const auto &kernel) {
@@ -206,6 +213,7 @@ Status writeChips(const WriteChipsOptions &o, const ChipLimits &all) {
       {"count", o.chips},
       {"memory", memory / o.chips},
       {"read_bandwidth", rates.read},
+      {"context_bandwidth", rates.context},
       {"write_bandwidth", *write},
       {"macs_per_second", {{"int8", rates.int8}, {"bf16", rates.bf16}, {"f32", rates.f32}}},
       {"launch_seconds", rates.launch}};
