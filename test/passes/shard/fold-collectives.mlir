@@ -52,3 +52,35 @@ func.func @alone(%a: tensor<?x64xf32>) -> tensor<?x64xf32> {
   %x = tenon.all_reduce %a axis 1 : tensor<?x64xf32>
   return %x : tensor<?x64xf32>
 }
+
+// CHECK-LABEL: func.func @gathered_alone
+// CHECK-NEXT: return %arg0
+func.func @gathered_alone(%a: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %x = tenon.gather_columns %a axis 1 begins [0, 64] : tensor<?x64xf32> -> tensor<?x64xf32>
+  return %x : tensor<?x64xf32>
+}
+
+// -----
+
+shard.grid @chips(shape = 2x2)
+
+// Must not fire: sums along different axes do not meet, and columns of two chips are not one's.
+// CHECK-LABEL: func.func @different_axes
+// CHECK-NEXT: tenon.all_reduce %arg0 axis 0
+// CHECK-NEXT: tenon.all_reduce %arg1 axis 1
+// CHECK-NEXT: tenon.add
+// CHECK-NEXT: tenon.all_reduce %arg0 axis 1
+func.func @different_axes(%a: tensor<?x64xf32>, %b: tensor<?x64xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32>) {
+  %a1 = tenon.all_reduce %a axis 0 : tensor<?x64xf32>
+  %b1 = tenon.all_reduce %b axis 1 : tensor<?x64xf32>
+  %c = tenon.add %a1, %b1 : tensor<?x64xf32>
+  %d = tenon.all_reduce %a axis 1 : tensor<?x64xf32>
+  return %c, %d : tensor<?x64xf32>, tensor<?x64xf32>
+}
+
+// CHECK-LABEL: func.func @gathered
+// CHECK-NEXT: tenon.gather_columns
+func.func @gathered(%a: tensor<?x32xf32>) -> tensor<?x64xf32> {
+  %x = tenon.gather_columns %a axis 1 begins [0, 32, 64] : tensor<?x32xf32> -> tensor<?x64xf32>
+  return %x : tensor<?x64xf32>
+}
