@@ -207,6 +207,7 @@ class PredictionTest(unittest.TestCase):
         chip = {"count": count, "memory": 1e12, "read_bandwidth": 1e10, "write_bandwidth": 1e10, "launch_seconds": 0,
                 "macs_per_second": {"int8": 1e18, "bf16": 1e18, "f32": 1e18}, **more}
         links = [{"group": count, "latency_seconds": 0, "bandwidth": 1e18}] if count > 1 else []
+        WORK.mkdir(parents=True, exist_ok=True)
         path = WORK / "reading.json"
         path.write_text(json.dumps({"name": "reading", "chips": [chip], "links": links}))
         table = run("tenon-compile", CONFIGS / "llama-3.2-1b.json", "--random-weights", 1, "--plan-only", "--json", "-q", "--chips", path,
