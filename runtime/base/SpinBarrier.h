@@ -30,25 +30,39 @@ public:
   /// Stores `value` and wakes every sleeper. What was written before is visible to the woken.
   void publish(uint32_t value);
 
+  /// Wakes every waiter with a value that none of them waits for; a flag that was stored before, and
+  /// that waiters read after they have read the word, tells them why.
+  void disturb() { publish(load() ^ 0x8000'0000u); }
+
 private:
   std::atomic<uint32_t> word{0};
   std::atomic<uint32_t> sleepers{0};
 };
 
-/// A reusable barrier for a fixed number of threads.
+/// A reusable barrier for a fixed number of threads, until one of them breaks it.
 class SpinBarrier {
 public:
   SpinBarrier(uint32_t parties, SpinPolicy policy) : parties(parties), policy(policy) {}
 
-  /// Returns when all parties have arrived; what they wrote before is then visible.
-  void arriveAndWait() {
+  /// Returns true when all parties have arrived; what they wrote before is then visible. False, at
+  /// once, from when the barrier is broken.
+  bool arriveAndWait() {
     const uint32_t generation = phase.load();
+    if (broken.load(std::memory_order_seq_cst))
+      return false;
     if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == parties) {
       arrived.store(0, std::memory_order_relaxed);
       phase.publish(generation + 1);
-      return;
+      return true;
     }
     phase.waitWhile(generation, policy);
+    return !broken.load(std::memory_order_seq_cst);
+  }
+
+  /// For good, by any thread: whoever waits or will wait goes on at once.
+  void breakUp() {
+    broken.store(true, std::memory_order_seq_cst);
+    phase.disturb();
   }
 
 private:
@@ -56,6 +70,7 @@ private:
   const SpinPolicy policy;
   alignas(64) std::atomic<uint32_t> arrived{0};
   alignas(64) WaitWord phase;
+  std::atomic<bool> broken{false};
 };
 
 } // namespace tenon

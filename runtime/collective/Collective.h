@@ -10,8 +10,7 @@
 // Two promises that results stand on:
 //   order    sums are taken in order of member, element by element, whoever comes first; the same
 //            inputs give the same bits on every member, whatever the rows beside them.
-//   rows     worker w of W handles rows [rows*w/W, rows*(w+1)/W), as kernels do (KernelAbi.h): what
-//   a
+//   rows     worker w of W handles rows [rows*w/W, rows*(w+1)/W), as kernels do (KernelAbi.h): what a
 //            worker finds in its rows of an output on return it may read without another barrier.
 // And one duty of the caller:
 //   inputs   others may still read an input after the call has returned. It must not be written
@@ -35,6 +34,9 @@ struct Caller {
   uint32_t workers = 1; ///< Of this member.
 };
 
+/// As the root of a gather: every member.
+inline constexpr uint32_t kEveryone = UINT32_MAX;
+
 /// Chips that talk to each other. Thread-safe in the sense above; one collective at a time.
 class Group {
 public:
@@ -48,10 +50,10 @@ public:
                            uint64_t columns, bool accumulate) = 0;
 
   /// Puts the members' columns side by side: member m holds columns [begins[m], begins[m+1]) of
-  /// `rows` rows, contiguous in its `in`. `begins` has size() + 1 entries. A member whose `out`
-  /// [rows, begins.back()] is null only gives.
+  /// `rows` rows, contiguous in its `in`. `begins` has size() + 1 entries. `out` [rows,
+  /// begins.back()] of member `root` gets them, or everyone's; other members' may be null.
   virtual Status gatherColumns(const Caller &who, const float *in, float *out, uint64_t rows,
-                               std::span<const uint64_t> begins) = 0;
+                               std::span<const uint64_t> begins, uint32_t root = kEveryone) = 0;
 
   /// The contrary: out [rows, begins[m+1] - begins[m]] = the member's columns of the sum over
   /// members of `in` [rows, begins.back()].
@@ -68,6 +70,11 @@ public:
 
   /// Returns when every worker of every member has called it; what they wrote before is visible.
   virtual Status barrier(const Caller &who) = 0;
+
+  /// For good, by any thread, inside a collective or not: whoever waits in the group, and whoever
+  /// calls it from now on, gets the first `why` instead. A chip that fails calls it so that no
+  /// other waits for it.
+  virtual void abort(const Status &why) = 0;
 };
 
 } // namespace tenon::collective

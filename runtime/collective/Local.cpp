@@ -3,66 +3,14 @@
 
 #include "runtime/collective/Local.h"
 
+#include "runtime/collective/SumInOrder.h"
+
 #include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <string>
 
 namespace tenon::collective {
-
-namespace {
-/// The rows or bytes of a worker (Collective.h, "rows").
-struct Share {
-  uint64_t first, last;
-  Share(uint64_t items, const Caller &who)
-      : first(items * who.worker / who.workers), last(items * (who.worker + 1) / who.workers) {}
-};
-
-// The runtime is built for any processor of its kind; sums are worth the widest vectors there are.
-#if defined(__x86_64__)
-#define TENON_WIDEST_VECTORS __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define TENON_WIDEST_VECTORS
-#endif
-
-/// out = first + second, or with `accumulate` out += that. Nothing overlaps.
-TENON_WIDEST_VECTORS
-void sumOfTwo(float *__restrict out, const float *__restrict first, const float *__restrict second,
-              uint64_t count, bool accumulate) {
-  if (accumulate)
-    for (uint64_t i = 0; i < count; ++i)
-      out[i] += first[i] + second[i];
-  else
-    for (uint64_t i = 0; i < count; ++i)
-      out[i] = first[i] + second[i];
-}
-
-/// sum += values.
-TENON_WIDEST_VECTORS
-void addTo(float *__restrict sum, const float *__restrict values, uint64_t count) {
-  for (uint64_t i = 0; i < count; ++i)
-    sum[i] += values[i];
-}
-
-/// Adds `count` values of each of `parts` in order into `out`.
-void sumInOrder(float *out, uint64_t count, uint32_t parts, bool accumulate, const auto &part) {
-  if (parts == 2)
-    return sumOfTwo(out, part(0), part(1), count, accumulate);
-  // Blocks that stay in the first cache, so that `out` is not fetched again for every part.
-  constexpr uint64_t kBlock = 1024;
-  for (uint64_t at = 0; at < count; at += kBlock) {
-    const uint64_t n = std::min(kBlock, count - at);
-    float sum[kBlock];
-    std::memcpy(sum, part(0) + at, n * sizeof(float));
-    for (uint32_t p = 1; p < parts; ++p)
-      addTo(sum, part(p) + at, n);
-    if (accumulate)
-      addTo(out + at, sum, n);
-    else
-      std::memcpy(out + at, sum, n * sizeof(float));
-  }
-}
-} // namespace
 
 LocalGroup::LocalGroup(std::vector<uint32_t> w, SpinPolicy p)
     : workers(std::move(w)), policy(p),
@@ -94,20 +42,42 @@ Status LocalGroup::check(const Caller &who) const {
                                  std::to_string(who.member) + " does not belong to the group");
 }
 
-uint32_t LocalGroup::enter(const Caller &who, const void *data, float *into) {
-  const uint32_t set = counts[firstWorker[who.member] + who.worker].entered++ & 1;
+Status LocalGroup::reason() const {
+  const std::lock_guard lock(mutex);
+  return why;
+}
+
+void LocalGroup::abort(const Status &status) {
+  {
+    const std::lock_guard lock(mutex);
+    if (stopped)
+      return;
+    why = status;
+    stopped.store(true, std::memory_order_seq_cst);
+  }
+  all.breakUp();
+  for (const auto &c : channels) {
+    c->sender.breakUp();
+    c->receiver.breakUp();
+    c->sent.disturb();
+    c->taken.disturb();
+  }
+}
+
+Status LocalGroup::enter(const Caller &who, const void *data, uint32_t &set, float *into) {
+  TENON_RETURN_IF_ERROR(check(who));
+  set = counts[firstWorker[who.member] + who.worker].entered++ & 1;
   if (who.worker == 0) {
     offers[who.member].data[set] = data;
     offers[who.member].into[set] = into;
   }
-  all.arriveAndWait();
-  return set;
+  return all.arriveAndWait() ? Status::ok() : reason();
 }
 
 Status LocalGroup::allReduce(const Caller &who, const float *in, float *out, uint64_t rows,
                              uint64_t columns, bool accumulate) {
-  TENON_RETURN_IF_ERROR(check(who));
-  const uint32_t set = enter(who, in);
+  uint32_t set = 0;
+  TENON_RETURN_IF_ERROR(enter(who, in, set));
   const Share share(rows, who);
   const uint64_t at = share.first * columns;
   sumInOrder(out + at, (share.last - share.first) * columns, size(), accumulate,
@@ -127,22 +97,21 @@ static void placeColumns(const float *in, float *out, uint64_t columns, uint64_t
 }
 
 Status LocalGroup::gatherColumns(const Caller &who, const float *in, float *out, uint64_t rows,
-                                 std::span<const uint64_t> begins) {
-  TENON_RETURN_IF_ERROR(check(who));
-  const uint32_t set = enter(who, in, out);
+                                 std::span<const uint64_t> begins, uint32_t root) {
+  if (root != kEveryone && root >= size())
+    return Status::invalidArgument("the root of a gather is a chip of the group");
+  uint32_t set = 0;
+  TENON_RETURN_IF_ERROR(enter(who, in, set, out));
   const auto columnsOf = [&](uint32_t member) { return begins[member + 1] - begins[member]; };
-  const auto wants = [&](const Offer &offer) { return offer.into[set] != nullptr; };
-  if (std::count_if(offers.begin(), offers.end(), wants) == 1) {
+  if (root != kEveryone) {
     // Rows of logits for one member are long: those who have them carry them, each its own.
-    const auto root = std::find_if(offers.begin(), offers.end(), wants);
     const Share share(rows * columnsOf(who.member), who);
-    placeColumns(in, root->into[set] + begins[who.member], columnsOf(who.member), begins.back(),
-                 share.first, share.last);
-    all.arriveAndWait();
-    return Status::ok();
+    placeColumns(in, offers[root].into[set] + begins[who.member], columnsOf(who.member),
+                 begins.back(), share.first, share.last);
+    return all.arriveAndWait() ? Status::ok() : reason();
   }
   const Share share(rows, who);
-  for (uint32_t member = 0; out && member < size(); ++member)
+  for (uint32_t member = 0; member < size(); ++member)
     placeColumns(offered(member, set), out + begins[member], columnsOf(member), begins.back(),
                  share.first * columnsOf(member), share.last * columnsOf(member));
   return Status::ok();
@@ -150,8 +119,8 @@ Status LocalGroup::gatherColumns(const Caller &who, const float *in, float *out,
 
 Status LocalGroup::reduceScatterColumns(const Caller &who, const float *in, float *out,
                                         uint64_t rows, std::span<const uint64_t> begins) {
-  TENON_RETURN_IF_ERROR(check(who));
-  const uint32_t set = enter(who, in);
+  uint32_t set = 0;
+  TENON_RETURN_IF_ERROR(enter(who, in, set));
   const Share share(rows, who);
   const uint64_t first = begins[who.member], columns = begins[who.member + 1] - first;
   for (uint64_t row = share.first; row < share.last; ++row)
@@ -161,8 +130,8 @@ Status LocalGroup::reduceScatterColumns(const Caller &who, const float *in, floa
 }
 
 Status LocalGroup::broadcast(const Caller &who, void *data, uint64_t bytes, uint32_t root) {
-  TENON_RETURN_IF_ERROR(check(who));
-  const uint32_t set = enter(who, data);
+  uint32_t set = 0;
+  TENON_RETURN_IF_ERROR(enter(who, data, set));
   if (who.member == root)
     return Status::ok();
   const Share share(bytes, who);
@@ -178,13 +147,17 @@ Status LocalGroup::send(const Caller &who, const void *data, uint64_t bytes, uin
     return Status::invalidArgument("a chip sends to another chip of its group");
   Channel &c = channel(who.member, to);
   const uint32_t before = c.sent.load();
-  c.sender.arriveAndWait(); // What all workers wrote is there; and all have read `before`.
+  // What all workers wrote is there; and all have read `before`.
+  if (!c.sender.arriveAndWait())
+    return reason();
   if (who.worker == 0) {
     c.data.store(data, std::memory_order_relaxed);
     c.sent.publish(before + 1);
   }
+  if (aborted())
+    return reason();
   c.taken.waitWhile(before, policy);
-  return Status::ok();
+  return aborted() ? reason() : Status::ok();
 }
 
 Status LocalGroup::receive(const Caller &who, void *data, uint64_t bytes, uint32_t from) {
@@ -192,14 +165,20 @@ Status LocalGroup::receive(const Caller &who, void *data, uint64_t bytes, uint32
   if (from >= size() || from == who.member)
     return Status::invalidArgument("a chip receives from another chip of its group");
   Channel &c = channel(from, who.member);
-  c.receiver.arriveAndWait(); // Worker 0 has published the last message's taking.
+  if (!c.receiver.arriveAndWait()) // Worker 0 has published the last message's taking.
+    return reason();
   const uint32_t before = c.taken.load();
+  if (aborted())
+    return reason();
   c.sent.waitWhile(before, policy);
+  if (aborted())
+    return reason();
   const Share share(bytes, who);
   std::memcpy(static_cast<std::byte *>(data) + share.first,
               static_cast<const std::byte *>(c.data.load(std::memory_order_relaxed)) + share.first,
               share.last - share.first);
-  c.receiver.arriveAndWait();
+  if (!c.receiver.arriveAndWait())
+    return reason();
   if (who.worker == 0)
     c.taken.publish(before + 1);
   return Status::ok();
@@ -207,8 +186,7 @@ Status LocalGroup::receive(const Caller &who, void *data, uint64_t bytes, uint32
 
 Status LocalGroup::barrier(const Caller &who) {
   TENON_RETURN_IF_ERROR(check(who));
-  all.arriveAndWait();
-  return Status::ok();
+  return all.arriveAndWait() ? Status::ok() : reason();
 }
 
 } // namespace tenon::collective

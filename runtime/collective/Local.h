@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 namespace tenon::collective {
@@ -24,13 +25,14 @@ public:
   Status allReduce(const Caller &who, const float *in, float *out, uint64_t rows, uint64_t columns,
                    bool accumulate) override;
   Status gatherColumns(const Caller &who, const float *in, float *out, uint64_t rows,
-                       std::span<const uint64_t> begins) override;
+                       std::span<const uint64_t> begins, uint32_t root = kEveryone) override;
   Status reduceScatterColumns(const Caller &who, const float *in, float *out, uint64_t rows,
                               std::span<const uint64_t> begins) override;
   Status broadcast(const Caller &who, void *data, uint64_t bytes, uint32_t root) override;
   Status send(const Caller &who, const void *data, uint64_t bytes, uint32_t to) override;
   Status receive(const Caller &who, void *data, uint64_t bytes, uint32_t from) override;
   Status barrier(const Caller &who) override;
+  void abort(const Status &why) override;
 
 private:
   LocalGroup(std::vector<uint32_t> workers, SpinPolicy policy);
@@ -54,9 +56,10 @@ private:
         : sender(from, policy), receiver(to, policy) {}
   };
 
-  /// Publishes `data` and `into`, waits for all, and returns which set of offers is this
-  /// collective's.
-  uint32_t enter(const Caller &who, const void *data, float *into = nullptr);
+  /// Publishes `data` and `into`, waits for all, and says which set of offers is this collective's.
+  Status enter(const Caller &who, const void *data, uint32_t &set, float *into = nullptr);
+  bool aborted() const { return stopped.load(std::memory_order_seq_cst); }
+  Status reason() const;
   const float *offered(uint32_t member, uint32_t set) const {
     return static_cast<const float *>(offers[member].data[set]);
   }
@@ -70,6 +73,9 @@ private:
   std::vector<Offer> offers;                      // [members]
   std::vector<Count> counts;                      // [all workers]
   std::vector<std::unique_ptr<Channel>> channels; // [from, to]
+  std::atomic<bool> stopped{false};
+  mutable std::mutex mutex;
+  Status why; ///< Guarded by `mutex`: of the first abort().
 };
 
 } // namespace tenon::collective

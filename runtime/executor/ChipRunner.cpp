@@ -128,8 +128,7 @@ Status ChipRunner::exchange(const BoundLaunch &launch, uint32_t worker) {
     TENON_RETURN_IF_ERROR(group.allReduce(who, in, out, rows, columns, c.accumulate));
     break;
   case engine::CollectiveKind::GatherColumns:
-    TENON_RETURN_IF_ERROR(
-        group.gatherColumns(who, in, membership.member == 0 ? out : nullptr, rows, c.columns));
+    TENON_RETURN_IF_ERROR(group.gatherColumns(who, in, out, rows, c.columns, /*root=*/0));
     break;
   case engine::CollectiveKind::Send:
     return group.send(who, in, rows * columns * sizeof(float), membership.member + 1);
@@ -146,11 +145,23 @@ Status ChipRunner::run(const BoundLaunch &launch, uint32_t worker) {
   return Status::ok();
 }
 
+/// What a worker says that another's failure has sent home.
+static Status stopped() { return {StatusCode::Cancelled, "another worker failed"}; }
+
+void ChipRunner::stop(const Status &why) {
+  barrier.breakUp();
+  for (const Membership &membership : setup.groups)
+    if (membership.group)
+      membership.group->abort(why);
+}
+
 Status ChipRunner::work(uint32_t worker) {
   for (const BoundLaunch &launch : launches) {
-    if (launch.barrierBefore)
-      barrier.arriveAndWait();
+    if (launch.barrierBefore && !barrier.arriveAndWait())
+      return stopped();
     TENON_RETURN_IF_ERROR(run(launch, worker));
+    if (setup.progress && worker == 0)
+      setup.progress->fetch_add(1, std::memory_order_relaxed);
   }
   return Status::ok();
 }
@@ -159,8 +170,11 @@ Status ChipRunner::workTimed(uint32_t worker) {
   uint64_t began = nowNanos();
   for (size_t i = 0; i < launches.size(); ++i) {
     TENON_RETURN_IF_ERROR(run(launches[i], worker));
-    barrier.arriveAndWait();
+    if (!barrier.arriveAndWait())
+      return stopped();
     if (worker == 0) {
+      if (setup.progress)
+        setup.progress->fetch_add(1, std::memory_order_relaxed);
       const uint64_t now = nowNanos();
       launchTimings[i].nanos += now - began;
       began = now;
@@ -175,7 +189,8 @@ Status ChipRunner::workTraced(uint32_t worker) {
   uint64_t began = nowNanos();
   for (uint32_t i = 0; i < launches.size(); ++i) {
     if (launches[i].barrierBefore) {
-      barrier.arriveAndWait();
+      if (!barrier.arriveAndWait())
+        return stopped();
       const uint64_t now = nowNanos();
       events.push_back({began, now, i, true});
       began = now;

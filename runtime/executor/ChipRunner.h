@@ -15,6 +15,7 @@
 #include "runtime/engine/Engine.h"
 #include "runtime/executor/MemoryPlan.h"
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <vector>
@@ -51,6 +52,8 @@ public:
     bool populate = true;
     bool trace = false; ///< Make room for workTraced().
     std::vector<Membership> groups; ///< By axis of the grid.
+    /// Counts launches done, for whoever watches over this process; may be null. Outlives the runner.
+    std::atomic<uint64_t> *progress = nullptr;
   };
 
   /// `engine` is runnable and outlives the runner.
@@ -59,7 +62,8 @@ public:
 
   /// Takes over the tables of a step; `shared` stays valid through it.
   void prepare(const cpu::StepView &shared);
-  /// Does the share of `worker` in the prepared step. All workers of the chip call it.
+  /// Does the share of `worker` in the prepared step. All workers of the chip call it. Whoever gets an
+  /// error calls stop() of every chip: others may be waiting. Cancelled: somebody has done so.
   Status work(uint32_t worker);
   /// As work(), with a barrier after every launch; adds its time.
   Status workTimed(uint32_t worker);
@@ -69,6 +73,8 @@ public:
   /// Of the last traced step of a worker, in order of time.
   std::span<const TraceEvent> trace(uint32_t worker) const { return traces[worker].events; }
   uint32_t workers() const { return setup.workers; }
+  /// For good, by any thread: ends the chip's waits, and those of the chips in its groups with `why`.
+  void stop(const Status &why);
   /// Adds the prepared step's bytes and operations to the timings. `context`: see CostForm.
   void countWork(uint64_t context);
 

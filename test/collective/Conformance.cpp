@@ -1,0 +1,233 @@
+//===- Conformance.cpp - What every group of chips must do ----------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "test/collective/Conformance.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+using namespace tenon::collective;
+
+namespace tenon::test {
+
+void onWorkers(const std::vector<uint32_t> &workers, const std::vector<uint32_t> &here,
+               const std::function<void(Caller)> &body) {
+  std::vector<std::thread> threads;
+  for (uint32_t member : here)
+    for (uint32_t worker = 0; worker < workers[member]; ++worker)
+      threads.emplace_back([&, member, worker] { body({member, worker, workers[member]}); });
+  for (std::thread &thread : threads)
+    thread.join();
+}
+
+namespace {
+
+/// A group and this process's part in it.
+struct Cast {
+  std::vector<uint32_t> workers, here;
+  std::unique_ptr<Group> group;
+
+  Cast(const MakeGroup &make, std::vector<uint32_t> w) : workers(std::move(w)) {
+    group = make(workers, here);
+  }
+  explicit operator bool() const { return group != nullptr; }
+  void run(const std::function<void(Caller)> &body) const { onWorkers(workers, here, body); }
+};
+
+/// A value that says where it is from.
+float valueOf(uint32_t round, uint32_t member, uint64_t index) {
+  return float(round * 100 + member * 10) + float(index % 7);
+}
+
+void sumsInOrderOfMemberWhoeverComesFirst(const MakeGroup &make) {
+  // (1e8 + 1) - 1e8 is 0 in f32, any other order of the three gives 1.
+  const Cast cast(make, {1, 1, 1});
+  if (!cast)
+    return;
+  const float terms[] = {1e8f, 1.0f, -1e8f};
+  for (uint32_t late = 0; late < 3; ++late) {
+    float out[3] = {5, 5, 5};
+    cast.run([&](Caller who) {
+      if (who.member == late)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      EXPECT_TRUE(
+          cast.group->allReduce(who, &terms[who.member], &out[who.member], 1, 1, true).isOk());
+    });
+    for (uint32_t member : cast.here)
+      EXPECT_EQ(out[member], 5.0f);
+  }
+}
+
+void reducesManyTimesWithUnequalWorkersAndOddShapes(const MakeGroup &make) {
+  const Cast cast(make, {2, 1, 3});
+  if (!cast)
+    return;
+  constexpr uint64_t rows = 5, columns = 577;
+  // Two inputs in turn, as the contract asks.
+  std::vector<float> in[2][3], out[3];
+  for (uint32_t member = 0; member < 3; ++member) {
+    in[0][member].resize(rows * columns);
+    in[1][member].resize(rows * columns);
+    out[member].assign(rows * columns, 1.0f);
+  }
+  cast.run([&](Caller who) {
+    const uint64_t first = rows * who.worker / who.workers,
+                   last = rows * (who.worker + 1) / who.workers;
+    for (uint32_t round = 0; round < 200; ++round) {
+      std::vector<float> &mine = in[round % 2][who.member];
+      for (uint64_t i = first * columns; i < last * columns; ++i)
+        mine[i] = valueOf(round, who.member, i);
+      const bool accumulate = round % 3 == 0;
+      ASSERT_TRUE(cast.group
+                      ->allReduce(who, mine.data(), out[who.member].data(), rows, columns,
+                                  accumulate)
+                      .isOk());
+      // A worker may read its own rows at once.
+      for (uint64_t i = first * columns; i < last * columns; i += 13) {
+        float wanted = 0;
+        for (uint32_t member = 0; member < 3; ++member)
+          wanted += valueOf(round, member, i);
+        if (accumulate)
+          for (uint32_t member = 0; round > 0 && member < 3; ++member)
+            wanted += valueOf(round - 1, member, i);
+        if (round == 0)
+          wanted += 1.0f;
+        ASSERT_EQ(out[who.member][i], wanted) << "round " << round << " element " << i;
+      }
+    }
+  });
+}
+
+void gathersUnevenColumnsWhereTheyAreWanted(const MakeGroup &make) {
+  const Cast cast(make, {1, 2});
+  if (!cast)
+    return;
+  const uint64_t begins[] = {0, 6, 9};
+  // One row is less than a chip has workers; in turn the first, both and the second want it.
+  for (const uint64_t rows : {uint64_t(4), uint64_t(1)})
+    for (uint32_t round = 0; round < 60; ++round) {
+      const uint32_t root = round % 3 == 1 ? kEveryone : round % 3 / 2;
+      std::vector<float> in[2] = {std::vector<float>(rows * 6), std::vector<float>(rows * 3)};
+      for (uint64_t row = 0; row < rows; ++row)
+        for (uint64_t column = 0; column < 9; ++column)
+          (column < 6 ? in[0][row * 6 + column] : in[1][row * 3 + column - 6]) =
+              float(round * 1000 + row * 100 + column);
+      std::vector<float> out[2] = {std::vector<float>(rows * 9, -1),
+                                   std::vector<float>(rows * 9, -1)};
+      cast.run([&](Caller who) {
+        const bool wants = root == kEveryone || root == who.member;
+        ASSERT_TRUE(cast.group
+                        ->gatherColumns(who, in[who.member].data(),
+                                        wants ? out[who.member].data() : nullptr, rows, begins,
+                                        root)
+                        .isOk());
+        // A worker may read its own rows at once.
+        for (uint64_t row = rows * who.worker / who.workers;
+             wants && row < rows * (who.worker + 1) / who.workers; ++row)
+          for (uint64_t column = 0; column < 9; ++column)
+            ASSERT_EQ(out[who.member][row * 9 + column], float(round * 1000 + row * 100 + column));
+      });
+      for (uint32_t member : cast.here)
+        if (root == 1 - member)
+          EXPECT_EQ(out[member], std::vector<float>(rows * 9, -1));
+    }
+}
+
+void scattersTheColumnsOfASum(const MakeGroup &make) {
+  const Cast cast(make, {1, 1});
+  if (!cast)
+    return;
+  const uint64_t begins[] = {0, 2, 5};
+  const float in[2][10] = {{0, 1, 2, 3, 4, 10, 11, 12, 13, 14}, {1, 1, 1, 1, 1, 2, 2, 2, 2, 2}};
+  float out[2][6] = {};
+  cast.run([&](Caller who) {
+    ASSERT_TRUE(
+        cast.group->reduceScatterColumns(who, in[who.member], out[who.member], 2, begins).isOk());
+  });
+  const float wanted[2][6] = {{1, 2, 12, 13}, {3, 4, 5, 14, 15, 16}};
+  for (uint32_t member : cast.here)
+    for (uint32_t i = 0; i < (member ? 6u : 4u); ++i)
+      EXPECT_EQ(out[member][i], wanted[member][i]) << "member " << member << " value " << i;
+}
+
+void broadcastsFromAnyMember(const MakeGroup &make) {
+  const Cast cast(make, {2, 3, 1});
+  if (!cast)
+    return;
+  for (uint32_t round = 0; round < 30; ++round) {
+    const uint32_t root = round % 3;
+    std::vector<std::vector<uint32_t>> data;
+    for (uint32_t member = 0; member < 3; ++member)
+      data.emplace_back(1001, round * 10 + member);
+    cast.run([&](Caller who) {
+      ASSERT_TRUE(cast.group->broadcast(who, data[who.member].data(), 1001 * 4, root).isOk());
+    });
+    for (uint32_t member : cast.here)
+      EXPECT_EQ(data[member], std::vector<uint32_t>(1001, round * 10 + root));
+  }
+}
+
+void sendsInOrderBetweenAnyTwoOfUnequalWorkers(const MakeGroup &make) {
+  const Cast cast(make, {2, 3, 1});
+  if (!cast)
+    return;
+  std::atomic<uint64_t> wrong{0};
+  std::vector<uint32_t> data[3];
+  for (auto &words : data)
+    words.resize(333);
+  // Each pair in turn, in both directions; the third member stays out of it.
+  cast.run([&](Caller who) {
+    for (uint32_t round = 0; round < 300; ++round) {
+      const uint32_t from = round % 3, to = (from + 1 + round / 3 % 2) % 3;
+      std::vector<uint32_t> &mine = data[who.member];
+      if (who.member == from) {
+        for (size_t i = who.worker; i < mine.size(); i += who.workers)
+          mine[i] = round * 1000 + i;
+        ASSERT_TRUE(cast.group->send(who, mine.data(), mine.size() * 4, to).isOk());
+      } else if (who.member == to) {
+        ASSERT_TRUE(cast.group->receive(who, mine.data(), mine.size() * 4, from).isOk());
+        // Each worker looks at the bytes of its own share.
+        const size_t first = (mine.size() * 4 * who.worker / who.workers + 3) / 4,
+                     last = mine.size() * 4 * (who.worker + 1) / who.workers / 4;
+        for (size_t i = first; i < last; ++i)
+          wrong += mine[i] != round * 1000 + i;
+      }
+      // What was received is written over in the next round: nobody may be late.
+      ASSERT_TRUE(cast.group->barrier(who).isOk());
+    }
+  });
+  EXPECT_EQ(wrong, 0u);
+}
+
+void keepsStrangersOut(const MakeGroup &make) {
+  const Cast cast(make, {1, 1});
+  if (!cast)
+    return;
+  float value = 0;
+  for (uint32_t member : cast.here) {
+    EXPECT_FALSE(cast.group->barrier({2, 0, 1}).isOk());
+    EXPECT_FALSE(cast.group->barrier({member, 0, 2}).isOk());
+    EXPECT_FALSE(cast.group->barrier({member, 1, 1}).isOk());
+    EXPECT_FALSE(cast.group->send({member, 0, 1}, &value, 4, member).isOk());
+    EXPECT_FALSE(cast.group->receive({member, 0, 1}, &value, 4, 2).isOk());
+  }
+}
+
+} // namespace
+
+const std::vector<Check> &conformanceChecks() {
+  static const std::vector<Check> checks = {
+      {"sumsInOrderOfMemberWhoeverComesFirst", sumsInOrderOfMemberWhoeverComesFirst},
+      {"reducesManyTimesWithUnequalWorkersAndOddShapes",
+       reducesManyTimesWithUnequalWorkersAndOddShapes},
+      {"gathersUnevenColumnsWhereTheyAreWanted", gathersUnevenColumnsWhereTheyAreWanted},
+      {"scattersTheColumnsOfASum", scattersTheColumnsOfASum},
+      {"broadcastsFromAnyMember", broadcastsFromAnyMember},
+      {"sendsInOrderBetweenAnyTwoOfUnequalWorkers", sendsInOrderBetweenAnyTwoOfUnequalWorkers},
+      {"keepsStrangersOut", keepsStrangersOut}};
+  return checks;
+}
+
+} // namespace tenon::test
