@@ -24,6 +24,7 @@ enum class StatusCode {
   ResourceExhausted, ///< Memory, KV blocks or a stated limit ran out.
   DeadlineExceeded,
   Cancelled,
+  Unavailable,       ///< A process or chip that the work needs is gone.
   Internal,          ///< A promise of our own was broken.
 };
 
@@ -39,6 +40,7 @@ public:
   static Status dataLoss(std::string m) { return {StatusCode::DataLoss, std::move(m)}; }
   static Status unsupported(std::string m) { return {StatusCode::Unsupported, std::move(m)}; }
   static Status resourceExhausted(std::string m) { return {StatusCode::ResourceExhausted, std::move(m)}; }
+  static Status unavailable(std::string m) { return {StatusCode::Unavailable, std::move(m)}; }
   static Status internal(std::string m) { return {StatusCode::Internal, std::move(m)}; }
 
   bool isOk() const { return statusCode == StatusCode::Ok; }

@@ -92,6 +92,9 @@ ApiError ApiError::fromStatus(const Status &status) {
     return e;
   case StatusCode::ResourceExhausted:
   case StatusCode::Cancelled:
+  case StatusCode::Unavailable:
+    if (status.code() == StatusCode::Unavailable) // Names hosts and processes.
+      e.message = "A part of the server is unavailable.";
     e.status = 503;
     e.type = "server_error";
     e.code = "server_unavailable";

@@ -25,7 +25,7 @@ error. TENON_LOG=debug|info|warning|error sets how much is said.
 
 Exit codes: 0 done; 1 a promise of our own was broken; 2 wrong use or input; 3 a file is not there;
 4 a file is damaged; 5 this build or machine cannot do it; 6 memory or a stated limit ran out;
-130 cancelled.)";
+7 another process of the job died or hangs; 130 cancelled.)";
 
 int tool::exitCode(StatusCode code) {
   switch (code) {
@@ -44,6 +44,8 @@ int tool::exitCode(StatusCode code) {
     return 6;
   case StatusCode::Cancelled:
     return 130;
+  case StatusCode::Unavailable:
+    return 7;
   case StatusCode::Internal:
     return 1;
   }

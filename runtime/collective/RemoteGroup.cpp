@@ -1,0 +1,262 @@
+//===- RemoteGroup.cpp - Chips of several processes -----------------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/collective/RemoteGroup.h"
+
+#include "runtime/collective/SumInOrder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace tenon::collective {
+
+RemoteGroup::RemoteGroup(Cluster &c, Setup s)
+    : cluster(c), setup(std::move(s)), messages(c, 2 * setup.ranks.size() * setup.ranks.size()) {
+  while (firstHere < size() && !isHere(firstHere))
+    ++firstHere;
+  for (uint32_t threads : setup.workers) {
+    members.emplace_back();
+    members.back().entered.resize(threads);
+    members.back().workers = std::make_unique<SpinBarrier>(threads, setup.policy);
+    members.back().messages = std::make_unique<MessageBatch>(c, 4);
+  }
+  all = std::make_unique<SpinBarrier>(
+      std::accumulate(setup.workers.begin(), setup.workers.end(), 0u), setup.policy);
+}
+
+uint64_t RemoteGroup::bufferBytes(const Cluster &cluster, const Setup &setup) {
+  const auto elsewhere = static_cast<uint64_t>(
+      std::count_if(setup.ranks.begin(), setup.ranks.end(),
+                    [&](uint32_t rank) { return rank != cluster.rank(); }));
+  return elsewhere * ((setup.mostBytes + 63) / 64 * 64);
+}
+
+StatusOr<std::unique_ptr<RemoteGroup>> RemoteGroup::create(Cluster &cluster, Setup setup) {
+  const auto own =
+      std::count(setup.ranks.begin(), setup.ranks.end(), cluster.rank());
+  if (own == 0 || size_t(own) != setup.workers.size() ||
+      std::find(setup.workers.begin(), setup.workers.end(), 0u) != setup.workers.end() ||
+      !std::is_sorted(setup.ranks.begin(), setup.ranks.end()) ||
+      setup.ranks.back() >= cluster.size())
+    return Status::invalidArgument(
+        "a group of chips needs a worker for every member of this process, ranks in order, and "
+        "ranks that exist");
+  const uint64_t bytes = bufferBytes(cluster, setup);
+  std::vector<uint32_t> workers = setup.workers;
+  const SpinPolicy policy = setup.policy;
+  std::unique_ptr<RemoteGroup> group(new RemoteGroup(cluster, std::move(setup)));
+  auto buffer = Arena::map(bytes, {.hugePages = true, .populate = true}, "what other ranks send");
+  if (!buffer)
+    return buffer.status();
+  group->arrivals = std::move(*buffer);
+  if (workers.size() > 1) {
+    auto local = LocalGroup::create(std::move(workers), policy);
+    if (!local)
+      return local.status();
+    group->local = std::move(*local);
+  }
+  return group;
+}
+
+Status RemoteGroup::check(const Caller &who) const {
+  if (who.member < size() && isHere(who.member) && who.worker < who.workers &&
+      who.workers == setup.workers[who.member - firstHere])
+    return Status::ok();
+  return Status::invalidArgument("worker " + std::to_string(who.worker) + " of " +
+                                 std::to_string(who.workers) + " on chip " +
+                                 std::to_string(who.member) +
+                                 " does not belong to the group's part in this process");
+}
+
+Status RemoteGroup::failure() const {
+  Status why = cluster.failure();
+  return why.isOk() ? Status(StatusCode::Cancelled, "another worker failed") : why;
+}
+
+float *RemoteGroup::arrival(uint32_t member) const {
+  const uint64_t slot = member < firstHere ? member : member - members.size();
+  return reinterpret_cast<float *>(arrivals.data() + slot * ((setup.mostBytes + 63) / 64 * 64));
+}
+
+const float *RemoteGroup::rowsOf(uint32_t member, uint32_t set) const {
+  return isHere(member) ? static_cast<const float *>(members[member - firstHere].offered[set])
+                        : arrival(member);
+}
+
+template <typename Visit> void RemoteGroup::forOtherRanks(const Visit &visit) const {
+  uint32_t last = cluster.rank(); // Members of a rank are neighbours.
+  for (uint32_t rank : setup.ranks)
+    if (rank != cluster.rank() && rank != last)
+      visit(last = rank);
+}
+
+template <typename Exchange>
+Status RemoteGroup::meet(const Caller &who, const void *data, uint32_t &set,
+                         const Exchange &exchange) {
+  TENON_RETURN_IF_ERROR(check(who));
+  Member &own = here(who.member);
+  set = own.entered[who.worker].count++ & 1;
+  if (who.worker == 0)
+    own.offered[set] = data;
+  if (!all->arriveAndWait())
+    return failure();
+  // Behind the barrier nobody reads the last collective's arrivals any more.
+  if (leads(who)) {
+    exchange();
+    exchanged = messages.wait();
+  }
+  if (!all->arriveAndWait())
+    return failure();
+  return exchanged;
+}
+
+Status RemoteGroup::exchangeRows(const Caller &who, const float *in, uint64_t bytes, uint32_t &set) {
+  if (bytes > setup.mostBytes)
+    return Status::invalidArgument("a collective with more rows than the group was made for");
+  return meet(who, in, set, [&] {
+    for (uint32_t m = 0; m < size(); ++m)
+      if (!isHere(m))
+        messages.receive(setup.ranks[m], setup.tag, arrival(m), bytes);
+      else
+        forOtherRanks([&](uint32_t rank) { messages.send(rank, setup.tag, rowsOf(m, set), bytes); });
+  });
+}
+
+Status RemoteGroup::allReduce(const Caller &who, const float *in, float *out, uint64_t rows,
+                              uint64_t columns, bool accumulate) {
+  uint32_t set = 0;
+  TENON_RETURN_IF_ERROR(exchangeRows(who, in, rows * columns * sizeof(float), set));
+  const Share share(rows, who);
+  const uint64_t at = share.first * columns;
+  sumInOrder(out + at, (share.last - share.first) * columns, size(), accumulate,
+             [&](uint32_t member) { return rowsOf(member, set) + at; });
+  return Status::ok();
+}
+
+Status RemoteGroup::gatherColumns(const Caller &who, const float *in, float *out, uint64_t rows,
+                                  std::span<const uint64_t> begins, uint32_t root) {
+  if (rows * begins.back() * sizeof(float) > setup.mostBytes ||
+      (root != kEveryone && root >= size()))
+    return Status::invalidArgument("a collective with more rows than the group was made for, or "
+                                   "without its root");
+  const auto bytesOf = [&](uint32_t m) { return rows * (begins[m + 1] - begins[m]) * sizeof(float); };
+  const auto gets = [&](uint32_t rank) { return root == kEveryone || setup.ranks[root] == rank; };
+  uint32_t set = 0;
+  TENON_RETURN_IF_ERROR(meet(who, in, set, [&] {
+    for (uint32_t m = 0; m < size(); ++m)
+      if (isHere(m))
+        forOtherRanks([&](uint32_t rank) {
+          if (gets(rank))
+            messages.send(rank, setup.tag, rowsOf(m, set), bytesOf(m));
+        });
+      else if (gets(cluster.rank()))
+        messages.receive(setup.ranks[m], setup.tag, arrival(m), bytesOf(m));
+  }));
+  if (root != kEveryone && root != who.member)
+    return Status::ok();
+  const Share share(rows, who);
+  for (uint32_t m = 0; m < size(); ++m) {
+    const uint64_t columns = begins[m + 1] - begins[m];
+    for (uint64_t row = share.first; row < share.last; ++row)
+      std::memcpy(out + row * begins.back() + begins[m], rowsOf(m, set) + row * columns,
+                  columns * sizeof(float));
+  }
+  return Status::ok();
+}
+
+Status RemoteGroup::reduceScatterColumns(const Caller &who, const float *in, float *out,
+                                         uint64_t rows, std::span<const uint64_t> begins) {
+  // Whole rows travel, also the columns that the other end does not sum: no plan scatters yet, and
+  // packing would take a buffer of every member's own rows.
+  uint32_t set = 0;
+  TENON_RETURN_IF_ERROR(exchangeRows(who, in, rows * begins.back() * sizeof(float), set));
+  const Share share(rows, who);
+  const uint64_t first = begins[who.member], columns = begins[who.member + 1] - first;
+  for (uint64_t row = share.first; row < share.last; ++row)
+    sumInOrder(out + row * columns, columns, size(), false, [&](uint32_t member) {
+      return rowsOf(member, set) + row * begins.back() + first;
+    });
+  return Status::ok();
+}
+
+Status RemoteGroup::broadcast(const Caller &who, void *data, uint64_t bytes, uint32_t root) {
+  if (root >= size())
+    return Status::invalidArgument("a broadcast from a chip that the group does not have");
+  uint32_t set = 0;
+  TENON_RETURN_IF_ERROR(meet(who, data, set, [&] {
+    if (isHere(root))
+      forOtherRanks([&](uint32_t rank) { messages.send(rank, setup.tag, rowsOf(root, set), bytes); });
+    else
+      messages.receive(setup.ranks[root], setup.tag, data, bytes);
+  }));
+  const uint32_t source = isHere(root) ? root : firstHere;
+  if (who.member != source) {
+    const Share share(bytes, who);
+    std::memcpy(static_cast<std::byte *>(data) + share.first,
+                reinterpret_cast<const std::byte *>(rowsOf(source, set)) + share.first,
+                share.last - share.first);
+  }
+  // What the first member received is its own to change when it returns.
+  return all->arriveAndWait() ? Status::ok() : failure();
+}
+
+Status RemoteGroup::send(const Caller &who, const void *data, uint64_t bytes, uint32_t to) {
+  TENON_RETURN_IF_ERROR(check(who));
+  if (to >= size() || to == who.member)
+    return Status::invalidArgument("a chip sends to another chip of its group");
+  if (isHere(to))
+    return local->send({who.member - firstHere, who.worker, who.workers}, data, bytes,
+                       to - firstHere);
+  Member &own = here(who.member);
+  if (!own.workers->arriveAndWait())
+    return failure();
+  if (who.worker == 0) {
+    own.messages->send(setup.ranks[to],
+                       setup.tag + 1 + static_cast<int>(who.member * size() + to), data, bytes);
+    own.exchanged = own.messages->wait();
+  }
+  return own.workers->arriveAndWait() ? own.exchanged : failure();
+}
+
+Status RemoteGroup::receive(const Caller &who, void *data, uint64_t bytes, uint32_t from) {
+  TENON_RETURN_IF_ERROR(check(who));
+  if (from >= size() || from == who.member)
+    return Status::invalidArgument("a chip receives from another chip of its group");
+  if (isHere(from))
+    return local->receive({who.member - firstHere, who.worker, who.workers}, data, bytes,
+                          from - firstHere);
+  Member &own = here(who.member);
+  if (!own.workers->arriveAndWait()) // What they did with `data` before is done.
+    return failure();
+  if (who.worker == 0) {
+    own.messages->receive(setup.ranks[from],
+                          setup.tag + 1 + static_cast<int>(from * size() + who.member), data,
+                          bytes);
+    own.exchanged = own.messages->wait();
+  }
+  return own.workers->arriveAndWait() ? own.exchanged : failure();
+}
+
+Status RemoteGroup::barrier(const Caller &who) {
+  const std::byte out{};
+  std::byte in{};
+  uint32_t set = 0;
+  return meet(who, nullptr, set, [&] {
+    forOtherRanks([&](uint32_t rank) {
+      messages.receive(rank, setup.tag, &in, sizeof(in));
+      messages.send(rank, setup.tag, &out, sizeof(out));
+    });
+  });
+}
+
+void RemoteGroup::abort(const Status &why) {
+  cluster.fail(why); // Whoever waits for a message sees it, here and elsewhere.
+  all->breakUp();
+  for (const Member &member : members)
+    member.workers->breakUp();
+  if (local)
+    local->abort(why);
+}
+
+} // namespace tenon::collective

@@ -1,0 +1,95 @@
+//===- RemoteGroup.h - Chips of several processes ---------------*- C++ -*-===//
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TENON_RUNTIME_COLLECTIVE_REMOTEGROUP_H
+#define TENON_RUNTIME_COLLECTIVE_REMOTEGROUP_H
+
+#include "runtime/base/Arena.h"
+#include "runtime/base/SpinBarrier.h"
+#include "runtime/collective/Cluster.h"
+#include "runtime/collective/Collective.h"
+#include "runtime/collective/Local.h"
+
+#include <memory>
+#include <vector>
+
+namespace tenon::collective {
+
+/// A group of which this process has some members and other processes the rest. Members of this process
+/// read each other's inputs where they lie; those of others are fetched into a buffer first. From there on
+/// everything is as in LocalGroup, sums included, so that both give the same bits. Workers of members
+/// elsewhere may be any number.
+class RemoteGroup final : public Group {
+public:
+  struct Setup {
+    std::vector<uint32_t> ranks;   ///< Of each member; ascending.
+    std::vector<uint32_t> workers; ///< Of each member of this process, in order.
+    int tag = Tag::Groups;         ///< First of tagsOf(members) that no other group uses.
+    uint64_t mostBytes = 0; ///< Of a collective's widest operand: rows * all columns * sizeof(float).
+    SpinPolicy policy;
+  };
+  static int tagsOf(size_t members) { return static_cast<int>(members * members) + 1; }
+
+  /// ResourceExhausted if there is no memory for what others send: bufferBytes().
+  static StatusOr<std::unique_ptr<RemoteGroup>> create(Cluster &cluster, Setup setup);
+  static uint64_t bufferBytes(const Cluster &cluster, const Setup &setup);
+
+  uint32_t size() const override { return static_cast<uint32_t>(setup.ranks.size()); }
+  Status allReduce(const Caller &who, const float *in, float *out, uint64_t rows, uint64_t columns,
+                   bool accumulate) override;
+  Status gatherColumns(const Caller &who, const float *in, float *out, uint64_t rows,
+                       std::span<const uint64_t> begins, uint32_t root = kEveryone) override;
+  Status reduceScatterColumns(const Caller &who, const float *in, float *out, uint64_t rows,
+                              std::span<const uint64_t> begins) override;
+  Status broadcast(const Caller &who, void *data, uint64_t bytes, uint32_t root) override;
+  Status send(const Caller &who, const void *data, uint64_t bytes, uint32_t to) override;
+  Status receive(const Caller &who, void *data, uint64_t bytes, uint32_t from) override;
+  Status barrier(const Caller &who) override;
+  void abort(const Status &why) override;
+
+private:
+  RemoteGroup(Cluster &cluster, Setup setup);
+
+  /// A member of this process.
+  struct Member {
+    /// Two sets, used in turn: a worker may be in the next collective while another still reads.
+    const void *offered[2] = {};
+    struct alignas(64) Count {
+      uint32_t count = 0;
+    };
+    std::vector<Count> entered; ///< Collectives, by worker.
+    std::unique_ptr<SpinBarrier> workers;
+    std::unique_ptr<MessageBatch> messages; ///< For send() and receive().
+    Status exchanged;                       ///< Of the last of those.
+  };
+  bool isHere(uint32_t member) const { return setup.ranks[member] == cluster.rank(); }
+  Member &here(uint32_t member) { return members[member - firstHere]; }
+  bool leads(const Caller &who) const { return who.member == firstHere && who.worker == 0; }
+  /// Where the rows of a member of another process arrive.
+  float *arrival(uint32_t member) const;
+  /// The rows of any member, once fetched.
+  const float *rowsOf(uint32_t member, uint32_t set) const;
+
+  Status check(const Caller &who) const;
+  /// What it returns is the same for all workers here: they leave a failed collective together.
+  /// `exchange` is called by one of them when all have offered `data`, in `set`, and posts messages.
+  template <typename Exchange>
+  Status meet(const Caller &who, const void *data, uint32_t &set, const Exchange &exchange);
+  /// Everybody's `bytes` of rows to everybody.
+  Status exchangeRows(const Caller &who, const float *in, uint64_t bytes, uint32_t &set);
+  template <typename Visit> void forOtherRanks(const Visit &visit) const;
+  Status failure() const;
+
+  Cluster &cluster;
+  const Setup setup;
+  uint32_t firstHere = 0;
+  std::vector<Member> members;       ///< Of this process.
+  std::unique_ptr<SpinBarrier> all;  ///< Of their workers.
+  std::unique_ptr<LocalGroup> local; ///< For send() and receive() between them; null for one.
+  MessageBatch messages;             ///< The leader's.
+  Status exchanged;                  ///< Of the last meet().
+  Arena arrivals;                    ///< `mostBytes` for each member elsewhere.
+};
+
+} // namespace tenon::collective
+
+#endif // TENON_RUNTIME_COLLECTIVE_REMOTEGROUP_H
