@@ -89,6 +89,20 @@ void FileMapping::releasePages(size_t offset, size_t bytes) const {
     (void)madvise(const_cast<std::byte *>(base) + begin, end - begin, MADV_DONTNEED);
 }
 
+Status FileMapping::unmap(size_t offset, size_t bytes) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  if (offset >= length)
+    return Status::ok();
+  const size_t begin = (offset + page - 1) / page * page;
+  const size_t end = (bytes > length - offset ? length : offset + bytes) / page * page;
+  // A hole could be filled by another mapping, which the destructor would then take away.
+  if (begin < end && mmap(const_cast<std::byte *>(base) + begin, end - begin, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+                          0) == MAP_FAILED)
+    return systemError(filePath, "unmap a part", errno);
+  return Status::ok();
+}
+
 StatusOr<std::string> readTextFile(const std::string &path, size_t limit) {
   const bool standardInput = path == "-";
   std::FILE *file = standardInput ? stdin : std::fopen(path.c_str(), "rb");

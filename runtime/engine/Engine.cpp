@@ -60,6 +60,17 @@ Status Engine::load(std::span<const std::byte> bytes, const EngineOptions &optio
   for (uint32_t chip = 0; chip < checkedPlan.chips.size(); ++chip)
     weightBytes.push_back(section(SectionKind::Weights, chip).size());
   TENON_RETURN_IF_ERROR(checkPlan(checkedPlan, weightBytes));
+  const auto chipCount = static_cast<uint32_t>(checkedPlan.chips.size());
+  if (options.processes > chipCount)
+    return Status::invalidArgument(
+        "the plan is for " + std::to_string(chipCount) + " chips and " +
+        std::to_string(options.processes) + " processes were started; start at most " +
+        std::to_string(chipCount) + ", or compile with --chips " +
+        std::to_string(options.processes));
+  own = chipsOfProcess(chipCount, options.process, options.processes);
+  for (const Section &s : sectionTable.sections())
+    if (SectionKind(s.entry.kind) == SectionKind::Weights && !own.holds(s.entry.chip))
+      TENON_RETURN_IF_ERROR(mapping.unmap(s.entry.offset, s.entry.size));
   if (options.verifyWeights)
     TENON_RETURN_IF_ERROR(verifyWeights());
   if (!options.runnable)
@@ -71,7 +82,7 @@ Status Engine::load(std::span<const std::byte> bytes, const EngineOptions &optio
   made.resize(checkedPlan.chips.size());
   for (const ChipPlan &chip : checkedPlan.chips) {
     const uint64_t madeBytes = checkedPlan.madeWeightBytes(chip);
-    if (madeBytes == 0)
+    if (madeBytes == 0 || !own.holds(chip.id))
       continue;
     const Stopwatch watch;
     auto region = Arena::map(madeBytes, {.hugePages = true, .populate = false}, "random weights");
@@ -85,14 +96,15 @@ Status Engine::load(std::span<const std::byte> bytes, const EngineOptions &optio
 }
 
 Status Engine::copyWeights() {
-  for (uint32_t chip = 0; chip < checkedPlan.chips.size(); ++chip) {
+  copies.resize(checkedPlan.chips.size());
+  for (uint32_t chip = own.first; chip < own.end(); ++chip) {
     const auto stored = section(SectionKind::Weights, chip);
     auto copy = Arena::map(stored.size(), {.hugePages = true, .populate = false}, "the weights");
     if (!copy)
       return copy.status();
     if (!stored.empty())
       std::memcpy(copy->data(), stored.data(), stored.size());
-    copies.push_back(std::move(*copy));
+    copies[chip] = std::move(*copy);
   }
   releasePages(SectionKind::Weights);
   return Status::ok();
@@ -144,13 +156,14 @@ const std::byte *Engine::weight(uint32_t index, uint32_t chip) const {
 
 void Engine::releasePages(SectionKind kind) const {
   for (const Section &s : sectionTable.sections())
-    if (SectionKind(s.entry.kind) == kind)
+    if (SectionKind(s.entry.kind) == kind &&
+        (kind != SectionKind::Weights || own.holds(s.entry.chip)))
       mapping.releasePages(s.entry.offset, s.entry.size);
 }
 
 Status Engine::verifyWeights() const {
   for (const Section &s : sectionTable.sections())
-    if (SectionKind(s.entry.kind) == SectionKind::Weights)
+    if (SectionKind(s.entry.kind) == SectionKind::Weights && own.holds(s.entry.chip))
       TENON_RETURN_IF_ERROR(SectionTable::verify(s));
   return Status::ok();
 }

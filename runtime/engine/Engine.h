@@ -33,6 +33,15 @@ struct EngineOptions {
   /// of reading them where the file is mapped. Steps bound by memory get faster; opening takes as long as the
   /// copy, and processes that serve the same engine no longer share its pages.
   bool copyWeights = false;
+  /// Which process of how many this is: chips are shared out (chipsOfProcess), and the weights of other
+  /// processes' chips are not mapped.
+  uint32_t process = 0, processes = 1;
+};
+
+/// Tells engines apart: of the checksums of all sections.
+struct Identity {
+  uint64_t bytes = 0, low = 0, high = 0;
+  bool operator==(const Identity &) const = default;
 };
 
 /// An open engine. Immutable; any number of executors may share one.
@@ -52,6 +61,13 @@ public:
   uint64_t fileBytes() const { return sectionTable.header().fileSize; }
   const Plan &plan() const { return checkedPlan; }
   const SectionTable &sections() const { return sectionTable; }
+  Identity identity() const {
+    const FileHeader &h = sectionTable.header();
+    return {h.fileSize, h.tableXxh3Low, h.tableXxh3High};
+  }
+
+  /// The chips whose weights are here; all, unless other processes run the rest.
+  ChipRange chips() const { return own; }
 
   /// Bytes of a section; empty if there is none.
   std::span<const std::byte> section(SectionKind kind, uint32_t chip = 0) const;
@@ -63,14 +79,14 @@ public:
 
   /// Entry of kernel `index` of the plan. Only for runnable engines.
   cpu::KernelFn kernel(uint32_t index) const { return kernels[index]; }
-  /// First byte of weight `index` for `chip`. Only for runnable engines.
+  /// First byte of weight `index` for `chip`, one of chips(). Only for runnable engines.
   const std::byte *weight(uint32_t index, uint32_t chip = 0) const;
 
   /// Takes a section's pages out of this process until they are read again. Checking a section touches
   /// all of it; using it often touches little.
   void releasePages(SectionKind kind) const;
 
-  /// Reads and checks all weights (seconds for gigabytes).
+  /// Reads and checks all weights that are here (seconds for gigabytes).
   Status verifyWeights() const;
 
   /// Milliseconds spent making random weights while opening.
@@ -86,6 +102,7 @@ private:
   FileMapping mapping;
   SectionTable sectionTable;
   Plan checkedPlan;
+  ChipRange own;
   Variant chosen = Variant::None;
   cpu::KernelLibrary library;
   std::vector<cpu::KernelFn> kernels;

@@ -169,6 +169,18 @@ struct CheckPlan {
   uint32_t samples = 0;
 };
 
+/// Neighbouring chips.
+struct ChipRange {
+  uint32_t first = 0, count = 0;
+  uint32_t end() const { return first + count; }
+  bool holds(uint32_t chip) const { return chip >= first && chip < end(); }
+};
+/// What process `process` of `processes` runs of `chips`: shares as even as can be, in order.
+inline ChipRange chipsOfProcess(uint32_t chips, uint32_t process, uint32_t processes) {
+  const auto begin = [&](uint64_t p) { return static_cast<uint32_t>(p * chips / processes); };
+  return {begin(process), begin(process + 1) - begin(process)};
+}
+
 struct Plan {
   std::string producer, target;
   std::vector<uint32_t> grid;

@@ -3,7 +3,9 @@
 
 #include "runtime/executor/Executor.h"
 
+#include "runtime/base/ProcessMemory.h"
 #include "runtime/collective/Local.h"
+#include "runtime/collective/RemoteGroup.h"
 #include "runtime/device/cpu/Topology.h"
 
 #include <fmt/core.h>
@@ -19,14 +21,42 @@ Executor::Executor(const engine::Engine &e, const Capacity &c, const ExecutorOpt
 StatusOr<std::unique_ptr<Executor>> Executor::create(const engine::Engine &engine,
                                                      const Capacity &capacity,
                                                      const ExecutorOptions &options) {
-  const size_t chips = engine.plan().chips.size();
-  if (capacity.workers < chips)
+  const engine::ChipRange chips = capacity.chips;
+  if (capacity.workers < chips.count)
     return Status::invalidArgument(fmt::format("{}: {} workers for {} chips; each needs one",
-                                               engine.name(), capacity.workers, chips));
+                                               engine.name(), capacity.workers, chips.count));
+  if (chips.first != engine.chips().first || chips.count != engine.chips().count)
+    return Status::invalidArgument(
+        fmt::format("{}: chips {} to {} are wanted and {} to {} loaded", engine.name(), chips.first,
+                    chips.end(), engine.chips().first, engine.chips().end()));
   std::unique_ptr<Executor> executor(new Executor(engine, capacity, options));
-  TENON_RETURN_IF_ERROR(executor->allocate());
-  TENON_RETURN_IF_ERROR(executor->startWorkers());
+  collective::Cluster *cluster = options.cluster;
+  if (cluster && cluster->rank() == 0) {
+    executor->commands = std::make_unique<CommandSender>(*cluster);
+    TENON_RETURN_IF_ERROR(executor->commands->prepare(capacity, options.timeLaunches));
+  }
+  Status status = executor->allocate();
+  if (status)
+    status = executor->startWorkers();
+  if (cluster)
+    status = agree(*cluster, Outcome::of(status));
+  if (!status)
+    return status;
   return executor;
+}
+
+Executor::~Executor() {
+  if (commands && broken.isOk())
+    (void)commands->send(Command::Release); // A failure is the job's, and known by then.
+}
+
+uint32_t Executor::rankOf(uint32_t chip) const {
+  const uint32_t processes = options.cluster ? options.cluster->size() : 1;
+  for (uint32_t rank = 0; rank < processes; ++rank)
+    if (engine::chipsOfProcess(static_cast<uint32_t>(engine.plan().chips.size()), rank, processes)
+            .holds(chip))
+      return rank;
+  return 0;
 }
 
 Status Executor::allocate() {
@@ -62,13 +92,20 @@ Status Executor::startWorkers() {
   WorkerGroup::Options group;
   group.workers = limits.workers;
   const cpu::Topology &topology = cpu::readTopology();
-  if (limits.workers > topology.processors.size()) {
+  // Processes of one host that may use the same processors share them out.
+  uint32_t sharers = 1, place = 0;
+  if (collective::Cluster *cluster = options.cluster) {
+    sharers = cluster->peer(cluster->rank()).sharers;
+    place = cluster->peer(cluster->rank()).place;
+    messages = std::make_unique<collective::MessageBatch>(*cluster, 4);
+  }
+  if (uint64_t(limits.workers) * sharers > topology.processors.size()) {
     // Somebody always waits for a thread that does not run: give the processor away at once.
     group.barrierPolicy.spins = 0;
     group.idlePolicy.spins = 0;
-  } else if (options.pin && limits.workers > 1) {
-    group.processors.assign(topology.processors.begin(),
-                            topology.processors.begin() + limits.workers);
+  } else if (options.pin && limits.workers * sharers > 1) {
+    const auto first = topology.processors.begin() + place * limits.workers;
+    group.processors.assign(first, first + limits.workers);
   }
   const SpinPolicy policy = group.barrierPolicy;
   auto started = WorkerGroup::start(std::move(group));
@@ -80,10 +117,59 @@ Status Executor::startWorkers() {
   return makeChips(policy);
 }
 
+/// The widest operand that another process may send in a collective along an axis, in bytes.
+static uint64_t widestOperand(const engine::Plan &plan, const Capacity &limits, uint32_t axis) {
+  uint64_t most = 0;
+  for (const engine::FunctionPlan &function : plan.functions)
+    for (const engine::LaunchPlan &launch : function.launches) {
+      if (!launch.collective || launch.collective->axis != axis)
+        continue;
+      const engine::CollectivePlan &c = *launch.collective;
+      if (c.gives() && c.gets()) // The others arrive where they are wanted.
+        most = std::max<uint64_t>(most, (c.logitRows ? limits.logitRows : limits.stepTokens) *
+                                            c.columns.back() * sizeof(float));
+    }
+  return most;
+}
+
+/// The group of the line of chips that begins with `first`; null if none of them is here. Every process
+/// makes all groups in the same order, so that they agree about `tag`.
+StatusOr<std::unique_ptr<collective::Group>> Executor::makeGroup(uint32_t axis, uint32_t first,
+                                                                 uint32_t stride, SpinPolicy policy,
+                                                                 int &tag) {
+  const engine::Plan &plan = engine.plan();
+  const uint32_t size = plan.grid[axis];
+  collective::RemoteGroup::Setup setup;
+  for (uint32_t member = 0; member < size; ++member) {
+    const uint32_t chip = first + member * stride;
+    setup.ranks.push_back(rankOf(chip));
+    if (limits.chips.holds(chip))
+      setup.workers.push_back(chipWorkers(plan, limits, chip));
+  }
+  setup.tag = tag;
+  tag += collective::RemoteGroup::tagsOf(size);
+  if (setup.workers.empty())
+    return std::unique_ptr<collective::Group>();
+  if (setup.workers.size() == size) {
+    auto group = collective::LocalGroup::create(std::move(setup.workers), policy);
+    if (!group)
+      return group.status();
+    return std::unique_ptr<collective::Group>(std::move(*group));
+  }
+  setup.mostBytes = widestOperand(plan, limits, axis);
+  setup.policy = policy;
+  memoryPlan.messages += collective::RemoteGroup::bufferBytes(*options.cluster, setup);
+  auto group = collective::RemoteGroup::create(*options.cluster, std::move(setup));
+  if (!group)
+    return group.status();
+  return std::unique_ptr<collective::Group>(std::move(*group));
+}
+
 /// A group for every line of chips along every axis that has more than one.
 Status Executor::makeGroups(SpinPolicy policy) {
   const engine::Plan &plan = engine.plan();
   groups.resize(plan.grid.size());
+  int tag = collective::Tag::Groups;
   uint32_t stride = 1;
   for (size_t axis = plan.grid.size(); axis-- > 0; stride *= plan.grid[axis]) {
     const uint32_t size = plan.grid[axis];
@@ -92,10 +178,7 @@ Status Executor::makeGroups(SpinPolicy policy) {
     for (uint32_t first = 0; first < plan.chips.size(); ++first) {
       if (first / stride % size != 0)
         continue;
-      std::vector<uint32_t> threads;
-      for (uint32_t member = 0; member < size; ++member)
-        threads.push_back(chipWorkers(plan, limits, first + member * stride));
-      auto group = collective::LocalGroup::create(std::move(threads), policy);
+      auto group = makeGroup(static_cast<uint32_t>(axis), first, stride, policy, tag);
       if (!group)
         return group.status();
       groups[axis].push_back(std::move(*group));
@@ -106,13 +189,15 @@ Status Executor::makeGroups(SpinPolicy policy) {
 
 Status Executor::makeChips(SpinPolicy policy) {
   const engine::Plan &plan = engine.plan();
-  for (uint32_t chip = 0; chip < plan.chips.size(); ++chip) {
+  for (uint32_t chip = limits.chips.first; chip < limits.chips.end(); ++chip) {
     ChipRunner::Setup setup;
     setup.chip = chip;
     setup.workers = chipWorkers(plan, limits, chip);
     setup.barrierPolicy = policy;
     setup.populate = options.populate;
     setup.trace = options.trace;
+    if (options.cluster)
+      setup.progress = &options.cluster->health.progress;
     setup.groups.resize(plan.grid.size());
     uint32_t stride = 1;
     for (size_t axis = plan.grid.size(); axis-- > 0; stride *= plan.grid[axis]) {
@@ -124,13 +209,25 @@ Status Executor::makeChips(SpinPolicy policy) {
       setup.groups[axis] = {groups[axis][line].get(), member};
     }
     for (uint32_t worker = 0; worker < setup.workers; ++worker)
-      places.push_back({chip, worker});
+      places.push_back({chip - limits.chips.first, worker});
     auto runner = ChipRunner::create(engine, limits, std::move(setup));
     if (!runner)
       return runner.status();
     chips.push_back(std::move(*runner));
   }
-  logitsBase = reinterpret_cast<const float *>(chips[plan.logitsChip()]->buffer(plan.logitsBuffer));
+  if (limits.chips.holds(plan.logitsChip())) {
+    logitsBase = reinterpret_cast<const float *>(
+        chips[plan.logitsChip() - limits.chips.first]->buffer(plan.logitsBuffer));
+  } else if (commands) {
+    const uint64_t bytes = uint64_t(limits.logitRows) * vocabulary * sizeof(float);
+    auto made = Arena::map(bytes, {.hugePages = true, .populate = options.populate},
+                           "the logits of another process");
+    if (!made)
+      return made.status();
+    farLogits = std::move(*made);
+    memoryPlan.messages += bytes;
+    logitsBase = reinterpret_cast<const float *>(farLogits.data());
+  }
   return Status::ok();
 }
 
@@ -180,7 +277,17 @@ Status Executor::fillStep(std::span<const StepRows> rows) {
 }
 
 Status Executor::run(std::span<const StepRows> rows) {
+  if (!broken.isOk())
+    return broken;
   TENON_RETURN_IF_ERROR(fillStep(rows));
+  if (commands)
+    broken = commands->step(rows);
+  if (broken.isOk())
+    broken = compute();
+  return broken;
+}
+
+Status Executor::compute() {
   for (const auto &chip : chips)
     chip->prepare(view);
   if (options.timeLaunches) {
@@ -190,21 +297,85 @@ Status Executor::run(std::span<const StepRows> rows) {
     for (const auto &chip : chips)
       chip->countWork(context);
   }
+  collective::Cluster *cluster = options.cluster;
+  if (cluster)
+    cluster->health.activity = collective::Health::Computing;
   workers->runEach([this](uint32_t worker) {
     const Place place = places[worker];
     ChipRunner &chip = *chips[place.chip];
     results[worker] = options.timeLaunches ? chip.workTimed(place.worker)
                       : options.trace      ? chip.workTraced(place.worker)
                                            : chip.work(place.worker);
+    if (!results[worker].isOk())
+      stopChips(limits.chips.first + place.chip, results[worker]);
   });
-  for (Status &result : results)
-    TENON_RETURN_IF_ERROR(result);
-  return Status::ok();
+  Status status = stoppedBy; // Whoever was sent home by another's failure has nothing to add.
+  if (cluster) {
+    if (status.isOk())
+      status = moveLogits();
+    cluster->health.activity = collective::Health::Idle;
+    if (!cluster->failure().isOk())
+      status = cluster->failure();
+  }
+  return status;
+}
+
+/// Called by a worker that got an error: ends the waits of all others. The first says why.
+void Executor::stopChips(uint32_t chip, const Status &status) {
+  const std::lock_guard lock(stopping);
+  if (!stoppedBy.isOk())
+    return;
+  stoppedBy = {status.code(), fmt::format("chip {}: {}", chip, status.message())};
+  if (collective::Cluster *cluster = options.cluster) {
+    if (cluster->failure().isOk()) // Else it is of another process, and named.
+      cluster->fail({status.code(),
+                     cluster->nameOf(cluster->rank()) + ", " + stoppedBy.message()});
+    stoppedBy = cluster->failure();
+  }
+  for (const auto &each : chips)
+    each->stop(stoppedBy);
+}
+
+/// Brings the step's logits to rank 0.
+Status Executor::moveLogits() {
+  const uint32_t owner = rankOf(engine.plan().logitsChip()), rank = options.cluster->rank();
+  const uint64_t bytes = uint64_t(view.numLogitRows) * vocabulary * sizeof(float);
+  if (owner == 0 || (rank != 0 && rank != owner) || bytes == 0)
+    return Status::ok();
+  if (rank == owner)
+    messages->send(0, collective::Tag::Logits, logitsBase, bytes);
+  else
+    messages->receive(owner, collective::Tag::Logits, farLogits.data(), bytes);
+  return messages->wait();
 }
 
 void Executor::copyBlock(int32_t from, int32_t to) {
+  if (commands) {
+    const uint32_t words[] = {uint32_t(from), uint32_t(to)};
+    if (Status status = commands->send(Command::CopyBlock, words); !status)
+      broken = status; // The next step says it.
+  }
   for (const auto &chip : chips)
     chip->copyBlock(from, to);
+}
+
+ProcessReport Executor::report() const {
+  ProcessReport r;
+  r.firstChip = limits.chips.first;
+  r.chips = limits.chips.count;
+  r.workers = limits.workers;
+  r.plannedBytes = memoryPlan.total();
+  r.residentBytes = residentBytes();
+  r.peakBytes = peakResidentBytes();
+  r.storedWeights = memoryPlan.storedWeights;
+  return r;
+}
+
+StatusOr<std::vector<ProcessReport>> Executor::reports() {
+  if (!commands)
+    return std::vector<ProcessReport>{report()};
+  TENON_RETURN_IF_ERROR(commands->send(Command::Report));
+  return gatherReports(*options.cluster, report());
 }
 
 void Executor::resetTimings() {

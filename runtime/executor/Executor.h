@@ -14,22 +14,17 @@
 #include "runtime/device/cpu/KernelAbi.h"
 #include "runtime/engine/Engine.h"
 #include "runtime/executor/ChipRunner.h"
+#include "runtime/executor/Commands.h"
 #include "runtime/executor/MemoryPlan.h"
+#include "runtime/executor/StepRows.h"
 
 #include <memory>
+#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
 
 namespace tenon::executor {
-
-/// The rows of one sequence in a step: consecutive tokens from `firstPosition`.
-struct StepRows {
-  std::span<const int32_t> tokens;
-  uint32_t firstPosition = 0;
-  std::span<const int32_t> blocks; ///< Covers positions 0 .. firstPosition + tokens.size() - 1.
-  uint32_t logitRows = 1;          ///< How many of the last rows need logits (0: none).
-};
 
 struct ExecutorOptions {
   bool pin = true; ///< Bind workers to processors where there are enough.
@@ -40,21 +35,28 @@ struct ExecutorOptions {
   /// Write down what every worker does when; costs a look at the clock per launch. Not together with
   /// `timeLaunches`.
   bool trace = false;
+  /// Other processes run the engine's other chips (Engine::chips()); outlives the executor. On rank 0 the
+  /// executor tells them what to do; on others it is told (Follower.h).
+  collective::Cluster *cluster = nullptr;
 };
 
-/// The chips of one engine, all in this process. Not thread-safe: one thread calls run(), and that
-/// thread is worker 0 of chip 0.
+/// The chips of one engine: all, or those of this process. Not thread-safe: one thread calls run(), and
+/// that thread is worker 0 of the first chip.
 class Executor {
 public:
-  /// `engine` is runnable and outlives the executor.
+  ~Executor();
+  /// `engine` is runnable and outlives the executor. With a cluster, every process makes one at the same
+  /// time (rank 0's tells the others to), and all get an error if one of them does.
   static StatusOr<std::unique_ptr<Executor>>
   create(const engine::Engine &engine, const Capacity &capacity, const ExecutorOptions &options);
 
   /// Computes one step. InvalidArgument, and nothing computed, if the rows exceed the capacity or
-  /// name a token, position or block that does not exist. Rows of one sequence must be one entry.
+  /// name a token, position or block that does not exist. Rows of one sequence must be one entry. After any
+  /// other error, which names the chip or the process, the executor is of no use any more.
   Status run(std::span<const StepRows> rows);
 
-  /// Logits of the last step's rows that asked for them, in order of rows. [vocabulary] f32.
+  /// Logits of the last step's rows that asked for them, in order of rows. [vocabulary] f32. With a
+  /// cluster they are on rank 0.
   std::span<const float> logits(uint32_t row) const {
     return {logitsBase + size_t(row) * vocabulary, vocabulary};
   }
@@ -75,10 +77,17 @@ public:
 
   const Capacity &capacity() const { return limits; }
   const MemoryPlan &memory() const { return memoryPlan; }
+  /// Chips of this process.
   uint32_t numChips() const { return static_cast<uint32_t>(chips.size()); }
   uint32_t launchesPerStep() const { return chips.front()->launchesPerStep(); }
 
-  /// One entry per launch of a step of a chip, in order; all zero unless `timeLaunches`.
+  /// Figures of this process.
+  ProcessReport report() const;
+  /// Of every process, in order of rank; this one's alone without a cluster. Rank 0 calls it.
+  StatusOr<std::vector<ProcessReport>> reports();
+
+  /// One entry per launch of a step of one of this process's chips, in order; all zero unless
+  /// `timeLaunches`.
   std::span<const LaunchTiming> timings(uint32_t chip = 0) const { return chips[chip]->timings(); }
   void resetTimings();
 
@@ -96,23 +105,37 @@ private:
   Status makeGroups(SpinPolicy policy);
   Status makeChips(SpinPolicy policy);
   Status fillStep(std::span<const StepRows> rows);
+  Status compute();
+  Status moveLogits();
+  StatusOr<std::unique_ptr<collective::Group>> makeGroup(uint32_t axis, uint32_t first,
+                                                         uint32_t stride, SpinPolicy policy,
+                                                         int &tag);
+  uint32_t rankOf(uint32_t chip) const;
+  void stopChips(uint32_t chip, const Status &status);
 
   const engine::Engine &engine;
   const Capacity limits;
   const ExecutorOptions options;
-  const MemoryPlan memoryPlan;
+  MemoryPlan memoryPlan;
   const uint32_t vocabulary;
 
   Arena tables;
   std::unique_ptr<WorkerGroup> workers;
-  /// By axis of the grid: the groups along it, in order of the first member's chip.
+  std::unique_ptr<CommandSender> commands; ///< Rank 0 of a cluster.
+  std::unique_ptr<collective::MessageBatch> messages; ///< Of a cluster.
+  Arena farLogits; ///< On rank 0, if another process computes them.
+  Status broken;   ///< Of the step that failed.
+  /// By axis of the grid: the groups along it, in order of the first member's chip; null where this
+  /// process has no member.
   std::vector<std::vector<std::unique_ptr<collective::Group>>> groups;
-  std::vector<std::unique_ptr<ChipRunner>> chips;
+  std::vector<std::unique_ptr<ChipRunner>> chips; ///< From limits.chips.first on.
   struct Place {
     uint32_t chip, worker;
   };
   std::vector<Place> places; ///< Of each worker of the group.
   std::vector<Status> results; ///< Of each worker in the last step.
+  std::mutex stopping;
+  Status stoppedBy; ///< Guarded by `stopping` within a step: the first worker's error.
   const float *logitsBase = nullptr;
 
   // The step's tables, in `tables`.

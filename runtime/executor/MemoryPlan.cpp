@@ -32,9 +32,11 @@ StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityReques
   c.context = request.context.value_or(limits.maxContext);
   if (c.context == 0 || c.context > limits.maxContext)
     return outOfRange("--max-context", c.context, limits.maxContext);
+  c.chips = request.chips.value_or(
+      engine::ChipRange{0, static_cast<uint32_t>(plan.chips.size())});
   c.workers = request.workers;
   if (c.workers != 0) // Every chip needs a worker.
-    c.workers = std::max<uint32_t>(c.workers, plan.chips.size());
+    c.workers = std::max(c.workers, c.chips.count);
   if (c.workers == 0 || c.workers > engine::kMaxWorkers)
     return outOfRange("--threads", c.workers, engine::kMaxWorkers);
   // A step has no more rows with logits than rows.
@@ -57,9 +59,9 @@ StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityReques
 }
 
 uint32_t chipWorkers(const engine::Plan &plan, const Capacity &capacity, uint32_t chip) {
-  const uint64_t chips = plan.chips.size();
-  return static_cast<uint32_t>(capacity.workers * uint64_t(chip + 1) / chips -
-                               capacity.workers * uint64_t(chip) / chips);
+  const uint64_t chips = capacity.chips.count, place = chip - capacity.chips.first;
+  return static_cast<uint32_t>(capacity.workers * (place + 1) / chips -
+                               capacity.workers * place / chips);
 }
 
 MemoryPlan planMemory(const engine::Plan &plan, const Capacity &c, uint32_t chip) {
@@ -78,7 +80,7 @@ MemoryPlan planMemory(const engine::Plan &plan, const Capacity &c, uint32_t chip
 
 MemoryPlan planMemory(const engine::Plan &plan, const Capacity &c) {
   MemoryPlan sum;
-  for (uint32_t chip = 0; chip < plan.chips.size(); ++chip) {
+  for (uint32_t chip = c.chips.first; chip < c.chips.end(); ++chip) {
     const MemoryPlan memory = planMemory(plan, c, chip);
     sum.storedWeights += memory.storedWeights;
     sum.madeWeights += memory.madeWeights;

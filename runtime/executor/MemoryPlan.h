@@ -19,12 +19,15 @@ struct CapacityRequest {
   std::optional<uint32_t> context;   ///< Positions a sequence may have.
   std::optional<uint64_t> kvBytes;   ///< For the KV pool.
   uint32_t workers = 1;
+  /// What this process runs; default: all chips. Workers and memory are theirs alone.
+  std::optional<engine::ChipRange> chips;
 };
 
 /// What an executor is built for.
 struct Capacity {
   uint32_t stepTokens = 0, sequences = 0, logitRows = 0, context = 0, kvBlocks = 0, workers = 1;
   uint32_t blockTableStride = 0; ///< Entries per sequence.
+  engine::ChipRange chips;       ///< Of this process.
 
   /// T and S rounded up to 16, as the plan's forms want them.
   engine::StepLimits limits() const;
@@ -39,19 +42,22 @@ struct MemoryPlan {
   uint64_t kv = 0;
   uint64_t scratch = 0;
   uint64_t stepTables = 0; ///< Token ids, positions, block tables and the like.
-  uint64_t total() const { return storedWeights + madeWeights + arena + kv + scratch + stepTables; }
+  uint64_t messages = 0;   ///< What other processes send.
+  uint64_t total() const {
+    return storedWeights + madeWeights + arena + kv + scratch + stepTables + messages;
+  }
 };
 
 /// Applies the plan's limits. InvalidArgument names the option that asks too much and what is
 /// possible.
 StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityRequest &request);
 
-/// Of all chips; the step's tables are there once.
+/// Of all chips of the process; the step's tables are there once.
 MemoryPlan planMemory(const engine::Plan &plan, const Capacity &capacity);
 /// Of one chip; its own tables are the token ids that it renumbers.
 MemoryPlan planMemory(const engine::Plan &plan, const Capacity &capacity, uint32_t chip);
 
-/// Workers of a chip: the capacity's shared out evenly, at least one each.
+/// Workers of a chip of the process: the capacity's shared out evenly, at least one each.
 uint32_t chipWorkers(const engine::Plan &plan, const Capacity &capacity, uint32_t chip);
 
 } // namespace tenon::executor

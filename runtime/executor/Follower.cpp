@@ -1,0 +1,120 @@
+//===- Follower.cpp - A process that runs chips for rank 0 ----------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/executor/Follower.h"
+
+#include "runtime/executor/Commands.h"
+
+#include <algorithm>
+
+namespace tenon::executor {
+
+namespace {
+
+class Follower {
+public:
+  Follower(collective::Cluster &cluster,
+           const std::function<StatusOr<std::unique_ptr<engine::Engine>>()> &open,
+           uint32_t workers, ExecutorOptions options)
+      : cluster(cluster), open(open), workers(workers), options(options), commands(cluster) {}
+
+  Status run();
+
+private:
+  Status openEngine();
+  Status prepare();
+  Status step();
+
+  collective::Cluster &cluster;
+  const std::function<StatusOr<std::unique_ptr<engine::Engine>>()> &open;
+  const uint32_t workers;
+  ExecutorOptions options;
+  CommandReceiver commands;
+  std::unique_ptr<engine::Engine> engine;
+  std::unique_ptr<Executor> executor;
+  std::vector<StepRows> rows;
+};
+
+Status Follower::openEngine() {
+  executor.reset();
+  engine.reset();
+  auto opened = open();
+  Outcome outcome = Outcome::of(opened.status());
+  if (opened) {
+    engine = std::move(*opened);
+    outcome.identity = engine->identity();
+  }
+  // If they disagree, rank 0 says so and gives up.
+  (void)agree(cluster, outcome);
+  return cluster.failure();
+}
+
+Status Follower::prepare() {
+  executor.reset();
+  Capacity capacity;
+  TENON_RETURN_IF_ERROR(commands.readPrepare(capacity, options.timeLaunches));
+  if (!engine)
+    return Status::dataLoss(cluster.nameOf(0) + " wants steps of no engine");
+  capacity.chips = engine->chips();
+  capacity.workers = std::max(workers, capacity.chips.count);
+  rows.reserve(capacity.sequences);
+  auto made = Executor::create(*engine, capacity, options); // Agrees with rank 0's.
+  if (made)
+    executor = std::move(*made);
+  return cluster.failure();
+}
+
+Status Follower::step() {
+  TENON_RETURN_IF_ERROR(commands.readStep(rows));
+  if (!executor)
+    return Status::dataLoss(cluster.nameOf(0) + " wants a step before it has said how large");
+  return executor->run(rows);
+}
+
+Status Follower::run() {
+  for (;;) {
+    auto command = commands.next();
+    Status status = command.status();
+    if (command)
+      switch (*command) {
+      case Command::Open:
+        status = openEngine();
+        break;
+      case Command::Prepare:
+        status = prepare();
+        break;
+      case Command::Step:
+        status = step();
+        break;
+      case Command::CopyBlock:
+        if (executor && commands.words().size() == 2 &&
+            std::max(commands.words()[0], commands.words()[1]) < executor->capacity().kvBlocks)
+          executor->copyBlock(int32_t(commands.words()[0]), int32_t(commands.words()[1]));
+        break;
+      case Command::Release:
+        executor.reset();
+        break;
+      case Command::Report:
+        status = gatherReports(cluster, executor ? executor->report() : ProcessReport{}).status();
+        break;
+      case Command::Stop:
+        return Status::ok();
+      }
+    if (status.isOk())
+      continue;
+    // Rank 0 waits for this process's part: it must hear why it will not come.
+    if (cluster.failure().isOk())
+      cluster.fail({status.code(), cluster.nameOf(cluster.rank()) + ": " + status.message()});
+    return cluster.failure();
+  }
+}
+
+} // namespace
+
+Status follow(collective::Cluster &cluster,
+              const std::function<StatusOr<std::unique_ptr<engine::Engine>>()> &open,
+              uint32_t workers, ExecutorOptions options) {
+  return Follower(cluster, open, workers, options).run();
+}
+
+} // namespace tenon::executor
