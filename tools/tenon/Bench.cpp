@@ -8,6 +8,7 @@
 #include "tools/tenon/BenchRoofline.h"
 #include "tools/tenon/BenchServe.h"
 #include "tools/tenon/Command.h"
+#include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 #include "tools/tenon/WriteChips.h"
 
@@ -170,7 +171,7 @@ void addBench(CLI::App &app, Action &action) {
     if (chip->parsed())
       action = [=] { return runBenchChip(*threads, *json, *write); };
     else
-      action = [o] { return run(*o); };
+      action = [o] { return withProcesses(o->run, [&] { return run(*o); }); };
   });
 }
 

@@ -259,7 +259,12 @@ Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
   }
   cell.plannedBytes = session.executor().memory().total();
   cell.peakBytes = peakResidentBytes();
-  return Status::ok();
+  if (!options.run.cluster)
+    return Status::ok();
+  auto reports = session.executor().reports();
+  if (reports)
+    cell.processes = std::move(*reports);
+  return reports.status();
 }
 
 Status CellRun::measureLaunches(Cell &cell, bool wantPrefill, bool wantDecode) {

@@ -60,6 +60,7 @@ struct Cell {
   std::unique_ptr<StepTrace> trace; ///< Where launches were measured.
   bool timed = false;
   uint64_t plannedBytes = 0, peakBytes = 0;
+  std::vector<executor::ProcessReport> processes; ///< By rank; empty for one process.
 };
 
 /// One line of the report: the prefill of one cell and the decode of another, often the same.

@@ -243,6 +243,20 @@ void printBenchTables(const Session &session, const BenchOptions &o, const Bench
   }
 }
 
+/// Of a command run by several processes, by rank.
+static boost::json::array processesOf(const Cell &cell) {
+  boost::json::array processes;
+  for (const executor::ProcessReport &p : cell.processes)
+    processes.push_back({{"rank", processes.size()},
+                         {"first_chip", p.firstChip},
+                         {"chips", p.chips},
+                         {"workers", p.workers},
+                         {"planned_bytes", p.plannedBytes},
+                         {"measured_bytes", p.residentBytes},
+                         {"peak_rss_bytes", p.peakBytes}});
+  return processes;
+}
+
 void printBenchJson(const Session &session, const BenchOptions &o, const BenchResults &results,
                     const ChipLimits &chip) {
   boost::json::array rows;
@@ -281,6 +295,8 @@ void printBenchJson(const Session &session, const BenchOptions &o, const BenchRe
       json["predicted_tpot_ms"] = *expected.decode * 1e3;
     if (expected.prefill)
       json["predicted_prefill_ms"] = *expected.prefill * 1e3;
+    if (!row.decode->processes.empty())
+      json["processes"] = processesOf(*row.decode);
     boost::json::object launches;
     if (row.prefill->timed)
       launches["prefill"] = phaseJson(row.prefill->prefillWork, prefillStepSeconds(row), chip);

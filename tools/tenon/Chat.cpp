@@ -3,6 +3,7 @@
 
 #include "runtime/generate/Generator.h"
 #include "tools/tenon/Command.h"
+#include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 
 #include <CLI/CLI.hpp>
@@ -138,7 +139,9 @@ void addChat(CLI::App &app, Action &action) {
   addSamplingOptions(*command, options->sampling);
   command->footer("\nExamples:\n  tenon chat m.tenon --temperature 0.7\n"
                   "  echo \"Name three rivers.\" | tenon chat m.tenon");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command->callback([options, &action] {
+    action = [options] { return withProcesses(options->run, [&] { return run(*options); }); };
+  });
 }
 
 } // namespace tenon::tool

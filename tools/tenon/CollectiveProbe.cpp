@@ -37,7 +37,7 @@ Status call(collective::Group &group, const collective::Caller &who, ProbedColle
   case ProbedCollective::AllGather:
     return group.gatherColumns(who, in, out, rows, begins);
   case ProbedCollective::Gather:
-    return group.gatherColumns(who, in, who.member == 0 ? out : nullptr, rows, begins);
+    return group.gatherColumns(who, in, out, rows, begins, /*root=*/0);
   case ProbedCollective::ReduceScatter:
     return group.reduceScatterColumns(who, in, out, rows, begins);
   case ProbedCollective::Broadcast:

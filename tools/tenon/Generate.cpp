@@ -6,6 +6,7 @@
 #include "runtime/device/cpu/CpuFeatures.h"
 #include "runtime/generate/Generator.h"
 #include "tools/tenon/Command.h"
+#include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 
 #include <CLI/CLI.hpp>
@@ -107,7 +108,7 @@ boost::json::array toJson(std::span<const sample::TokenLogprob> list) {
 }
 
 void printResults(const GenerateOptions &o, const std::vector<Answer> &answers,
-                  const Session &session, const Figures &f) {
+                  const Session &session, const Figures &f, boost::json::array processes) {
   boost::json::array results;
   for (size_t i = 0; i < answers.size(); ++i) {
     const Answer &a = answers[i];
@@ -126,17 +127,19 @@ void printResults(const GenerateOptions &o, const std::vector<Answer> &answers,
     }
     results.push_back(std::move(result));
   }
-  printJson({{"results", std::move(results)},
-             {"stats",
-              {{"load_ms", f.loadMs},
-               {"ttft_ms", f.ttftMs},
-               {"tpot_ms", f.tpotMs},
-               {"prefill_tokens_per_second", f.prefillRate},
-               {"decode_tokens_per_second", f.decodeRate},
-               {"planned_bytes", f.planned},
-               {"measured_bytes", f.measured},
-               {"variant", std::string(cpu::variantName(session.engine().variant()))},
-               {"weights_made_ms", session.engine().madeWeightsMs()}}}});
+  boost::json::object stats{
+      {"load_ms", f.loadMs},
+      {"ttft_ms", f.ttftMs},
+      {"tpot_ms", f.tpotMs},
+      {"prefill_tokens_per_second", f.prefillRate},
+      {"decode_tokens_per_second", f.decodeRate},
+      {"planned_bytes", f.planned},
+      {"measured_bytes", f.measured},
+      {"variant", std::string(cpu::variantName(session.engine().variant()))},
+      {"weights_made_ms", session.engine().madeWeightsMs()}};
+  if (!processes.empty())
+    stats["processes"] = std::move(processes);
+  printJson({{"results", std::move(results)}, {"stats", std::move(stats)}});
 }
 
 /// Blocks for all prompts and answers at once, unless that is more than the plan's default.
@@ -204,7 +207,10 @@ Status run(const GenerateOptions &o) {
 
   const Figures f = measure(loadMs, answers, generator.stats(), s.executor().memory().total());
   if (o.json) {
-    printResults(o, answers, s, f);
+    auto processes = processesJson(o.run, s.executor());
+    if (!processes)
+      return processes.status();
+    printResults(o, answers, s, f, std::move(*processes));
     return Status::ok();
   }
   if (answers.size() > 1)
@@ -249,7 +255,9 @@ void addGenerate(CLI::App &app, Action &action) {
       "  tenon generate m.tenon --raw --prompt \"def fib(n):\" --temperature 0.8 --top-p 0.95 "
       "--seed 7\n"
       "  tenon generate m.tenon --prompt A --prompt B --json    # both in one batch");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command->callback([options, &action] {
+    action = [options] { return withProcesses(options->run, [&] { return run(*options); }); };
+  });
 }
 
 } // namespace tenon::tool

@@ -6,6 +6,7 @@
 #include "runtime/engine/Checksum.h"
 #include "runtime/generate/Generator.h"
 #include "tools/tenon/Command.h"
+#include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 
 #include <CLI/CLI.hpp>
@@ -167,7 +168,9 @@ void addScore(CLI::App &app, Action &action) {
       "\nExamples:\n"
       "  tenon score m.tenon --text book.txt --max-tokens 2048\n"
       "  tenon score m.tenon --text book.txt --step-tokens 7 --json   # same bits, other chunks");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command->callback([options, &action] {
+    action = [options] { return withProcesses(options->run, [&] { return run(*options); }); };
+  });
 }
 
 } // namespace tenon::tool

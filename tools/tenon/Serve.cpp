@@ -5,6 +5,7 @@
 #include "runtime/server/Server.h"
 #include "tools/tenon/BenchChip.h"
 #include "tools/tenon/Command.h"
+#include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 
 #include <CLI/CLI.hpp>
@@ -169,7 +170,9 @@ void addServe(CLI::App &app, Action &action) {
   command->add_flag("--log-prompts", s.logPrompts, "With --log json: the requests' bodies too");
   command->footer("\nExamples:\n  tenon serve m.tenon --port 8000\n"
                   "  tenon serve m.tenon --host 0.0.0.0 --api-key-file keys.txt --log json");
-  command->callback([o, &action] { action = [o] { return run(*o); }; });
+  command->callback([o, &action] {
+    action = [o] { return withProcesses(o->run, [&] { return run(*o); }); };
+  });
 }
 
 } // namespace tenon::tool

@@ -30,6 +30,9 @@ void addRunOptions(CLI::App &command, RunOptions &o) {
   command.add_flag("--huge-pages", o.hugePages,
                    "Copy the weights into huge pages: faster decode, slower start, memory not shared");
   command.add_flag("--no-pin", o.noPin, "Do not bind workers to processors");
+  command.add_option("--rank-timeout", o.rankTimeout,
+                     "With several processes (mpirun): seconds without a sign of life, or within one "
+                     "launch, after which a process has failed (default 6)");
 }
 
 void addSamplingOptions(CLI::App &command, sample::SamplingParams &s) {
@@ -45,23 +48,47 @@ void addSamplingOptions(CLI::App &command, sample::SamplingParams &s) {
   command.add_option("--seed", s.seed, "Seed of the random draws");
 }
 
-StatusOr<std::unique_ptr<Session>> Session::open(const RunOptions &o) {
-  std::unique_ptr<Session> session(new Session);
-  session->options = o;
-  session->workers = o.threads ? o.threads : cpu::readTopology().usefulWorkers;
+uint32_t Session::workersFor(const RunOptions &o) {
+  if (o.threads)
+    return o.threads;
+  const uint32_t sharers = o.cluster ? o.cluster->peer(o.cluster->rank()).sharers : 1;
+  return std::max(1u, cpu::readTopology().usefulWorkers / sharers);
+}
+
+StatusOr<std::unique_ptr<engine::Engine>> Session::openEngine(const RunOptions &o) {
   engine::EngineOptions engineOptions;
   engineOptions.verifyWeights = o.verifyWeights;
   engineOptions.copyWeights = o.hugePages;
-  engineOptions.threads = session->workers;
+  engineOptions.threads = workersFor(o);
+  if (o.cluster) {
+    engineOptions.process = o.cluster->rank();
+    engineOptions.processes = o.cluster->size();
+  }
   if (!o.variant.empty()) {
     engineOptions.variant = cpu::parseVariant(o.variant);
     if (!engineOptions.variant)
       return Status::invalidArgument("--variant " + o.variant +
                                      ": known are avx2, avx512, amx and neon");
   }
-  auto opened = engine::Engine::open(o.engine, engineOptions);
-  if (!opened)
-    return opened.status();
+  return engine::Engine::open(o.engine, engineOptions);
+}
+
+StatusOr<std::unique_ptr<Session>> Session::open(const RunOptions &o) {
+  std::unique_ptr<Session> session(new Session);
+  session->options = o;
+  session->workers = workersFor(o);
+  if (o.cluster)
+    TENON_RETURN_IF_ERROR(executor::CommandSender(*o.cluster).send(executor::Command::Open));
+  auto opened = openEngine(o);
+  Status status = opened.status();
+  if (o.cluster) {
+    executor::Outcome outcome = executor::Outcome::of(status);
+    if (opened)
+      outcome.identity = (*opened)->identity();
+    status = executor::agree(*o.cluster, outcome);
+  }
+  if (!status)
+    return status;
   session->opened = std::move(*opened);
 
   const auto bytes = session->opened->section(engine::SectionKind::Tokenizer);
@@ -146,6 +173,7 @@ Status Session::prepare(executor::CapacityRequest wanted, Watch watch) {
   if (options.kvMemory)
     wanted.kvBytes = options.kvMemory;
   wanted.workers = workers;
+  wanted.chips = opened->chips();
   auto capacity = executor::chooseCapacity(plan(), wanted);
   if (!capacity)
     return capacity.status();
@@ -153,6 +181,7 @@ Status Session::prepare(executor::CapacityRequest wanted, Watch watch) {
   executorOptions.pin = !options.noPin;
   executorOptions.timeLaunches = watch == Watch::Launches;
   executorOptions.trace = watch == Watch::Trace;
+  executorOptions.cluster = options.cluster;
   auto made = executor::Executor::create(*opened, *capacity, executorOptions);
   if (!made)
     return made.status();

@@ -32,6 +32,9 @@ struct RunOptions {
   bool verifyWeights = false;
   bool hugePages = false;
   bool noPin = false;
+  double rankTimeout = 6; ///< Seconds.
+  /// The processes that run the engine together; null for one (Processes.h).
+  collective::Cluster *cluster = nullptr;
 };
 
 /// Adds the engine's position and the options above to a subcommand.
@@ -47,6 +50,11 @@ enum class Watch : uint8_t { Nothing, Launches, Trace };
 class Session {
 public:
   static StatusOr<std::unique_ptr<Session>> open(const RunOptions &options);
+
+  /// This process's part of the engine, ready to run.
+  static StatusOr<std::unique_ptr<engine::Engine>> openEngine(const RunOptions &options);
+  /// Worker threads of this process: --threads, or a fair share of the processors.
+  static uint32_t workersFor(const RunOptions &options);
 
   /// Opens the engine to look at it only.
   static StatusOr<std::unique_ptr<engine::Engine>> inspect(const std::string &path);
