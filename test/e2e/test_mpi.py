@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One engine run by several processes: the answers of one, each with its own weights; and what happens when one fails."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+from pathlib import Path
+
+import tenon_cli
+from tenon_cli import ROOT, binary, compile_engine, model, run
+
+from oracle_prompts import PROMPTS  # Found through tenon_cli.
+
+ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+END_SECONDS = 10  # From a failure to the end of the job.
+TWO_HOSTS = ROOT / "test" / "hosts" / "two-hosts"
+
+
+def need_mpi():
+    """Skips where this build or machine has no MPI, or fails under TENON_CI."""
+    missing = [what for what, there in (("mpirun", shutil.which("mpirun")),
+                                        ("libtenon_mpi.so", (tenon_cli.BUILD / "lib" / "libtenon_mpi.so").exists())) if not there]
+    if not missing:
+        return
+    message = f"no {' and no '.join(missing)} (tools/setup installs Open MPI)"
+    if tenon_cli.STRICT:
+        raise AssertionError(message)
+    raise unittest.SkipTest(message)
+
+
+def mpirun(ranks, *arguments, options=()):
+    """The command of a job in which every rank runs the same."""
+    return ["mpirun", "--oversubscribe", "--bind-to", "none", *options, "-n", str(ranks), str(binary("tenon")), *map(str, arguments)]
+
+
+def job(command, check=True, timeout=300, text=""):
+    done = subprocess.run(command, env=ENVIRONMENT, input=text.encode(), capture_output=True, timeout=timeout)
+    out, err = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)}\nended with {done.returncode}\n{out[-2000:]}\n{err[-4000:]}")
+    return tenon_cli.Result(done.returncode, out, err)
+
+
+class Running:
+    """A job that generates for long enough to be disturbed. Use as a context manager."""
+
+    def __init__(self, engine, ranks, options=(), command=None):
+        command = command or mpirun(ranks, "generate", engine, "--raw", "--prompt", "Once upon a time", "--ignore-eos",
+                                    "--max-new-tokens", 8000, options=options)
+        self.process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def __enter__(self):
+        if not self.process.stdout.read(40):  # It has begun to answer.
+            raise AssertionError(self.process.communicate()[1].decode())
+        return self
+
+    def __exit__(self, *exception):
+        if self.process.poll() is None:
+            for pid in self.ranks().values():
+                os.kill(pid, signal.SIGKILL)
+            self.process.kill()
+        self.process.communicate()
+
+    def ranks(self):
+        """Process ids by rank."""
+        found = {}
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                pid, parent = int(status.parent.name), int(status.read_text().rsplit(")", 1)[1].split()[1])
+                if parent == self.process.pid:
+                    variables = (status.parent / "environ").read_bytes().split(b"\0")
+                    rank = [v for v in variables if v.startswith(b"OMPI_COMM_WORLD_RANK=")]
+                    if rank:
+                        found[int(rank[0].split(b"=")[1])] = pid
+            except (OSError, IndexError):
+                pass  # It has ended.
+        return found
+
+    def end(self, seconds=END_SECONDS):
+        """Waits for the job's end: how long it took, and what was said."""
+        began = time.monotonic()
+        _, err = self.process.communicate(timeout=seconds + 20)
+        return time.monotonic() - began, err.decode("utf-8", "replace")
+
+
+class ProcessesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        need_mpi()
+        cls.checkpoint = model("smollm2")
+
+    def engine(self, grid):
+        return compile_engine(self.checkpoint, "--target", "cpu:native", "--sharding", grid)
+
+    def testAnswersAreThoseOfOneProcessToTheBit(self):
+        prompts = [word for name in ("story", "fact") for word in ("--prompt", PROMPTS[name])]
+        for grid, ranks in (("tp=2", 2), ("pp=2", 2), ("tp=3", 3), ("tp=2,pp=2", 2), ("tp=2,pp=2", 3), ("tp=2,pp=2", 4)):
+            with self.subTest(grid=grid, ranks=ranks):
+                arguments = ("generate", self.engine(grid), "--raw", "--ignore-eos", "--max-new-tokens", 12, "--logprobs", 2, "--json",
+                             *prompts)
+                one = run("tenon", *arguments).json()
+                many = job(mpirun(ranks, *arguments, "--threads", 1 if ranks == 2 else 2)).out
+                self.assertEqual(json.loads(many)["results"], one["results"])
+
+    def testLogitsAreThoseOfOneProcessToTheBit(self):
+        text = tenon_cli.ORACLE / "text" / "rabbit-hole.txt"
+        for grid in ("tp=2", "pp=2"):
+            with self.subTest(grid=grid):
+                arguments = ("score", self.engine(grid), "--text", text, "--max-tokens", 64, "--json")
+                one = run("tenon", *arguments).json()["logits_xxh3"]
+                self.assertEqual(json.loads(job(mpirun(2, *arguments, "--step-tokens", 7)).out)["logits_xxh3"], one)
+
+    def testEachProcessMapsItsOwnWeightsAlone(self):
+        engine = self.engine("tp=2")
+        weights = [chip["memory"]["stored_weights"] for chip in run("tenon", "inspect", engine, "--json").json()["chips"]]
+        with Running(engine, 2) as running:
+            for rank, pid in running.ranks().items():
+                mapped = 0
+                for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+                    if line.endswith(str(engine)):
+                        first, last = (int(x, 16) for x in line.split()[0].split("-"))
+                        mapped += last - first
+                self.assertLessEqual(mapped, engine.stat().st_size - weights[1 - rank] + 4096)
+                self.assertGreaterEqual(mapped, weights[rank])
+
+    def testEachProcessReportsItsMemory(self):
+        engine = self.engine("tp=2")
+        report = job(mpirun(2, "generate", engine, "--raw", "--prompt", "Hello", "--max-new-tokens", 4, "--json", "--max-context", 256)).out
+        processes = json.loads(report)["stats"]["processes"]
+        whole = run("tenon", "generate", engine, "--raw", "--prompt", "Hello", "--max-new-tokens", 4, "--json",
+                    "--max-context", 256).json()["stats"]
+        self.assertEqual([p["rank"] for p in processes], [0, 1])
+        for p in processes:
+            self.assertLess(p["planned_bytes"], 0.75 * whole["planned_bytes"])
+            # MPI itself takes memory of its own.
+            self.assertLess(abs(p["measured_bytes"] - p["planned_bytes"]), 64e6)
+
+    def testBenchMeasuresAllProcesses(self):
+        report = job(mpirun(2, "bench", self.engine("tp=2"), "--sequences", "1", "--prompt-tokens", 32, "--new-tokens", 8, "--no-limits",
+                            "--repeat", 1, "--json")).out
+        row = json.loads(report)["rows"][0]
+        self.assertGreater(row["decode_tokens_per_second"], 0)
+        self.assertEqual(len(row["processes"]), 2)
+
+    def testChatListensToRankZero(self):
+        said = job(mpirun(2, "chat", self.engine("pp=2"), "--max-new-tokens", 8), text="Say hello.\n/reset\nSay hello.\n/quit\n").out
+        alone = run("tenon", "chat", self.engine("pp=2"), "--max-new-tokens", 8, text="Say hello.\n/reset\nSay hello.\n/quit\n").out
+        self.assertEqual(said, alone)
+
+
+class FailureTest(unittest.TestCase):
+    """Whatever happens to a process, the job ends soon and says which it was."""
+
+    @classmethod
+    def setUpClass(cls):
+        need_mpi()
+        cls.engine = compile_engine(model("smollm2"), "--target", "cpu:native", "--sharding", "tp=2")
+
+    def testAKilledRankEndsTheJob(self):
+        for options in ((), ("--enable-recovery",)):  # The second leaves it to us to notice.
+            for victim in (1, 0):
+                with self.subTest(options=options, victim=victim), Running(self.engine, 2, options) as running:
+                    os.kill(running.ranks()[victim], signal.SIGKILL)
+                    seconds, said = running.end()
+                    self.assertLessEqual(seconds, END_SECONDS)
+                    self.assertRegex(said, rf"rank {victim}\b")
+                    if options:  # mpirun itself then ends with 0.
+                        self.assertRegex(said, rf"tenon: rank {victim} \(host ")
+                    else:
+                        self.assertNotEqual(running.process.returncode, 0)
+
+    def testAStoppedRankEndsTheJob(self):
+        for victim in (1, 0):
+            with self.subTest(victim=victim), Running(self.engine, 2) as running:
+                pid = running.ranks()[victim]
+                os.kill(pid, signal.SIGSTOP)
+                seconds, said = running.end()
+                self.assertLessEqual(seconds, END_SECONDS)
+                self.assertRegex(said, rf"rank {victim} \(host [^,]+, process {pid}\) has not been heard of")
+
+    def testAPausedJobGoesOn(self):
+        # Longer than the timeout, but all of it: nobody may be blamed.
+        with Running(self.engine, 2) as running:
+            pids = running.ranks().values()
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            time.sleep(8)
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+            running.process.stdout.read1()  # What was under way.
+            self.assertTrue(running.process.stdout.read(40))
+            self.assertIsNone(running.process.poll())
+
+    def testAnotherEngineIsNamed(self):
+        other = compile_engine(model("smollm2"), "--target", "cpu:native", "--sharding", "pp=2")
+        command = mpirun(1, "generate", self.engine, "--raw", "--prompt", "Hello")
+        result = job([*command, ":", "-n", "1", str(binary("tenon")), "generate", str(other), "--raw", "--prompt", "Hello"],
+                     check=False, timeout=60)
+        self.assertNotEqual(result.code, 0)
+        self.assertRegex(result.err, r"rank 1 \(host .*\) has another engine than rank 0")
+
+    def testAnEngineThatIsNotThereIsNamed(self):
+        command = mpirun(1, "generate", self.engine, "--raw", "--prompt", "Hello")
+        result = job([*command, ":", "-n", "1", str(binary("tenon")), "generate", "nowhere.tenon", "--raw", "--prompt", "Hello"],
+                     check=False, timeout=60)
+        self.assertNotEqual(result.code, 0)
+        self.assertRegex(result.err, r"rank 1 \(host .*\): nowhere\.tenon: cannot open")
+
+    def testMoreProcessesThanChipsAreRefused(self):
+        result = job(mpirun(3, "generate", self.engine, "--raw", "--prompt", "Hello"), check=False, timeout=60)
+        self.assertNotEqual(result.code, 0)
+        self.assertIn("the plan is for 2 chips and 3 processes were started", result.err)
+
+    def testAMistakeOfTheUserEndsTheJobInOrder(self):
+        result = job(mpirun(2, "generate", self.engine, "--raw", "--prompt", ""), check=False, timeout=60)
+        self.assertNotEqual(result.code, 0)
+        self.assertIn("the prompt is empty", result.err)
+        self.assertNotIn("rank 1", result.err)
+
+
+class TwoHostsTest(unittest.TestCase):
+    """Two network namespaces with host names of their own, joined by a veth pair."""
+
+    @classmethod
+    def setUpClass(cls):
+        need_mpi()
+        cls.engine = compile_engine(model("smollm2"), "--target", "cpu:native", "--sharding", "tp=2")
+
+    def hosts(self, *arguments, cut=None, timeout=120):
+        environment = {**ENVIRONMENT, **({"TENON_HOSTS_CUT": str(cut)} if cut else {})}
+        done = subprocess.run([TWO_HOSTS, binary("tenon"), *map(str, arguments)], env=environment, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=timeout, errors="replace")
+        if done.returncode == 77:
+            self.skipTest(done.stdout.strip().splitlines()[-1])
+        return done
+
+    def testTokensAreThoseOfOneProcess(self):
+        arguments = ("generate", self.engine, "--raw", "--prompt", PROMPTS["story"], "--ignore-eos", "--max-new-tokens", 16,
+                     "--logprobs", 2, "--threads", 1, "--json")
+        done = self.hosts(*arguments)
+        self.assertEqual(done.returncode, 0, done.stderr[-4000:])
+        report = json.loads(done.stdout)
+        self.assertEqual(report["results"], run("tenon", *arguments[:-3], "--json").json()["results"])
+        self.assertEqual([p["host"] for p in report["stats"]["processes"]], ["tenon-a", "tenon-b"])
+
+    def testACutLinkEndsTheJob(self):
+        # mpirun may wait for the other host for minutes; the ranks may not.
+        done = self.hosts("generate", self.engine, "--raw", "--prompt", "Hello", "--ignore-eos", "--max-new-tokens", 8000,
+                          "--threads", 1, cut=4)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("ranks left 10 s after the cut: 0", done.stderr)
+        self.assertTrue(re.search(r"tenon: rank 1 \(host tenon-b, process \d+\)", done.stderr), done.stderr[-4000:])
+
+
+if __name__ == "__main__":
+    unittest.main()
