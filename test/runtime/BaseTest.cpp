@@ -56,6 +56,24 @@ TEST(FileMapping, releasedPagesReadTheSameAgain) {
   }
 }
 
+TEST(FileMappingDeathTest, aPartThatWasGivenUpIsGoneAndTheRestIsNot) {
+  const std::string path = testing::TempDir() + "/unmapped-" + std::to_string(getpid());
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  std::FILE *file = std::fopen(path.c_str(), "wb");
+  for (size_t i = 0; i < 4 * page; ++i)
+    std::fputc(int(i / page), file);
+  std::fclose(file);
+  auto mapped = FileMapping::open(path);
+  ASSERT_TRUE(mapped.isOk());
+  // Whole pages of the range alone: page 1 is only touched, pages 2 and beyond the end are taken.
+  ASSERT_TRUE(mapped->unmap(2 * page - 1, page + 1).isOk());
+  ASSERT_TRUE(mapped->unmap(10 * page, page).isOk());
+  EXPECT_EQ(mapped->bytes()[2 * page - 1], std::byte(1));
+  EXPECT_EQ(mapped->bytes()[3 * page], std::byte(3));
+  const volatile std::byte *gone = mapped->bytes().data() + 2 * page;
+  EXPECT_DEATH((void)*gone, "");
+}
+
 TEST(Arena, isZeroedAlignedAndRefusesTheImpossible) {
   for (size_t bytes : {size_t(1), size_t(5000), size_t(5) << 20}) {
     auto arena = Arena::map(bytes, {.hugePages = true, .populate = true}, "a test");
