@@ -340,7 +340,8 @@ StatusOr<BenchResults> measureGrid(Session &session, const BenchOptions &o) {
                          (tokens == o.promptTokens.front() || tokens == contexts.front());
       if (detail == LaunchDetail::All || (detail == LaunchDetail::First && first)) {
         TENON_RETURN_IF_ERROR(run.measureLaunches(cell, wantPrefill, wantDecode));
-        TENON_RETURN_IF_ERROR(run.traceChips(cell, wantDecode));
+        if (!o.run.cluster) // A trace sees the chips of one process.
+          TENON_RETURN_IF_ERROR(run.traceChips(cell, wantDecode));
       }
     }
     const auto cell = [&](uint32_t tokens) -> const Cell * {
