@@ -331,7 +331,7 @@ StatusOr<BenchResults> measureGrid(Session &session, const BenchOptions &o) {
       if (isatty(STDERR_FILENO))
         fmt::print(stderr, "measuring {} sequences at {} tokens\n", sequences, tokens);
       const Ledger none(session.plan(), session.engine().variant());
-      results.cells.push_back(std::make_unique<Cell>(Cell{sequences, tokens, {}, {}, none, none, nullptr}));
+      results.cells.push_back(std::make_unique<Cell>(Cell{sequences, tokens, {}, {}, none, none, nullptr, false, 0, 0, {}}));
       CellRun run(session, o, sequences, tokens);
       Cell &cell = *results.cells.back();
       TENON_RETURN_IF_ERROR(run.measure(cell, wantPrefill, wantDecode));
