@@ -66,9 +66,13 @@ json::array readMessages(RequestFields &fields, const Limits &limits) {
       fields.refuseType(at, "an object", (*messages)[i]);
       break;
     }
-    json::object turn = *message;
+    json::object turn; // Templates see these members; others are ignored.
+    for (const char *known : {"role", "name", "tool_calls", "tool_call_id", "reasoning_content"})
+      if (const json::value *member = message->if_contains(known))
+        turn[known] = *member;
     RequestFields inner(*message, at + ".");
     const auto role = inner.string("role", 64);
+    (void)inner.string("name", 1024);
     if (inner.failed())
       fields.take(inner.error());
     else if (!role)

@@ -69,10 +69,12 @@ static void readStops(RequestFields &fields, const Limits &limits, const ModelFa
     const json::string *s = value.if_string();
     if (!s)
       fields.refuseType("stop", "a string or an array of strings", value);
-    else if (s->empty() || s->size() > limits.stopBytes)
+    else if (const size_t length = countCharacters({s->data(), s->size()});
+             length == 0 || length > limits.stopCharacters)
       fields.refuse("stop", "invalid_value",
-                    fmt::format("Invalid 'stop': a stop string has {} bytes; 1 to {} are allowed.",
-                                s->size(), limits.stopBytes));
+                    fmt::format("Invalid 'stop': a stop string has {} characters; 1 to {} are "
+                                "allowed.",
+                                length, limits.stopCharacters));
     else
       into.stop.emplace_back(s->data(), s->size());
   };

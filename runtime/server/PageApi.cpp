@@ -18,8 +18,8 @@ void showPage(Services &, const RequestPtr &, const ResponderPtr &responder) {
   responder->respond(head, assets::page);
 }
 
-void showOpenApi(Services &, const RequestPtr &, const ResponderPtr &responder) {
-  responder->respond({}, assets::openApi);
+void showOpenApi(Services &services, const RequestPtr &, const ResponderPtr &responder) {
+  responder->respond({}, services.apiDescription);
 }
 
 } // namespace tenon::server

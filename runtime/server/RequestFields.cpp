@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace tenon::server {
@@ -54,6 +55,11 @@ const char *kindName(const json::value &value) {
   return "something";
 }
 
+size_t countCharacters(std::string_view text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
 std::optional<int64_t> asInteger(const json::value &value) {
   if (const int64_t *i = value.if_int64())
     return *i;
@@ -94,15 +100,16 @@ std::optional<int64_t> RequestFields::integer(std::string_view name, int64_t lea
   const json::value *value = find(name);
   if (!value)
     return std::nullopt;
-  std::optional<int64_t> i = asInteger(*value);
-  if (!i && (value->is_uint64() || (value->is_double() && std::fabs(value->get_double()) >= 9e18)))
-    i = value->is_double() && value->get_double() < 0 ? INT64_MIN : INT64_MAX; // out of any range
-  if (!i) {
+  const std::optional<int64_t> i = asInteger(*value);
+  // Whole numbers that no int64_t holds: outside of every range.
+  const double *real = value->if_double();
+  const bool huge = value->is_uint64() || (real && std::fabs(*real) >= 9.0e18);
+  if (!i && !huge) {
     refuseType(name, "an integer", *value);
     return std::nullopt;
   }
-  if (*i < least || *i > most) {
-    const bool below = *i < least;
+  const bool below = i ? *i < least : real && *real < 0;
+  if (!i || *i < least || *i > most) {
     refuse(name, below ? "integer_below_min_value" : "integer_above_max_value",
            fmt::format("Invalid '{}{}': integer {} value. Expected a value {} {}.", prefix, name,
                        below ? "below minimum" : "above maximum",
@@ -139,7 +146,8 @@ std::optional<double> RequestFields::number(std::string_view name, double least,
   return d;
 }
 
-std::optional<std::string_view> RequestFields::string(std::string_view name, size_t maxBytes) {
+std::optional<std::string_view> RequestFields::string(std::string_view name,
+                                                       size_t maxCharacters) {
   const json::value *value = find(name);
   if (!value)
     return std::nullopt;
@@ -148,10 +156,11 @@ std::optional<std::string_view> RequestFields::string(std::string_view name, siz
     refuseType(name, "a string", *value);
     return std::nullopt;
   }
-  if (s->size() > maxBytes) {
+  const size_t characters = countCharacters({s->data(), s->size()});
+  if (characters > maxCharacters) {
     refuse(name, "string_above_max_length",
-           fmt::format("Invalid '{}{}': string too long. Expected at most {} bytes, got {}.",
-                       prefix, name, maxBytes, s->size()));
+           fmt::format("Invalid '{}{}': string too long. Expected at most {} characters, got {}.",
+                       prefix, name, maxCharacters, characters));
     return std::nullopt;
   }
   return std::string_view(s->data(), s->size());

@@ -37,7 +37,7 @@ public:
   /// `openBelow`: `least` itself is not allowed.
   std::optional<double> number(std::string_view name, double least, double most,
                                bool openBelow = false);
-  std::optional<std::string_view> string(std::string_view name, size_t maxBytes = SIZE_MAX);
+  std::optional<std::string_view> string(std::string_view name, size_t maxCharacters = SIZE_MAX);
   const boost::json::array *array(std::string_view name, size_t maxSize = SIZE_MAX);
   const boost::json::object *objectAt(std::string_view name);
 
@@ -60,6 +60,9 @@ private:
 
 /// "a string", "an integer", ... of a value.
 const char *kindName(const boost::json::value &value);
+
+/// Code points of valid UTF-8: what limits on strings count, as JSON Schema does.
+size_t countCharacters(std::string_view text);
 
 /// The value as a whole number, if it is one.
 std::optional<int64_t> asInteger(const boost::json::value &value);

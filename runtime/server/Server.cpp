@@ -5,6 +5,7 @@
 
 #include "runtime/base/Clock.h"
 #include "runtime/server/Admission.h"
+#include "runtime/server/ApiDescription.h"
 #include "runtime/server/Drain.h"
 #include "runtime/server/EngineLoop.h"
 #include "runtime/server/HttpListener.h"
@@ -74,7 +75,8 @@ Status Server::run(const ServedEngine &served, executor::Executor &executor) {
   Observers observers(metrics, admission);
   EngineLoop loop(generator, {options.queue, options.audit, options.prefixTree}, &observers);
   RequestLog log(options.log, options.logPrompts);
-  Services services{options, *model, loop, metrics, admission, log, state->draining};
+  Services services{options, *model, loop, metrics, admission, log, state->draining,
+                    describeApi(*model, options.limits)};
   Router router(services);
   addRoutes(router, services);
   state->connections.handler = [&](const RequestPtr &request, const ResponderPtr &responder) {

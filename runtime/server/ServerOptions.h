@@ -21,7 +21,7 @@ struct Limits {
   uint32_t choices = 16;     ///< `n`.
   uint32_t fanOut = 64;      ///< Sequences of one request: prompts times n.
   uint32_t stopStrings = 16; ///< The reference API has 4.
-  uint32_t stopBytes = 256;  ///< Of one stop string.
+  uint32_t stopCharacters = 256; ///< Of one stop string.
   uint32_t stopTokenIds = 64;
   uint32_t logitBias = 1024; ///< Entries.
   uint32_t topLogprobs = 20;

@@ -4,6 +4,7 @@
 #define TENON_RUNTIME_SERVER_SERVICES_H
 
 #include <atomic>
+#include <string>
 
 namespace tenon::server {
 
@@ -23,6 +24,7 @@ struct Services {
   Admission &admission;
   RequestLog &log;
   std::atomic<bool> &draining; ///< Take no new work.
+  const std::string apiDescription; ///< What /openapi.json says.
 };
 
 } // namespace tenon::server

@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes openapi.json beside it: what the routes take and give. Run it after changing a route."""
+"""Writes openapi.json beside it: what the routes take and give. Run it after changing a route.
+
+A string such as "@context" stands for a fact of the served model or a limit of the operator, which the server
+puts in (runtime/server/ApiDescription.cpp). What JSON Schema cannot say, above all how fields limit each other, is in
+the descriptions; test/e2e/test_serve_openapi.py lists it too."""
 
 import json
 from pathlib import Path
 
 STRING, BOOLEAN = {"type": "string"}, {"type": "boolean"}
+MODEL = {"type": "string", "enum": ["@model"]}
+TOKEN = {"type": "integer", "minimum": 0, "maximum": "@lastToken"}
 
 
 def integer(least=None, most=None):
@@ -14,6 +20,10 @@ def integer(least=None, most=None):
 
 def number(least, most):
     return {"type": "number", "minimum": least, "maximum": most}
+
+
+def text(most):
+    return {"type": "string", "maxLength": most}
 
 
 def array(items, **more):
@@ -26,33 +36,43 @@ def ref(name):
 
 def nullable(properties):
     """null counts as absent."""
-    return {name: schema if name in ("model", "messages", "prompt", "input", "tokens") else {"anyOf": [schema, {"type": "null"}]}
-            for name, schema in properties.items()}
+    return {name: {"anyOf": [schema, {"type": "null"}]} for name, schema in properties.items()}
 
 
 def body(required, properties):
-    return {"type": "object", "required": required, "properties": nullable(properties)}
+    return {"type": "object", "required": required, "properties": {
+        **{name: properties[name] for name in required},
+        **nullable({name: schema for name, schema in properties.items() if name not in required})}}
 
 
-SHARED = {
-    "model": STRING,
-    "temperature": number(0, 2), "top_p": number(0, 1), "min_p": number(0, 1), "top_k": integer(-1, 4096),
+SAMPLING = {
+    "temperature": number(0, 2), "top_p": number(0, 1), "min_p": number(0, 1), "top_k": integer(-1, "@vocabulary"),
     "presence_penalty": number(-2, 2), "frequency_penalty": number(-2, 2), "repetition_penalty": number(0.01, 100),
-    "seed": integer(-2**63, 2**63 - 1), "n": integer(1, 16), "min_tokens": integer(0, 1), "ignore_eos": BOOLEAN,
-    "skip_special_tokens": BOOLEAN, "priority": integer(-2**31, 2**31 - 1),
-    "stop": {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 64},
-                       array({"type": "string", "minLength": 1, "maxLength": 64}, maxItems=16)]},
-    "stop_token_ids": array(integer(0), maxItems=64),
-    "logit_bias": {"type": "object", "additionalProperties": number(-100, 100)},
-    "user": {"type": "string", "maxLength": 1024}, "stream": BOOLEAN,
-    "stream_options": {"type": "object", "properties": {"include_usage": {"anyOf": [BOOLEAN, {"type": "null"}]}}},
+    "seed": integer(-2**63, 2**63 - 1), "ignore_eos": BOOLEAN, "skip_special_tokens": BOOLEAN,
+    "min_tokens": {**integer(0, "@context"), "description": "At most the answer's tokens."},
+    "priority": {**integer(-2**31, 2**31 - 1), "description": "Lower runs earlier."},
+    "stop": {"anyOf": [{"type": "string", "minLength": 1, "maxLength": "@stopCharacters"},
+                       array({"type": "string", "minLength": 1, "maxLength": "@stopCharacters"}, maxItems="@stopStrings")]},
+    "stop_token_ids": array(TOKEN, maxItems="@stopTokenIds"),
+    "logit_bias": {"type": "object", "propertyNames": {"pattern": "^[0-9]{1,7}$"}, "maxProperties": "@logitBias",
+                   "additionalProperties": {"anyOf": [number(-100, 100), {"type": "null"}]},
+                   "description": "By token id."},
+    "user": text(4096), "stream": BOOLEAN,
+}
+SHARED = {
+    "model": MODEL, **SAMPLING,
+    "n": {**integer(1, "@choices"), "description": "Prompts times n are @fanOut at most."},
+    "prompt_logprobs": {**integer(0, "@topLogprobs"), "description": "For whole answers only."},
+    "stream_options": {"type": "object", "properties": {"include_usage": {"anyOf": [BOOLEAN, {"type": "null"}]}},
+                       "description": "Only with stream."},
 }
 
 MESSAGE = {"type": "object", "required": ["role", "content"], "properties": {
     "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
     "content": {"anyOf": [STRING, array({"type": "object", "required": ["type", "text"],
-                                         "properties": {"type": {"const": "text"}, "text": STRING}})]},
-    "name": STRING}}
+                                         "properties": {"type": {"enum": ["text", "input_text", "output_text"]}, "text": STRING}})]},
+    "name": {"anyOf": [text(1024), {"type": "null"}]}}}
+MESSAGES = array(ref("Message"), minItems=1, maxItems="@messages")
 
 SCHEMAS = {
     "Error": {"type": "object", "required": ["error"], "additionalProperties": False, "properties": {"error": {
@@ -64,8 +84,8 @@ SCHEMAS = {
         "prompt_tokens_details": {"type": "object", "properties": {"cached_tokens": integer(0)}}}},
     "Message": MESSAGE,
     "ChatRequest": body(["model", "messages"], {
-        **SHARED, "messages": array(ref("Message"), minItems=1), "max_tokens": integer(1), "max_completion_tokens": integer(1),
-        "logprobs": BOOLEAN, "top_logprobs": integer(0, 20)}),
+        **SHARED, "messages": MESSAGES, "max_tokens": integer(1, "@context"), "max_completion_tokens": integer(1, "@context"),
+        "logprobs": BOOLEAN, "top_logprobs": {**integer(0, "@topLogprobs"), "description": "Only with logprobs."}}),
     "ChatAnswer": {"type": "object", "required": ["id", "object", "created", "model", "choices", "usage"], "properties": {
         "id": STRING, "object": {"const": "chat.completion"}, "created": integer(), "model": STRING,
         "system_fingerprint": STRING, "usage": ref("Usage"),
@@ -74,9 +94,11 @@ SCHEMAS = {
             "message": {"type": "object", "required": ["role", "content", "refusal"]},
             "logprobs": {"type": ["object", "null"]}}})}},
     "CompletionRequest": body(["model", "prompt"], {
-        **SHARED, "prompt": {"anyOf": [STRING, array(STRING, minItems=1), array(integer(0), minItems=1),
-                                       array(array(integer(0), minItems=1), minItems=1)]},
-        "max_tokens": integer(0), "logprobs": integer(0, 20), "echo": BOOLEAN, "prompt_logprobs": integer(0, 20)}),
+        **SHARED, "prompt": {"anyOf": [STRING, array(STRING, minItems=1, maxItems="@fanOut"), array(TOKEN, minItems=1),
+                                       array(array(TOKEN, minItems=1), minItems=1, maxItems="@fanOut")]},
+        "max_tokens": {**integer(0, "@context"), "description": "0 only with echo: it scores the prompt."},
+        "logprobs": integer(0, "@topLogprobs"),
+        "echo": {**BOOLEAN, "description": "With logprobs for whole answers only."}}),
     "CompletionAnswer": {"type": "object", "required": ["id", "object", "created", "model", "choices", "usage"], "properties": {
         "id": STRING, "object": {"const": "text_completion"}, "created": integer(), "model": STRING,
         "system_fingerprint": STRING, "usage": ref("Usage"),
@@ -84,22 +106,24 @@ SCHEMAS = {
             "index": integer(0), "text": STRING, "logprobs": {"type": ["object", "null"]},
             "finish_reason": {"enum": ["stop", "length"]}}})}},
     "ResponseRequest": body(["model", "input"], {
-        "model": STRING, "input": {"anyOf": [STRING, array(ref("Message"), minItems=1)]}, "instructions": STRING,
-        "max_output_tokens": integer(1), "temperature": number(0, 2), "top_p": number(0, 1), "stream": BOOLEAN,
-        "metadata": {"type": "object"}, "user": {"type": "string", "maxLength": 1024}}),
+        "model": MODEL, **SAMPLING, "input": {"anyOf": [STRING, MESSAGES]}, "instructions": STRING,
+        "max_output_tokens": integer(1, "@context"), "metadata": {"type": "object"}}),
     "ResponseAnswer": {"type": "object", "required": ["id", "object", "created_at", "status", "model", "output", "usage"],
                        "properties": {"object": {"const": "response"}, "status": {"enum": ["completed", "incomplete"]}}},
     "TokenizeRequest": {"anyOf": [
-        body(["prompt"], {"prompt": STRING, "add_special_tokens": BOOLEAN, "return_token_strs": BOOLEAN}),
-        body(["messages"], {"messages": array(ref("Message"), minItems=1), "add_generation_prompt": BOOLEAN})]},
+        body(["prompt"], {"model": MODEL, "prompt": STRING, "add_special_tokens": BOOLEAN, "return_token_strs": BOOLEAN}),
+        body(["messages"], {"model": MODEL, "messages": MESSAGES, "add_generation_prompt": BOOLEAN,
+                             "return_token_strs": BOOLEAN})]},
     "TokenizeAnswer": {"type": "object", "required": ["count", "max_model_len", "tokens", "token_strs"], "properties": {
         "count": integer(0), "max_model_len": integer(1), "tokens": array(integer(0)), "token_strs": {"type": ["array", "null"]}}},
-    "DetokenizeRequest": body(["tokens"], {"tokens": array(integer(0))}),
+    "DetokenizeRequest": body(["tokens"], {"model": MODEL, "tokens": array(TOKEN)}),
     "DetokenizeAnswer": {"type": "object", "required": ["prompt"], "properties": {"prompt": STRING}},
     "Model": {"type": "object", "required": ["id", "object", "created", "owned_by"], "properties": {
         "id": STRING, "object": {"const": "model"}, "created": integer(), "owned_by": STRING, "max_model_len": integer(1)}},
     "ModelList": {"type": "object", "required": ["object", "data"], "properties": {
         "object": {"const": "list"}, "data": array(ref("Model"))}},
+    "Event": {"type": "object", "required": ["data"], "properties": {
+        "event": STRING, "data": {"type": "string", "description": "JSON, or [DONE] at the end of a stream of chunks."}}},
     "Anything": {"type": "object"},
 }
 
@@ -115,7 +139,7 @@ def failures(*statuses):
 def post(summary, request, answer, streams=False):
     good = content("application/json", ref(answer))
     if streams:
-        good |= content("text/event-stream", STRING)
+        good |= content("text/event-stream", ref("Event"))
     return {"post": {"summary": summary, "requestBody": {"required": True, "content": content("application/json", ref(request))},
                      "responses": {"200": {"description": "The answer", "content": good},
                                    **failures(400, 401, 404, 408, 413, 431, 500, 503, 504)}}}

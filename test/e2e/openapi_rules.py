@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hooks of schemathesis: which valid-looking requests the server may refuse.
+
+JSON Schema says what each field may be, not how fields limit each other, nor how many tokens a text has. A request that
+meets the schema may therefore be refused with these errors, and with no others.
+"""
+
+import json
+
+import schemathesis
+
+BEYOND_SCHEMA = [
+    ("code", "context_length_exceeded"),  # A text has as many tokens as the tokenizer says.
+    ("message", "The prompt has no tokens"),
+    ("message", "'min_tokens' is"),  # Above max_tokens.
+    ("message", "The request asks for"),  # Prompts times n.
+    ("message", "Invalid 'logit_bias': keys are token ids"),  # A pattern knows no largest number.
+    ("message", "The 'stream_options' parameter is only allowed when"),
+    ("message", "'prompt_logprobs' is not available when 'stream' is true."),
+    ("message", "'echo' with 'logprobs' is not available when 'stream' is true."),
+    ("message", "'max_tokens' of 0 is not available when 'stream' is true."),
+    ("param", "max_tokens"),  # 0 without echo.
+    ("message", "The 'logprobs' parameter must be true to use 'top_logprobs'."),
+]
+
+
+@schemathesis.hook
+def filter_failure(context, failure, case, response):
+    if type(failure).__name__ != "RejectedPositiveData" or response.status_code != 400:
+        return True
+    error = json.loads(response.content)["error"]
+    return not any((error[key] or "").startswith(value) for key, value in BEYOND_SCHEMA)
+
+
+@schemathesis.hook
+def map_case(context, case):
+    """Makes valid requests agree with themselves, so that most of them get as far as an answer."""
+    body = case.body
+    if case.meta.generation.mode.is_positive and isinstance(body, dict):
+        for name in ("prompt_logprobs", "echo") if body.get("stream") else ("stream_options",):
+            body.pop(name, None)
+        if not body.get("logprobs"):
+            body.pop("top_logprobs", None)
+        if body.get("max_tokens") == 0 and not body.get("echo"):
+            body["max_tokens"] = 1
+        if (body.get("min_tokens") or 0) > (body.get("max_tokens") or 16):
+            body["min_tokens"] = 0
+        if body.get("prompt") == "":
+            body["prompt"] = "a"
+    return case

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""/openapi.json is what the server does: schemathesis sends what the document allows and what it forbids."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+from serving import Server
+from tenon_cli import STRICT, WORK, compile_engine, model
+
+MISSING = importlib.util.find_spec("schemathesis") is None
+CONTEXT = 128  # Short answers: there are thousands.
+
+
+class DescriptionTest(unittest.TestCase):
+    def testItHasTheServersOwnNumbers(self):
+        engine = compile_engine(model("smollm2"), "--target", "cpu:native", "--max-context", CONTEXT)
+        with Server(engine, "--max-n", 3) as server:
+            status, headers, document = server.request("GET", "/openapi.json")
+            self.assertEqual((status, headers["content-type"]), (200, "application/json"))
+            self.assertNotIn('"@', json.dumps(document))
+            chat = document["components"]["schemas"]["ChatRequest"]["properties"]
+            self.assertEqual(chat["model"]["enum"], ["model"])
+            self.assertEqual(chat["n"]["anyOf"][0]["maximum"], 3)
+            self.assertEqual(chat["max_tokens"]["anyOf"][0]["maximum"], CONTEXT)
+            last = document["components"]["schemas"]["DetokenizeRequest"]["properties"]["tokens"]["items"]["maximum"]
+            self.assertEqual(server.request("POST", "/detokenize", {"tokens": [last]})[0], 200)
+            self.assertEqual(server.request("POST", "/detokenize", {"tokens": [last + 1]})[0], 400)
+
+
+@unittest.skipIf(MISSING and not STRICT, "the package schemathesis is missing (tools/setup installs it)")
+class SchemathesisTest(unittest.TestCase):
+    """TENON_OPENAPI_SECONDS sets how long each mode goes on (20 by default; 300 is the long form)."""
+
+    def explore(self, mode):
+        seconds = int(os.environ.get("TENON_OPENAPI_SECONDS", "20"))
+        engine = compile_engine(model("smollm2"), "--target", "cpu:native", "--max-context", CONTEXT)
+        WORK.mkdir(parents=True, exist_ok=True)
+        settings = WORK / "schemathesis.toml"
+        settings.write_text('hooks = "openapi_rules"\n')
+        with Server(engine, "--max-n", 4) as server:
+            # The database of examples and the report stay in the test's folder. Machines that run tests are slow at times.
+            finished = subprocess.run(
+                [str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(settings), "run",
+                 f"http://127.0.0.1:{server.port}/openapi.json", "--checks", "all", "--mode", mode, "--max-time", str(seconds),
+                 "--seed", "1", "--request-timeout", "120", "--max-response-time", "120", "--continue-on-failure"],
+                cwd=WORK, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)}, capture_output=True, text=True,
+                timeout=20 * seconds + 600)
+            self.assertEqual(finished.returncode, 0, finished.stdout[-8000:] + finished.stderr[-2000:])
+            sent = re.search(r"(\d+) generated", finished.stdout)
+            self.assertGreater(int(sent[1]), 100, finished.stdout)
+            server.wait_idle(60)
+
+    def testWhatItAllowsIsAnswered(self):
+        self.explore("positive")
+
+    def testWhatItForbidsIsRefused(self):
+        self.explore("negative")
+
+
+if __name__ == "__main__":
+    unittest.main()
