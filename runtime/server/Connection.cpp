@@ -7,6 +7,7 @@
 #include "runtime/base/Log.h"
 #include "runtime/server/AnswerFormat.h"
 #include "runtime/server/ApiErrors.h"
+#include "runtime/server/HttpFraming.h"
 
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
@@ -26,6 +27,9 @@ namespace http = boost::beast::http;
 /// there.
 static constexpr int kSendBuffer = 256 << 10;
 static constexpr size_t kReadChunk = 8192;
+/// What is read beyond a header at most. A chunk's extension or a trailer must fit too: the parser
+/// takes them whole.
+static constexpr size_t kReadAhead = size_t(64) << 10;
 /// How long a refused client may go on sending before its connection is torn down.
 static constexpr uint32_t kLingerMs = 2000;
 static constexpr size_t kLingerBytes = size_t(8) << 20;
@@ -145,7 +149,7 @@ private:
 
 Connection::Connection(Socket s, IoThread &io, const ConnectionContext &context)
     : socket(std::move(s)), io(io), context(context), readTimer(socket.get_executor()),
-      writeTimer(socket.get_executor()) {
+      writeTimer(socket.get_executor()), buffer(context.limits.headerBytes + kReadAhead) {
   boost::system::error_code ignored;
   this->socket.non_blocking(true, ignored); // For writeMore(); asynchronous operations do not mind.
   io.connections.insert(this);
@@ -249,6 +253,9 @@ void Connection::readHeader() {
 
 void Connection::readBody() {
   const auto &header = parser->get();
+  if (const std::string_view fault = framingFault(header); !fault.empty())
+    return failReading(400, "invalid_request",
+                       fmt::format("The request is not valid HTTP ({}).", fault));
   if (boost::beast::iequals(header[http::field::expect], "100-continue"))
     send("HTTP/1.1 100 Continue\r\n\r\n");
   if (parser->is_done())
@@ -270,7 +277,8 @@ void Connection::onRead(boost::system::error_code error) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow)
     return failReading(
         431, "header_too_large",
-        fmt::format("The request's header is larger than {} bytes.", context.limits.headerBytes));
+        fmt::format("The request's header is larger than {} bytes, or the extension of a chunk is.",
+                    context.limits.headerBytes));
   if (error == http::error::body_limit)
     return failReading(
         413, "request_too_large",
@@ -317,7 +325,7 @@ void Connection::dispatch() {
   request->method.assign(method.data(), method.size());
   const auto whole = message.target();
   const std::string_view target(whole.data(), whole.size());
-  request->path = decodePath(target.substr(0, target.find('?')));
+  request->path = decodePath(pathOf(target));
   for (const auto &field : message) {
     const auto name = field.name_string(), value = field.value();
     std::string lower(name.data(), name.size());

@@ -20,7 +20,7 @@ def main(base_url, key):
                 [Path(sys.executable).parent / "evalscope", "perf", "--model", "model", "--url", f"{base_url}/{route}", "--api", "openai",
                  "--api-key", key, "--parallel", "1", "4", "--number", *map(str, NUMBERS), "--dataset", "line_by_line",
                  "--dataset-path", prompts, "--max-tokens", str(TOKENS), "--min-tokens", str(TOKENS), "--stream",
-                 "--extra-args", json.dumps({"ignore_eos": True}), "--outputs-dir", out], check=True, timeout=500)
+                 "--extra-args", json.dumps({"ignore_eos": True}), "--outputs-dir", out], check=True, timeout=1500)
             summaries = [json.loads(p.read_text()) for p in sorted(out.rglob("benchmark_summary.json"))]
             assert len(summaries) == len(NUMBERS), [str(p) for p in out.rglob("*")]
             assert sorted(s["Total Requests"] for s in summaries) == list(NUMBERS), summaries
