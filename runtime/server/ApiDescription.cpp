@@ -40,7 +40,8 @@ std::string describeApi(const ModelFacts &model, const Limits &limits) {
                            {"@logitBias", limits.logitBias},
                            {"@topLogprobs", limits.topLogprobs},
                            {"@messages", limits.messages}};
-  json::value document = json::parse(json::string_view(assets::openApi.data(), assets::openApi.size()));
+  json::value document =
+      json::parse(json::string_view(assets::openApi.data(), assets::openApi.size()));
   fillIn(document, facts);
   return json::serialize(document);
 }

@@ -8,6 +8,8 @@
 #include "runtime/server/AnswerFormat.h"
 #include "runtime/server/ApiErrors.h"
 #include "runtime/server/HttpFraming.h"
+#include "runtime/server/Tls.h"
+#include "runtime/server/Transport.h"
 
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
@@ -147,11 +149,18 @@ private:
 // Reading
 //===----------------------------------------------------------------------===//
 
+static std::unique_ptr<Transport> makeTransport(asio::ip::tcp::socket socket, const Tls *tls) {
+#if TENON_HAS_TLS
+  if (tls)
+    return std::make_unique<Transport>(std::move(socket), *tls->current());
+#endif
+  return std::make_unique<Transport>(std::move(socket));
+}
+
 Connection::Connection(Socket s, IoThread &io, const ConnectionContext &context)
-    : socket(std::move(s)), io(io), context(context), readTimer(socket.get_executor()),
-      writeTimer(socket.get_executor()), buffer(context.limits.headerBytes + kReadAhead) {
-  boost::system::error_code ignored;
-  this->socket.non_blocking(true, ignored); // For writeMore(); asynchronous operations do not mind.
+    : stream(makeTransport(std::move(s), context.tls)), socket(stream->plain()), io(io),
+      context(context), readTimer(socket.get_executor()), writeTimer(socket.get_executor()),
+      buffer(context.limits.headerBytes + kReadAhead) {
   io.connections.insert(this);
 }
 
@@ -165,11 +174,24 @@ void Connection::start() {
   boost::system::error_code ignored;
   socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket.set_option(asio::socket_base::send_buffer_size(kSendBuffer), ignored);
+  if (!stream->isSecure())
+    return serve();
+  setDeadline(context.timeouts.header, &Connection::onIdleTimeout);
+  stream->handshake([self = shared_from_this()](boost::system::error_code error) {
+    return error ? self->abort() : self->serve();
+  });
+}
+
+void Connection::serve() {
+  if (closed)
+    return;
   setDeadline(context.timeouts.idle, &Connection::onIdleTimeout);
   waitForBytes();
 }
 
 void Connection::refuse() {
+  if (stream->isSecure()) // There are no keys yet to say it with.
+    return abort();
   failReading(503, "server_overloaded", "The server has too many connections; try again later.");
 }
 
@@ -212,7 +234,7 @@ void Connection::waitForBytes() {
   if (closed || waiting)
     return;
   waiting = true;
-  socket.async_read_some(
+  stream->async_read_some(
       buffer.prepare(kReadChunk),
       [self = shared_from_this()](boost::system::error_code error, size_t count) {
         self->onBytes(error, count);
@@ -242,7 +264,7 @@ void Connection::readHeader() {
   parser->header_limit(static_cast<uint32_t>(context.limits.headerBytes));
   parser->body_limit(context.limits.bodyBytes);
   setDeadline(context.timeouts.header, &Connection::onReadTimeout);
-  http::async_read_header(socket, buffer, *parser,
+  http::async_read_header(*stream, buffer, *parser,
                           [self = shared_from_this()](boost::system::error_code error, size_t) {
                             if (error || self->closed)
                               self->onRead(error);
@@ -261,7 +283,7 @@ void Connection::readBody() {
   if (parser->is_done())
     return onRead({});
   setDeadline(context.timeouts.body, &Connection::onReadTimeout);
-  http::async_read(socket, buffer, *parser,
+  http::async_read(*stream, buffer, *parser,
                    [self = shared_from_this()](boost::system::error_code error, size_t) {
                      self->onRead(error);
                    });
@@ -392,7 +414,7 @@ void Connection::writeMore() {
   sending.swap(pending);
   // Mostly the system takes all of it at once, without a timer and a completion for each token.
   boost::system::error_code error;
-  sent = socket.write_some(asio::buffer(sending), error);
+  sent = stream->write_some(asio::buffer(sending), error);
   if (error && error != asio::error::would_block)
     return abort();
   if (sent == sending.size()) {
@@ -406,7 +428,7 @@ void Connection::writeMore() {
       if (const auto late = weak.lock(); late && !error && !late->sending.empty())
         late->abort();
     });
-    c.socket.async_write_some(
+    c.stream->async_write_some(
         asio::buffer(c.sending.data() + c.sent, c.sending.size() - c.sent),
         [again, self = std::move(self)](boost::system::error_code error, size_t count) {
           Connection &c = *self;
@@ -447,8 +469,7 @@ void Connection::onAnswerWritten() {
 /// first, and what comes is thrown away for a while.
 void Connection::linger() {
   lingering = true;
-  boost::system::error_code ignored;
-  socket.shutdown(Socket::shutdown_send, ignored);
+  stream->finishSending([self = shared_from_this()](boost::system::error_code) {});
   buffer.consume(buffer.size());
   setDeadline(kLingerMs, &Connection::onIdleTimeout);
   waitForBytes();

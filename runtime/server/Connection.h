@@ -19,6 +19,9 @@
 
 namespace tenon::server {
 
+class Tls;
+class Transport;
+
 /// What connections need of the server.
 struct ConnectionContext {
   const Limits &limits;
@@ -28,6 +31,7 @@ struct ConnectionContext {
   /// An answer is complete; status 499: the client left before.
   std::function<void(const HttpRequest &, int status, uint64_t bytes)> onAnswered;
   const std::atomic<bool> &draining; ///< Close after the current answer.
+  const Tls *tls = nullptr;          ///< Null: plain HTTP.
 };
 
 /// Reads one request at a time, hands it to the handler and writes the answer, until the client
@@ -50,6 +54,7 @@ private:
   using Socket = boost::asio::ip::tcp::socket;
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
+  void serve();
   void waitForBytes();
   void onBytes(boost::system::error_code error, size_t count);
   void readHeader();
@@ -66,7 +71,8 @@ private:
   void onAnswerWritten();
   void linger();
 
-  Socket socket;
+  const std::unique_ptr<Transport> stream;
+  Socket &socket; ///< Below `stream`.
   IoThread &io;
   const ConnectionContext &context;
   boost::asio::steady_timer readTimer, writeTimer;

@@ -21,8 +21,8 @@ std::string_view framingFault(const http::request_header<> &header) {
     if (header.version() < 11)
       return "Transfer-Encoding in HTTP/1.0";
   }
-  if (lengths > 1 || (lengths && header[http::field::content_length].find(',') !=
-                                     boost::beast::string_view::npos))
+  if (lengths > 1 ||
+      (lengths && header[http::field::content_length].find(',') != boost::beast::string_view::npos))
     return "multiple Content-Length";
   const auto hosts = header.count(http::field::host);
   if (hosts > 1 || (hosts == 0 && header.version() >= 11))

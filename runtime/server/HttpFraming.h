@@ -15,7 +15,8 @@
 namespace tenon::server {
 
 /// What is wrong with the lines that say where the request ends and for whom it is (RFC 9112,
-/// sections 3.2, 6.1 and 6.3); empty if nothing is. Words for "The request is not valid HTTP (...)".
+/// sections 3.2, 6.1 and 6.3); empty if nothing is. Words for "The request is not valid HTTP
+/// (...)".
 std::string_view framingFault(const boost::beast::http::request_header<> &header);
 
 /// The part of a target that names the resource: without scheme and authority, as proxies send

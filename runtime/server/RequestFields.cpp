@@ -146,8 +146,7 @@ std::optional<double> RequestFields::number(std::string_view name, double least,
   return d;
 }
 
-std::optional<std::string_view> RequestFields::string(std::string_view name,
-                                                       size_t maxCharacters) {
+std::optional<std::string_view> RequestFields::string(std::string_view name, size_t maxCharacters) {
   const json::value *value = find(name);
   if (!value)
     return std::nullopt;

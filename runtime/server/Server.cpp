@@ -14,8 +14,14 @@
 #include "runtime/server/Router.h"
 #include "runtime/server/ServedModel.h"
 #include "runtime/server/Services.h"
+#include "runtime/server/Tls.h"
+
+#include <boost/asio/signal_set.hpp>
 
 #include <fmt/core.h>
+
+#include <csignal>
+#include <optional>
 
 namespace tenon::server {
 
@@ -37,6 +43,34 @@ private:
 
 } // namespace
 
+namespace {
+
+/// SIGHUP: new connections get the certificate that is in the files now.
+class CertificateReload {
+public:
+  CertificateReload(Tls &tls, boost::asio::io_context &context, RequestLog &log)
+      : tls(tls), log(log), signals(context, SIGHUP) {
+    wait();
+  }
+
+private:
+  void wait() {
+    signals.async_wait([this](boost::system::error_code error, int) {
+      if (error)
+        return;
+      const Status status = tls.reload();
+      log.onEvent(status ? "certificate" : "certificate not reloaded",
+                  status ? "read again" : status.message());
+      wait();
+    });
+  }
+  Tls &tls;
+  RequestLog &log;
+  boost::asio::signal_set signals;
+};
+
+} // namespace
+
 struct Server::State {
   explicit State(const ServerOptions &options) : options(options) {
     for (uint32_t i = 0; i < options.ioThreads; ++i)
@@ -47,6 +81,7 @@ struct Server::State {
   const ServerOptions options;
   std::vector<std::unique_ptr<IoThread>> threads;
   std::atomic<bool> draining{false};
+  std::unique_ptr<Tls> tls;
   ConnectionContext connections{options.limits, options.timeouts, {}, {}, draining};
   std::optional<HttpListener> listener;
 };
@@ -54,8 +89,18 @@ struct Server::State {
 Server::Server(std::unique_ptr<State> s) : state(std::move(s)) {}
 Server::~Server() = default;
 
-StatusOr<std::unique_ptr<Server>> Server::open(const ServerOptions &options) {
+StatusOr<std::unique_ptr<Server>>
+Server::open(const ServerOptions &options, const std::string &certificate, const std::string &key) {
   auto state = std::make_unique<State>(options);
+  if (certificate.empty() != key.empty())
+    return Status::invalidArgument("--tls-cert and --tls-key go together");
+  if (!certificate.empty()) {
+    auto tls = Tls::open(certificate, key);
+    if (!tls)
+      return tls.status();
+    state->tls = std::move(*tls);
+    state->connections.tls = state->tls.get();
+  }
   TENON_RETURN_IF_ERROR(state->listener->open(options.host, options.port));
   return std::unique_ptr<Server>(new Server(std::move(state)));
 }
@@ -75,7 +120,13 @@ Status Server::run(const ServedEngine &served, executor::Executor &executor) {
   Observers observers(metrics, admission);
   EngineLoop loop(generator, {options.queue, options.audit, options.prefixTree}, &observers);
   RequestLog log(options.log, options.logPrompts);
-  Services services{options, *model, loop, metrics, admission, log, state->draining,
+  Services services{options,
+                    *model,
+                    loop,
+                    metrics,
+                    admission,
+                    log,
+                    state->draining,
                     describeApi(*model, options.limits)};
   Router router(services);
   addRoutes(router, services);
@@ -88,14 +139,18 @@ Status Server::run(const ServedEngine &served, executor::Executor &executor) {
     log.onResponse(request, status, bytes);
   };
 
+  std::optional<CertificateReload> reload;
+  if (state->tls)
+    reload.emplace(*state->tls, state->threads.front()->context, log);
   Drain drain(state->threads, *state->listener, services);
   state->listener->accept();
   for (const auto &thread : state->threads)
     thread->start();
   const executor::Capacity &capacity = executor.capacity();
   log.onEvent("listening",
-              fmt::format("http://{}:{} serves {}; {} sequences together, {} KV blocks of {} tokens",
-                          options.host, port(), model->id, capacity.sequences, capacity.kvBlocks,
+              fmt::format("{}://{}:{} serves {}; {} sequences together, {} KV blocks of {} tokens",
+                          state->tls ? "https" : "http", options.host, port(), model->id,
+                          capacity.sequences, capacity.kvBlocks,
                           served.engine.plan().kv.blockTokens));
   Status outcome = loop.run();
   drain.finish();

@@ -10,6 +10,7 @@
 #include "runtime/text/Tokenizer.h"
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace tenon::server {
@@ -25,7 +26,11 @@ class Server {
 public:
   /// Binds the address and starts the I/O threads' set-up, so that a wrong address fails before
   /// memory is taken. Nothing is accepted yet.
-  static StatusOr<std::unique_ptr<Server>> open(const ServerOptions &options);
+  /// With `certificate` and `key` (PEM files; both or neither) it speaks TLS; SIGHUP reads them
+  /// again.
+  static StatusOr<std::unique_ptr<Server>> open(const ServerOptions &options,
+                                                const std::string &certificate = {},
+                                                const std::string &key = {});
   ~Server();
 
   uint16_t port() const;

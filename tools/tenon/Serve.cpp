@@ -24,7 +24,7 @@ struct ServeOptions {
   RunOptions run;
   server::ServerOptions server;
   std::vector<std::string> keys;
-  std::string keyFile, portFile;
+  std::string keyFile, portFile, certificate, key;
   bool noPrefixTree = false, measureMachine = false;
 };
 
@@ -104,7 +104,7 @@ Status run(const ServeOptions &o) {
       return rates.status();
     options.machine = *rates;
   }
-  auto server = server::Server::open(options);
+  auto server = server::Server::open(options, o.certificate, o.key);
   if (!server)
     return server.status();
   executor::CapacityRequest wanted;
@@ -134,6 +134,9 @@ void addServe(CLI::App &app, Action &action) {
                       "What clients call the model (default: the file's name)");
   command->add_option("--api-key", o->keys, "A key that clients may use; give it again for more");
   command->add_option("--api-key-file", o->keyFile, "A file with such keys, one a line");
+  command->add_option("--tls-cert", o->certificate,
+                      "Speak HTTPS with this certificate (PEM, with its chain); SIGHUP reads it again");
+  command->add_option("--tls-key", o->key, "The certificate's key (PEM)");
   command->add_flag("--open-metrics", s.openMetrics, "/metrics needs no key");
   command->add_option("--io-threads", s.ioThreads, "Threads for connections (default 1)")
       ->check(CLI::Range(1u, 64u));
