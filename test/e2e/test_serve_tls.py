@@ -49,7 +49,7 @@ class TlsTest(unittest.TestCase):
         cls.engine = compile_engine(model("smollm2"))
         cls.folder = tempfile.TemporaryDirectory()
         cls.certificate, cls.key = make_certificate(cls.folder.name, "first")
-        cls.server = SecureServer(cls.engine, cls.certificate, cls.key, "--header-timeout-ms", 1500)
+        cls.server = SecureServer(cls.engine, cls.certificate, cls.key, "--header-timeout-ms", 5000)
 
     @classmethod
     def tearDownClass(cls):
@@ -105,7 +105,7 @@ class TlsTest(unittest.TestCase):
                 except ConnectionResetError:
                     pass
             self.assertNotIn(b"HTTP/", said)
-            self.assertLess(time.monotonic() - began, 15)
+            self.assertLess(time.monotonic() - began, 30)
         # Many at once, and one that keeps its handshake open while others are served.
         socks = [self.server.raw() for _ in range(50)]
         self.assertEqual(self.server.request("GET", "/health")[0], 200)
