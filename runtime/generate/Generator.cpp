@@ -8,8 +8,32 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace tenon::generate {
+
+namespace {
+/// Measures the time spent in a request's mask.
+class TimedMask : public sample::TokenMask {
+public:
+  TimedMask(sample::TokenMask *mask, uint64_t &nanos) : mask(mask), nanos(nanos) {}
+  void apply(std::span<float> logits) override {
+    const uint64_t began = nowNanos();
+    mask->apply(logits);
+    nanos += nowNanos() - began;
+  }
+  void accept(int32_t token) override {
+    const uint64_t began = nowNanos();
+    mask->accept(token);
+    nanos += nowNanos() - began;
+  }
+  bool failed() const override { return mask->failed(); }
+
+private:
+  sample::TokenMask *const mask;
+  uint64_t &nanos;
+};
+} // namespace
 
 struct Generator::Active {
   uint64_t number;
@@ -18,6 +42,7 @@ struct Generator::Active {
   sample::TokenHistory history;
   uint32_t reported = 0; ///< Prompt positions whose logits the listener has seen.
   uint64_t startedNanos = 0;
+  std::optional<TimedMask> mask; ///< Around the request's.
 };
 
 const char *finishReasonName(FinishReason reason) {
@@ -77,6 +102,8 @@ StatusOr<uint64_t> Generator::add(Request request) {
     entry->history = sample::TokenHistory(request.prompt.size() + request.maxNewTokens);
     entry->history.addPrompt(request.prompt);
   }
+  if (request.mask)
+    entry->mask.emplace(request.mask.get(), times.grammar);
   entry->request = std::move(request);
   active.push_back(std::move(entry));
   return active.back()->number;
@@ -126,7 +153,7 @@ Status Generator::step(Listener &listener) {
   times.promptRows = static_cast<uint32_t>(promptRows);
   times.schedule = computing - began;
   times.execute = computed - computing;
-  times.sample = ended - computed;
+  times.sample = ended - computed - times.grammar;
   ++totals.steps;
   totals.computeNanos += computed - computing;
   if (promptRows) {
@@ -166,13 +193,13 @@ bool Generator::draws(const schedule::ScheduledRows &p, const Active &a) {
   return p.logitRows > 0 && p.sequence->pending() == 0 && !a.request.scoreOnly;
 }
 
-void Generator::collect(const schedule::ScheduledRows &p, const Active &a) {
+void Generator::collect(const schedule::ScheduledRows &p, Active &a) {
   StepDraws::Draw &draw = stepDraws.add();
   draw.logits = executor.logits(p.logitBase + p.logitRows - 1);
   draw.params = &a.request.sampling;
   draw.history = &a.history;
   draw.index = p.sequence->generated();
-  draw.limits = {a.request.mask.get(), {}};
+  draw.limits = {a.mask ? &*a.mask : nullptr, {}};
   if (draw.index < a.request.minNewTokens)
     draw.limits.banned = a.request.stopTokens;
 }
@@ -188,8 +215,17 @@ void Generator::deliver(Active &a, const schedule::ScheduledRows &p, size_t &nex
   }
   const StepDraws::Draw &draw = stepDraws.results()[nextDraw++];
   const auto &stops = a.request.stopTokens;
+  sample::TokenMask *const mask = draw.limits.mask;
   TokenEvent event;
   event.request = a.number;
+  if (mask) {
+    ++times.masked;
+    if (mask->failed()) {
+      event.finish = FinishReason::Cancelled;
+      end(a);
+      return listener.onToken(event);
+    }
+  }
   event.token = draw.sampled.token;
   event.logprob = draw.sampled.logprob;
   event.startedNanos = a.startedNanos;
@@ -201,8 +237,8 @@ void Generator::deliver(Active &a, const schedule::ScheduledRows &p, size_t &nex
   event.finish = stop ? FinishReason::Stop : finished ? FinishReason::Length : FinishReason::None;
   if (a.request.sampling.changesLogits())
     a.history.addGenerated(event.token);
-  if (a.request.mask && !stop)
-    a.request.mask->accept(event.token);
+  if (mask && !stop && !finished)
+    mask->accept(event.token);
   if (finished)
     end(a);
   listener.onToken(event);

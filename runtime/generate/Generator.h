@@ -51,7 +51,9 @@ struct TokenEvent {
   int32_t token = 0;
   float logprob = 0;
   std::span<const sample::TokenLogprob> alternatives; ///< Valid during the call.
-  FinishReason finish = FinishReason::None; ///< With Stop the token is the stop token itself.
+  /// With Stop the token is the stop token itself; with Cancelled the request's mask failed, and
+  /// there is no token.
+  FinishReason finish = FinishReason::None;
   uint64_t startedNanos = 0; ///< When the first step with rows of this request began.
   uint32_t cachedTokens = 0; ///< Prompt tokens that came from the prefix tree.
   uint32_t preemptions = 0;
@@ -81,7 +83,9 @@ struct StepStats {
 /// Where the time of the last step went, in nanoseconds.
 struct StepTimes {
   uint64_t schedule = 0, execute = 0;
-  uint64_t sample = 0; ///< Drawing, and telling the listener.
+  uint64_t sample = 0;  ///< Drawing, and telling the listener.
+  uint64_t grammar = 0; ///< Masks of requests; not in `sample`.
+  uint32_t masked = 0;  ///< Tokens drawn under a mask.
   uint32_t rows = 0, promptRows = 0, logitRows = 0;
   uint64_t context = 0;   ///< Sum over the rows of the positions each attends to.
   uint64_t positions = 0; ///< Sum over the sequences of the positions that any of their rows attends to.
@@ -121,7 +125,7 @@ private:
   Active *find(uint64_t number) const; ///< Null if it is not active.
   /// Whether a token is to be drawn after these rows, which are computed.
   static bool draws(const schedule::ScheduledRows &rows, const Active &request);
-  void collect(const schedule::ScheduledRows &rows, const Active &request);
+  void collect(const schedule::ScheduledRows &rows, Active &request);
   /// `nextDraw`: of the step's draws; advanced if this request has one.
   void deliver(Active &request, const schedule::ScheduledRows &rows, size_t &nextDraw,
                Listener &listener);

@@ -64,10 +64,13 @@ private:
 class TokenMask {
 public:
   virtual ~TokenMask() = default;
-  /// Sets the logits of tokens that may not come next to -infinity; must leave at least one.
+  /// Sets the logits of tokens that may not come next to -infinity; must leave at least one
+  /// unless it fails.
   virtual void apply(std::span<float> logits) = 0;
   /// `token` was drawn and belongs to the answer.
   virtual void accept(int32_t token) = 0;
+  /// It cannot go on: what it would allow is not known, or takes too long to find. The sequence must end.
+  virtual bool failed() const { return false; }
 };
 
 /// What a single draw may not give, beyond the request's own parameters.
