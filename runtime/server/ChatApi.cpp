@@ -7,6 +7,8 @@
 #include "runtime/server/JsonText.h"
 #include "runtime/server/PromptLogprobs.h"
 #include "runtime/server/ServedModel.h"
+#include "runtime/server/ToolCallReader.h"
+#include "runtime/server/ToolFields.h"
 
 #include <fmt/core.h>
 
@@ -30,28 +32,33 @@ void appendToken(std::string &out, const text::Tokenizer &tokenizer, int32_t id,
 
 class ChatFormat : public AnswerFormat {
 public:
-  ChatFormat(AnswerHead h, const ServedModel &model, const GenerationFields &fields)
+  ChatFormat(AnswerHead h, const ServedModel &model, const GenerationFields &fields, bool calls)
       : head(std::move(h)), model(model), logprobs(fields.sampling.logprobs),
         topLogprobs(fields.sampling.topLogprobs), promptLogprobs(fields.promptLogprobs),
-        includeUsage(fields.includeUsage) {
+        includeUsage(fields.includeUsage), callers(calls ? fields.n : 0) {
     chunkBegin = begin("chat.completion.chunk");
   }
 
   void streamNews(std::string &out, uint32_t index, Choice &choice) override {
     if (!choice.announced) {
       choice.announced = true;
-      chunk(out, index, R"({"role":"assistant","content":""})", nullptr, nullptr);
+      chunk(out, index,
+            callers.empty() ? R"({"role":"assistant","content":""})" : R"({"role":"assistant","content":null})",
+            nullptr, nullptr);
     }
-    if (choice.hasNews()) {
+    const bool ends = choice.end() != Choice::End::None && !choice.closed;
+    if (!callers.empty()) {
+      streamCalls(out, index, choice, ends);
+    } else if (choice.hasNews()) {
       const std::vector<TokenDetail> details = choice.takeDetails();
       delta = R"({"content":)";
       appendJsonString(delta, choice.takeDelta());
       delta += '}';
       chunk(out, index, delta, &details, nullptr);
     }
-    if (choice.end() != Choice::End::None && !choice.closed) {
+    if (ends) {
       choice.closed = true;
-      chunk(out, index, "{}", nullptr, choice.endName());
+      chunk(out, index, "{}", nullptr, finishName(index, choice));
     }
   }
 
@@ -75,10 +82,13 @@ public:
       fmt::format_to(std::back_inserter(out),
                      R"({}{{"index":{},"message":{{"role":"assistant","content":)", i ? "," : "",
                      i);
-      appendJsonString(out, c.takeDelta());
+      if (callers.empty())
+        appendJsonString(out, c.takeDelta());
+      else
+        appendMessage(out, i, c.takeDelta());
       out += R"(,"refusal":null},"logprobs":)";
       appendLogprobs(out, details);
-      fmt::format_to(std::back_inserter(out), R"(,"finish_reason":"{}"}})", c.endName());
+      fmt::format_to(std::back_inserter(out), R"(,"finish_reason":"{}"}})", finishName(i, c));
     }
     out += R"(],"usage":)";
     usage.append(out);
@@ -91,6 +101,86 @@ public:
   }
 
 private:
+  /// An answer that may hold calls.
+  struct Caller {
+    ToolCallReader reader;
+    uint32_t begun = 0; ///< Calls whose name is known.
+    std::vector<ToolCallReader::Piece> pieces;
+  };
+
+  const char *finishName(size_t index, const Choice &choice) const {
+    const bool calls = !callers.empty() && callers[index].reader.completed() > 0;
+    return calls && choice.end() == Choice::End::Stop ? "tool_calls" : choice.endName();
+  }
+
+  const std::vector<ToolCallReader::Piece> &read(size_t index, std::string_view text, bool ends) {
+    Caller &c = callers[index];
+    c.pieces.clear();
+    c.reader.push(text, c.pieces);
+    if (ends)
+      c.reader.finish(c.pieces);
+    return c.pieces;
+  }
+
+  void streamCalls(std::string &out, uint32_t index, Choice &choice, bool ends) {
+    const std::vector<TokenDetail> details = choice.takeDetails();
+    const std::vector<TokenDetail> *unsaid = details.empty() ? nullptr : &details;
+    using Kind = ToolCallReader::Piece::Kind;
+    for (const ToolCallReader::Piece &piece : read(index, choice.takeDelta(), ends)) {
+      if (piece.kind == Kind::End)
+        continue;
+      if (piece.kind == Kind::Text) {
+        delta = R"({"content":)";
+        appendJsonString(delta, piece.text);
+        delta += '}';
+      } else if (piece.kind == Kind::Name) {
+        delta = fmt::format(R"({{"tool_calls":[{{"index":{},"id":"{}","type":"function","function":{{"name":)",
+                            callers[index].begun++, randomId("call_"));
+        appendJsonString(delta, piece.text);
+        delta += R"(,"arguments":""}}]})";
+      } else {
+        delta = fmt::format(R"({{"tool_calls":[{{"index":{},"function":{{"arguments":)", callers[index].begun - 1);
+        appendJsonString(delta, piece.text);
+        delta += "}}]}";
+      }
+      chunk(out, index, delta, std::exchange(unsaid, nullptr), nullptr);
+    }
+    if (unsaid) // Tokens that made no text yet.
+      chunk(out, index, "{}", unsaid, nullptr);
+  }
+
+  /// The content and the calls of a whole answer.
+  void appendMessage(std::string &out, size_t index, std::string_view text) {
+    using Kind = ToolCallReader::Piece::Kind;
+    std::string content, calls, arguments;
+    for (const ToolCallReader::Piece &piece : read(index, text, /*ends=*/true)) {
+      if (piece.kind == Kind::Text) {
+        content += piece.text;
+      } else if (piece.kind == Kind::Name) {
+        if (callers[index].begun++)
+          closeCall(calls, arguments);
+        calls += fmt::format(R"({}{{"id":"{}","type":"function","function":{{"name":)", calls.empty() ? "" : ",",
+                             randomId("call_"));
+        appendJsonString(calls, piece.text);
+      } else {
+        arguments += piece.text;
+      }
+    }
+    if (callers[index].begun)
+      closeCall(calls, arguments);
+    if (content.empty() && !calls.empty())
+      out += "null";
+    else
+      appendJsonString(out, content);
+    if (!calls.empty())
+      out += R"(,"tool_calls":[)" + calls + "]";
+  }
+  static void closeCall(std::string &calls, std::string &arguments) {
+    calls += R"(,"arguments":)";
+    appendJsonString(calls, std::exchange(arguments, {}));
+    calls += "}}";
+  }
+
   std::string begin(const char *object) const {
     std::string out = R"({"id":")" + head.id + R"(","object":")" + object + R"(","created":)" +
                       std::to_string(head.created) + R"(,"model":)";
@@ -146,6 +236,7 @@ private:
   const uint32_t topLogprobs;
   const std::optional<uint32_t> promptLogprobs;
   const bool includeUsage;
+  std::vector<Caller> callers; ///< Of each choice; empty if there are no tools.
   std::string chunkBegin, delta;
 };
 
@@ -173,10 +264,23 @@ void chatCompletions(Services &services, const RequestPtr &request, const Respon
   if (most || old)
     f.maxNewTokens = static_cast<uint32_t>(most ? *most : *old);
   auto messages = readMessages(fields, limits);
+  const ToolFields tools = readTools(fields, limits);
+  if (tools.wanted() && !fields.failed()) {
+    f.constraint = constraintOf(tools, f.constraint, fields, limits);
+    f.constraintField = "tools";
+  }
   if (fields.failed())
     return fields.error().answer(*responder);
 
-  auto ids = services.model.encodeChat(messages, /*addGenerationPrompt=*/true);
+  boost::json::object variables;
+  if (services.model.templateKnowsTools) {
+    parseArguments(messages);
+    if (tools.wanted())
+      variables["tools"] = tools.shown;
+  } else {
+    showToolsAsText(messages, tools);
+  }
+  auto ids = services.model.encodeChat(messages, /*addGenerationPrompt=*/true, variables);
   if (!ids) {
     error = ApiError::fromStatus(ids.status());
     if (error.status == 400)
@@ -186,7 +290,7 @@ void chatCompletions(Services &services, const RequestPtr &request, const Respon
   plan.prompts.push_back(std::move(*ids));
   plan.format = std::make_unique<ChatFormat>(
       AnswerHead{randomId("chatcmpl-"), unixTime(), services.model.id, services.model.fingerprint},
-      services.model, f);
+      services.model, f, tools.wanted());
   Generation::start(services, request, responder, std::move(plan));
 }
 

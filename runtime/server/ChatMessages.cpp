@@ -47,6 +47,26 @@ static bool readContent(RequestFields &fields, const std::string &name, const js
   return true;
 }
 
+/// "tool_calls" of an assistant's message.
+static void checkCalls(RequestFields &fields, const std::string &at, const json::value &value) {
+  const json::array *calls = value.if_array();
+  if (!calls)
+    return fields.refuseType(at, "an array", value);
+  for (size_t i = 0; i < calls->size() && !fields.failed(); ++i) {
+    const std::string here = fmt::format("{}[{}]", at, i);
+    const json::object *call = (*calls)[i].if_object();
+    const json::value *function = call ? call->if_contains("function") : nullptr;
+    if (!function || !function->is_object())
+      return fields.take(ApiError::missing(here + ".function"));
+    RequestFields inner(function->get_object(), here + ".function.");
+    for (const char *name : {"name", "arguments"})
+      if (!inner.string(name) && !inner.failed())
+        inner.take(ApiError::missing(here + ".function." + name));
+    if (inner.failed())
+      fields.take(inner.error());
+  }
+}
+
 json::array readMessages(RequestFields &fields, const Limits &limits) {
   json::array out;
   const json::array *messages = fields.array("messages", limits.messages);
@@ -86,11 +106,18 @@ json::array readMessages(RequestFields &fields, const Limits &limits) {
                                 *role, at));
     if (fields.failed())
       break;
+    const json::value *calls = *role == "assistant" ? inner.find("tool_calls") : nullptr;
+    if (calls)
+      checkCalls(fields, at + ".tool_calls", *calls);
+    else
+      turn.erase("tool_calls");
+    if (fields.failed())
+      break;
     json::string content;
     if (const json::value *given = inner.find("content")) {
       if (!readContent(fields, at + ".content", *given, content))
         break;
-    } else if (*role != "assistant" || !inner.find("tool_calls")) {
+    } else if (!calls) {
       fields.take(ApiError::missing(at + ".content"));
       break;
     }

@@ -4,6 +4,7 @@
 #include "runtime/server/Drain.h"
 
 #include "runtime/base/Clock.h"
+#include "runtime/grammar/GrammarStore.h"
 #include "runtime/server/EngineLoop.h"
 #include "runtime/server/RequestLog.h"
 #include "runtime/server/ServerOptions.h"
@@ -59,7 +60,8 @@ void Drain::begin() {
 }
 
 void Drain::poll() {
-  if (services.loop.inFlight() == 0 || nowNanos() >= deadlineNanos) {
+  const bool compiling = services.grammars && services.grammars->pending() > 0;
+  if ((services.loop.inFlight() == 0 && !compiling) || nowNanos() >= deadlineNanos) {
     services.loop.stop();
     return;
   }

@@ -195,6 +195,9 @@ void EngineLoop::onToken(const generate::TokenEvent &e) {
   if (at == owners.end())
     return;
   const Owner owner = at->second;
+  if (e.finish == generate::FinishReason::Cancelled)
+    return fail(owner.job, owner.entry,
+                Status::invalidArgument("the constraint became too complex while the answer grew; simplify it"));
   SequenceEvent event;
   event.sequence = owner.entry;
   event.finish = e.finish;

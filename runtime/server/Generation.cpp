@@ -27,8 +27,56 @@ void Generation::start(Services &services, const RequestPtr &request, const Resp
                        GenerationPlan plan) {
   const auto generation =
       std::make_shared<Generation>(services, request, responder, std::move(plan));
-  if (generation->checkLengths())
+  if (!generation->checkLengths())
+    return;
+  // The client may leave while a grammar is compiled.
+  responder->onGone([weak = std::weak_ptr(generation)] {
+    if (const auto self = weak.lock())
+      self->onGone();
+  });
+  if (generation->plan.fields.constraint)
+    generation->findGrammar();
+  else
     generation->submit();
+}
+
+void Generation::findGrammar() {
+  const grammar::Constraint &constraint = *plan.fields.constraint;
+  if (!services.grammars)
+    return failWith(ApiError::invalid(
+        plan.fields.constraintField, "unsupported_parameter",
+        grammar::available()
+            ? "The model names no token that ends an answer, so this server cannot constrain one."
+            : "This server was built without constrained output."));
+  if (auto known = services.grammars->find(constraint))
+    return takeGrammar(std::move(*known));
+  const bool taken = services.grammars->request(
+      constraint, [self = shared_from_this(), &mailbox = responder->mailbox()](auto outcome) mutable {
+        // Moved, not copied: the last owner of a request must be its own thread.
+        mailbox.post([self = std::move(self), outcome = std::move(outcome)]() mutable {
+          self->takeGrammar(std::move(outcome));
+        });
+      });
+  if (!taken) {
+    services.metrics.onRejected("grammars");
+    failWith(ApiError::overloaded("Too many grammars wait to be compiled; try again later.", 5));
+  }
+}
+
+void Generation::takeGrammar(StatusOr<grammar::GrammarPtr> found) {
+  if (done)
+    return;
+  if (found) {
+    grammar = std::move(*found);
+    return submit();
+  }
+  ApiError error = ApiError::fromStatus(found.status());
+  if (error.status == 400) {
+    error.param = plan.fields.constraintField;
+    error.code = "invalid_value";
+    error.message = fmt::format("Invalid '{}': {}.", plan.fields.constraintField, found.status().message());
+  }
+  failWith(error);
 }
 
 Generation::Generation(Services &s, RequestPtr request, ResponderPtr responder, GenerationPlan p)
@@ -96,11 +144,14 @@ std::shared_ptr<Job> Generation::makeJob() const {
     if (f.promptLogprobs)
       r.sampling.topLogprobs = std::max(r.sampling.topLogprobs, *f.promptLogprobs);
     r.maxNewTokens = *f.maxNewTokens;
-    r.minNewTokens = f.minNewTokens;
+    // A constrained answer ends where its form does, and nowhere else.
+    r.minNewTokens = grammar ? 0 : f.minNewTokens;
     r.priority = f.priority;
-    if (!f.ignoreEos)
+    if (!f.ignoreEos || grammar)
       r.stopTokens = services.model.stopTokens;
     r.stopTokens.insert(r.stopTokens.end(), f.stopTokenIds.begin(), f.stopTokenIds.end());
+    if (grammar)
+      r.mask = grammar->newMask(r.stopTokens);
     // One choice is enough to know the prompt's; the others take it from the prefix tree.
     r.promptLogits = f.promptLogprobs.has_value() && choice == 0;
     r.scoreOnly = plan.scoreOnly;
@@ -149,10 +200,6 @@ void Generation::submit() {
         seconds));
   }
   services.metrics.onRequest(f.n, *f.maxNewTokens);
-  responder->onGone([weak = weak_from_this()] {
-    if (const auto self = weak.lock())
-      self->onGone();
-  });
 }
 
 void Generation::over(uint32_t sequence, const char *reason) {
@@ -268,6 +315,8 @@ void Generation::onGone() {
   if (done)
     return;
   done = true;
+  if (!job)
+    return; // A grammar was being compiled.
   services.loop.cancelAll(std::move(job));
   for (uint32_t i = 0; i < choices.size(); ++i)
     over(i, "abort");

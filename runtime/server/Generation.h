@@ -7,6 +7,7 @@
 #ifndef TENON_RUNTIME_SERVER_GENERATION_H
 #define TENON_RUNTIME_SERVER_GENERATION_H
 
+#include "runtime/grammar/GrammarStore.h"
 #include "runtime/server/AnswerFormat.h"
 #include "runtime/server/EngineLoop.h"
 #include "runtime/server/GenerationFields.h"
@@ -42,6 +43,8 @@ public:
 private:
   bool checkLengths();
   std::shared_ptr<Job> makeJob() const;
+  void findGrammar();
+  void takeGrammar(StatusOr<grammar::GrammarPtr> found);
   void submit();
   void onGone();
   void failWith(const ApiError &error);
@@ -61,6 +64,7 @@ private:
   GenerationPlan plan;
   std::vector<Choice> choices; ///< Prompt p's choice c is number p * n + c.
   std::vector<Times> times;
+  grammar::GrammarPtr grammar; ///< Null: any text.
   std::shared_ptr<Job> job; ///< Null once over: it keeps this object while it is computed.
   Usage usage;
   uint32_t left = 0; ///< Choices not over.

@@ -3,6 +3,7 @@
 
 #include "runtime/server/GenerationFields.h"
 
+#include "runtime/server/ConstraintFields.h"
 #include "runtime/server/ModelFacts.h"
 
 #include <fmt/core.h>
@@ -33,34 +34,6 @@ static void checkModel(RequestFields &fields, const ModelFacts &model) {
     e.param = "model";
     fields.take(std::move(e));
   }
-}
-
-/// Fields that ask for a constrained answer. To be read here once there are grammars: they end as
-/// a sample::TokenMask of each generate::Request.
-static void refuseConstraints(RequestFields &fields) {
-  const auto refuse = [&](const char *name) {
-    fields.refuse(name, "unsupported_parameter",
-                  fmt::format("'{}' is not supported by this server yet; leave it out.", name));
-  };
-  if (const json::object *format = fields.objectAt("response_format")) {
-    const json::value *type = format->if_contains("type");
-    if (!type || !type->is_string())
-      fields.refuse("response_format.type", "invalid_type",
-                    "Invalid type for 'response_format.type': expected a string.");
-    else if (type->get_string() != "text")
-      refuse("response_format");
-  }
-  for (const char *name :
-       {"structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar"})
-    if (fields.find(name))
-      refuse(name);
-  for (const char *name : {"tools", "functions"})
-    if (const json::array *list = fields.array(name); list && !list->empty())
-      refuse(name);
-  if (const json::value *choice = fields.find("tool_choice");
-      choice &&
-      !(choice->is_string() && (choice->get_string() == "none" || choice->get_string() == "auto")))
-    refuse("tool_choice");
 }
 
 static void readStops(RequestFields &fields, const Limits &limits, const ModelFacts &model,
@@ -126,7 +99,7 @@ static void readLogitBias(RequestFields &fields, const Limits &limits, const Mod
 void readGenerationFields(RequestFields &fields, const Limits &limits, const ModelFacts &model,
                           GenerationFields &into) {
   checkModel(fields, model);
-  refuseConstraints(fields);
+  into.constraint = readConstraint(fields, limits.grammar, into.constraintField);
   sample::SamplingParams &s = into.sampling;
   s.temperature = static_cast<float>(fields.number("temperature", 0, 2).value_or(1));
   // 0 keeps the most likely token alone.

@@ -3,6 +3,7 @@
 #ifndef TENON_RUNTIME_SERVER_GENERATIONFIELDS_H
 #define TENON_RUNTIME_SERVER_GENERATIONFIELDS_H
 
+#include "runtime/grammar/Constraint.h"
 #include "runtime/sample/Sampler.h"
 #include "runtime/server/RequestFields.h"
 #include "runtime/server/ServerOptions.h"
@@ -29,6 +30,8 @@ struct GenerationFields {
   bool stream = false, includeUsage = false;
   /// Log-probabilities of the prompt's tokens, with this many alternatives.
   std::optional<uint32_t> promptLogprobs;
+  std::optional<grammar::Constraint> constraint; ///< What form the answer must have, ...
+  std::string constraintField;                   ///< ... and the field that says so.
 };
 
 /// Checks `model`, then reads the shared fields. Without "seed" one is drawn. Errors are left in

@@ -25,11 +25,23 @@ void Mailbox::flush() {
     wake();
 }
 
+void Mailbox::post(std::function<void()> task) {
+  {
+    const std::lock_guard lock(mutex);
+    posted.push_back(std::move(task));
+  }
+  wake();
+}
+
 void Mailbox::drain() {
+  std::vector<std::function<void()>> tasks;
   {
     const std::lock_guard lock(mutex);
     reading.swap(arrived);
+    tasks.swap(posted);
   }
+  for (const auto &task : tasks)
+    task();
   for (Delivery &d : reading)
     d.receiver->onEvent(d.event);
   // A receiver with several sequences has several events in a batch and is told its end once.

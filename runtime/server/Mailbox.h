@@ -49,7 +49,7 @@ public:
   virtual void onBatchEnd() = 0;
 };
 
-/// A queue with one writer, the engine's thread, and one reader, an I/O thread. The writer stages
+/// A queue of events with one writer, the engine's thread, and one reader, an I/O thread. The writer stages
 /// events while it computes a step and hands them over with one lock and one wake-up.
 class Mailbox {
 public:
@@ -63,7 +63,10 @@ public:
   bool hasStaged() const { return !staged.empty(); }
   void flush();
 
-  /// I/O thread: gives every event to its receiver.
+  /// Any thread: `task` runs on the I/O thread.
+  void post(std::function<void()> task);
+
+  /// I/O thread: runs the tasks, and gives every event to its receiver.
   void drain();
 
 private:
@@ -75,6 +78,7 @@ private:
   std::vector<Delivery> staged;
   std::mutex mutex;
   std::vector<Delivery> arrived; ///< Guarded by `mutex`.
+  std::vector<std::function<void()>> posted; ///< Guarded by `mutex`.
   std::vector<Delivery> reading;
 };
 

@@ -107,6 +107,12 @@ struct Metrics::Families {
   Histogram &schedule = histogram("tenon:step_seconds", "Where a step's time goes.", kStep, {{"phase", "schedule"}});
   Histogram &execute = histogram("tenon:step_seconds", "Where a step's time goes.", kStep, {{"phase", "execute"}});
   Histogram &sample = histogram("tenon:step_seconds", "Where a step's time goes.", kStep, {{"phase", "sample"}});
+  Histogram &grammar = histogram("tenon:step_seconds", "Where a step's time goes.", kStep, {{"phase", "grammar"}});
+  Counter &grammarHits = counter("tenon:grammars_total", "Constraints of requests, by what they met.", {{"outcome", "hit"}});
+  Counter &grammarsCompiled = counter("tenon:grammars_total", "Constraints of requests, by what they met.", {{"outcome", "compiled"}});
+  Counter &grammarsRefused = counter("tenon:grammars_total", "Constraints of requests, by what they met.", {{"outcome", "refused"}});
+  Counter &grammarSeconds = counter("tenon:grammar_compile_seconds_total", "Time spent on compiling grammars.");
+  Gauge &grammarBytes = gauge("tenon:grammar_cache_bytes", "Memory of the compiled grammars that are kept.");
   Histogram &emit = histogram("tenon:step_seconds", "Where a step's time goes.", kStep, {{"phase", "emit"}});
   Histogram &host = histogram("tenon:step_host_seconds", "Schedule, sample and emit of a step together.", kStep);
   Counter &bytes = counter("tenon:bytes_moved_total", "Bytes that the steps' launches read and wrote, by the plan's account.");
@@ -122,6 +128,7 @@ struct Metrics::Families {
   engine::CostForm step; ///< All launches of a step together.
   double recentLeast = 0, recentTook = 0; ///< Moving averages, of the engine's thread.
   uint64_t seenPreemptions = 0, seenQueries = 0, seenHits = 0;
+  grammar::GrammarStore::Stats seenGrammars;
   std::mutex scraping;
 };
 
@@ -163,6 +170,8 @@ void Metrics::onStep(const generate::StepTimes &t, uint64_t emitNanos) {
   f.schedule.Observe(double(t.schedule) * 1e-9);
   f.execute.Observe(double(t.execute) * 1e-9);
   f.sample.Observe(double(t.sample) * 1e-9);
+  if (t.masked)
+    f.grammar.Observe(double(t.grammar) * 1e-9);
   f.emit.Observe(double(emitNanos) * 1e-9);
   f.host.Observe(double(t.schedule + t.sample + emitNanos) * 1e-9);
   f.executeSeconds.Increment(double(t.execute) * 1e-9);
@@ -236,7 +245,7 @@ void Metrics::onHttp(const std::string &handler, const std::string &method, int 
       .Observe(seconds);
 }
 
-std::string Metrics::text(const Load &load) {
+std::string Metrics::text(const Load &load, const grammar::GrammarStore::Stats &grammars) {
   Families &f = *families;
   {
     const std::lock_guard lock(f.scraping);
@@ -257,6 +266,13 @@ std::string Metrics::text(const Load &load) {
     advance(f.preemptions, f.seenPreemptions, load.preemptions);
     advance(f.prefixQueries, f.seenQueries, load.prefixQueries);
     advance(f.prefixHits, f.seenHits, load.prefixHits);
+    advance(f.grammarHits, f.seenGrammars.hits, grammars.hits);
+    advance(f.grammarsCompiled, f.seenGrammars.compiled, grammars.compiled);
+    advance(f.grammarsRefused, f.seenGrammars.refused, grammars.refused);
+    const uint64_t nanos = grammars.compileNanos;
+    f.grammarSeconds.Increment(double(nanos - std::min(nanos, f.seenGrammars.compileNanos)) * 1e-9);
+    f.seenGrammars.compileNanos = nanos;
+    f.grammarBytes.Set(double(grammars.bytes));
   }
   std::ostringstream out;
   prometheus::TextSerializer().Serialize(out, f.registry.Collect());

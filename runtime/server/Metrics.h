@@ -7,6 +7,7 @@
 #define TENON_RUNTIME_SERVER_METRICS_H
 
 #include "runtime/engine/Plan.h"
+#include "runtime/grammar/GrammarStore.h"
 #include "runtime/server/EngineLoop.h"
 #include "runtime/server/Roofline.h"
 
@@ -40,7 +41,7 @@ public:
   void onHttp(const std::string &handler, const std::string &method, int status, double seconds);
 
   /// The text exposition format. `load` is what the gauges show.
-  std::string text(const Load &load);
+  std::string text(const Load &load, const grammar::GrammarStore::Stats &grammars);
 
 private:
   struct Families;

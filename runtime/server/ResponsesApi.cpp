@@ -5,6 +5,7 @@
 //
 #include "runtime/server/Apis.h"
 #include "runtime/server/ChatMessages.h"
+#include "runtime/server/ConstraintFields.h"
 #include "runtime/server/Generation.h"
 #include "runtime/server/JsonText.h"
 #include "runtime/server/ServedModel.h"
@@ -199,11 +200,20 @@ void responses(Services &services, const RequestPtr &request, const ResponderPtr
   if (fields.find("previous_response_id") || fields.find("conversation"))
     fields.refuse("previous_response_id", "unsupported_parameter",
                   "This server stores no responses; send the whole conversation as 'input'.");
-  if (const json::object *text = fields.objectAt("text"))
-    if (const json::value *format = text->if_contains("format");
-        format && format->is_object() && format->get_object() != json::object{{"type", "text"}})
-      fields.refuse("text.format", "unsupported_parameter",
-                    "'text.format' other than text is not supported by this server yet.");
+  if (const json::array *tools = fields.array("tools"); tools && !tools->empty())
+    fields.refuse("tools", "unsupported_parameter",
+                  "'tools' are not supported in responses by this server yet; use /v1/chat/completions.");
+  json::value shownFormat = json::object{{"type", "text"}};
+  if (const json::object *text = fields.objectAt("text")) {
+    RequestFields inner(*text, "text.");
+    if (const json::object *format = inner.objectAt("format")) {
+      f.constraint = readFormat(fields, "text.format", *format, /*nested=*/false, limits.grammar);
+      f.constraintField = "text.format";
+      shownFormat = *format;
+    }
+    if (inner.failed())
+      fields.take(inner.error());
+  }
   if (const auto most = fields.integer("max_output_tokens", 1, INT32_MAX))
     f.maxNewTokens = static_cast<uint32_t>(*most);
   const json::array messages = readInput(fields, limits);
@@ -228,6 +238,7 @@ void responses(Services &services, const RequestPtr &request, const ResponderPtr
   const json::object *metadata = fields.objectAt("metadata");
   if (fields.failed())
     return fields.error().answer(*responder);
+  echoed["text"] = json::object{{"format", std::move(shownFormat)}};
   echoed["metadata"] = metadata ? *metadata : json::object();
   plan.format = std::make_unique<ResponseFormat>(
       AnswerHead{randomId("resp_"), unixTime(), services.model.id, services.model.fingerprint},

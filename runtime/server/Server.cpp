@@ -4,6 +4,7 @@
 #include "runtime/server/Server.h"
 
 #include "runtime/base/Clock.h"
+#include "runtime/grammar/GrammarStore.h"
 #include "runtime/server/Admission.h"
 #include "runtime/server/ApiDescription.h"
 #include "runtime/server/Drain.h"
@@ -84,13 +85,27 @@ struct Server::State {
   std::unique_ptr<Tls> tls;
   ConnectionContext connections{options.limits, options.timeouts, {}, {}, draining};
   std::optional<HttpListener> listener;
+  std::optional<grammar::GrammarStore> grammars; ///< Its thread calls into the I/O threads' mailboxes.
 };
 
 Server::Server(std::unique_ptr<State> s) : state(std::move(s)) {}
 Server::~Server() = default;
 
-StatusOr<std::unique_ptr<Server>>
-Server::open(const ServerOptions &options, const std::string &certificate, const std::string &key) {
+StatusOr<std::unique_ptr<Server>> Server::open(const ServerOptions &options,
+                                               const ServedEngine &served,
+                                               const std::string &certificate,
+                                               const std::string &key) {
+  // First, while no other thread runs: it forks.
+  std::unique_ptr<grammar::CompileProcess> process;
+  const uint32_t vocabulary = served.engine.plan().model.vocabulary;
+  if (grammar::available() && !served.stopTokens.empty()) {
+    auto started = grammar::CompileProcess::start(
+        served.tokenizer, served.stopTokens, vocabulary,
+        {.milliseconds = options.grammarMs, .bytes = options.grammarBytes});
+    if (!started)
+      return started.status();
+    process = std::move(*started);
+  }
   auto state = std::make_unique<State>(options);
   if (certificate.empty() != key.empty())
     return Status::invalidArgument("--tls-cert and --tls-key go together");
@@ -101,6 +116,9 @@ Server::open(const ServerOptions &options, const std::string &certificate, const
     state->tls = std::move(*tls);
     state->connections.tls = state->tls.get();
   }
+  if (process)
+    state->grammars.emplace(std::move(process), served.tokenizer, served.stopTokens, vocabulary,
+                            grammar::GrammarStore::Options{.cacheBytes = options.grammarCacheBytes});
   TENON_RETURN_IF_ERROR(state->listener->open(options.host, options.port));
   return std::unique_ptr<Server>(new Server(std::move(state)));
 }
@@ -126,6 +144,7 @@ Status Server::run(const ServedEngine &served, executor::Executor &executor) {
                     metrics,
                     admission,
                     log,
+                    state->grammars ? &*state->grammars : nullptr,
                     state->draining,
                     describeApi(*model, options.limits)};
   Router router(services);

@@ -25,10 +25,12 @@ struct ServedEngine {
 class Server {
 public:
   /// Binds the address and starts the I/O threads' set-up, so that a wrong address fails before
-  /// memory is taken. Nothing is accepted yet.
+  /// memory is taken. Forks the process that compiles grammars, so no other thread may run. Nothing
+  /// is accepted yet.
   /// With `certificate` and `key` (PEM files; both or neither) it speaks TLS; SIGHUP reads them
   /// again.
   static StatusOr<std::unique_ptr<Server>> open(const ServerOptions &options,
+                                                const ServedEngine &served,
                                                 const std::string &certificate = {},
                                                 const std::string &key = {});
   ~Server();

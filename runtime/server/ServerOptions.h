@@ -3,6 +3,7 @@
 #ifndef TENON_RUNTIME_SERVER_SERVEROPTIONS_H
 #define TENON_RUNTIME_SERVER_SERVEROPTIONS_H
 
+#include "runtime/grammar/Constraint.h"
 #include "runtime/server/Roofline.h"
 
 #include <cstddef>
@@ -17,7 +18,7 @@ namespace tenon::server {
 struct Limits {
   size_t headerBytes = size_t(32) << 10;
   size_t bodyBytes = size_t(4) << 20;
-  uint32_t jsonDepth = 32;
+  uint32_t jsonDepth = 96;
   uint32_t choices = 16;     ///< `n`.
   uint32_t fanOut = 64;      ///< Sequences of one request: prompts times n.
   uint32_t stopStrings = 16; ///< The reference API has 4.
@@ -26,7 +27,9 @@ struct Limits {
   uint32_t logitBias = 1024; ///< Entries.
   uint32_t topLogprobs = 20;
   uint32_t messages = 4096;
+  uint32_t tools = 128;
   uint32_t connections = 4096;
+  grammar::Limits grammar;
   size_t unsentBytes = size_t(1) << 20; ///< Of a stream whose reader is slow; then it is cut.
 };
 
@@ -56,6 +59,9 @@ struct ServerOptions {
   bool prefixTree = true;
   bool logPrompts = false;
   LogFormat log = LogFormat::Text;
+  uint32_t grammarMs = 10'000; ///< Processor time for compiling one grammar.
+  size_t grammarBytes = size_t(1) << 30; ///< Memory for that.
+  size_t grammarCacheBytes = size_t(128) << 20;
   Limits limits;
   Timeouts timeouts;
   MachineRates machine; ///< For tenon:roofline_share; may be unknown.

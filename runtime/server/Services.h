@@ -6,6 +6,10 @@
 #include <atomic>
 #include <string>
 
+namespace tenon::grammar {
+class GrammarStore;
+}
+
 namespace tenon::server {
 
 class Admission;
@@ -23,6 +27,7 @@ struct Services {
   Metrics &metrics;
   Admission &admission;
   RequestLog &log;
+  grammar::GrammarStore *grammars; ///< Null where this build has none.
   std::atomic<bool> &draining; ///< Take no new work.
   const std::string apiDescription; ///< What /openapi.json says.
 };

@@ -1,6 +1,7 @@
 //===- StatusApi.cpp - /health, /ready, /version, /metrics ----------------===//
 // SPDX-License-Identifier: Apache-2.0
 
+#include "runtime/grammar/GrammarStore.h"
 #include "runtime/server/ApiErrors.h"
 #include "runtime/server/Apis.h"
 #include "runtime/server/EngineLoop.h"
@@ -31,7 +32,9 @@ void showVersion(Services &services, const RequestPtr &, const ResponderPtr &res
 void showMetrics(Services &services, const RequestPtr &, const ResponderPtr &responder) {
   HttpHead head;
   head.contentType = "text/plain; version=0.0.4; charset=utf-8";
-  responder->respond(head, services.metrics.text(services.loop.load()));
+  responder->respond(head, services.metrics.text(
+                                services.loop.load(),
+                                services.grammars ? services.grammars->stats() : grammar::GrammarStore::Stats()));
 }
 
 } // namespace tenon::server

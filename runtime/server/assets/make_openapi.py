@@ -45,6 +45,18 @@ def body(required, properties):
         **nullable({name: schema for name, schema in properties.items() if name not in required})}}
 
 
+# Schemas of any kind are taken (docs/serving.md says which keywords are kept); these are the plainest.
+JSON_SCHEMA = {"type": "object", "description": "A JSON schema", "properties": {
+    "type": {"enum": ["object", "string", "integer", "number", "boolean", "null"]},
+    "properties": {"type": "object", "additionalProperties": ref("JsonSchema")}}}
+
+RESPONSE_FORMAT = {"description": "Also vLLM's structured_outputs: json, regex, choice or grammar", "anyOf": [
+    {"type": "object", "required": ["type"], "properties": {"type": {"enum": ["text", "json_object"]}}},
+    {"type": "object", "required": ["type", "json_schema"], "properties": {"type": {"const": "json_schema"}, "json_schema": {
+        "type": "object", "required": ["name", "schema"], "properties": {
+            "name": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}, "strict": {"anyOf": [BOOLEAN, {"type": "null"}]},
+            "schema": ref("JsonSchema")}}}}]}
+
 SAMPLING = {
     "temperature": number(0, 2), "top_p": number(0, 1), "min_p": number(0, 1), "top_k": integer(-1, "@vocabulary"),
     "presence_penalty": number(-2, 2), "frequency_penalty": number(-2, 2), "repetition_penalty": number(0.01, 100),
@@ -60,7 +72,7 @@ SAMPLING = {
     "user": text(4096), "stream": BOOLEAN,
 }
 SHARED = {
-    "model": MODEL, **SAMPLING,
+    "model": MODEL, **SAMPLING, "response_format": RESPONSE_FORMAT,
     "n": {**integer(1, "@choices"), "description": "Prompts times n are @fanOut at most."},
     "prompt_logprobs": {**integer(0, "@topLogprobs"), "description": "For whole answers only."},
     "stream_options": {"type": "object", "properties": {"include_usage": {"anyOf": [BOOLEAN, {"type": "null"}]}},
@@ -74,7 +86,14 @@ MESSAGE = {"type": "object", "required": ["role", "content"], "properties": {
     "name": {"anyOf": [text(1024), {"type": "null"}]}}}
 MESSAGES = array(ref("Message"), minItems=1, maxItems="@messages")
 
+TOOL = {"type": "object", "required": ["type", "function"], "properties": {"type": {"const": "function"}, "function": {
+    "type": "object", "required": ["name"], "properties": {
+        "name": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}, "description": {"anyOf": [STRING, {"type": "null"}]},
+        "parameters": {"anyOf": [{"type": "null"}, {"type": "object", "properties": {
+            "type": {"const": "object"}, "properties": {"type": "object", "additionalProperties": ref("JsonSchema")}}}]}}}}}
+
 SCHEMAS = {
+    "JsonSchema": JSON_SCHEMA,
     "Error": {"type": "object", "required": ["error"], "additionalProperties": False, "properties": {"error": {
         "type": "object", "required": ["message", "type", "param", "code"], "additionalProperties": False,
         "properties": {"message": STRING, "type": STRING, "param": {"type": ["string", "null"]},
@@ -84,13 +103,16 @@ SCHEMAS = {
         "prompt_tokens_details": {"type": "object", "properties": {"cached_tokens": integer(0)}}}},
     "Message": MESSAGE,
     "ChatRequest": body(["model", "messages"], {
-        **SHARED, "messages": MESSAGES, "max_tokens": integer(1, "@context"), "max_completion_tokens": integer(1, "@context"),
-        "logprobs": BOOLEAN, "top_logprobs": {**integer(0, "@topLogprobs"), "description": "Only with logprobs."}}),
+        **SHARED, "messages": MESSAGES, "max_tokens": integer(1, "@context"),
+        "max_completion_tokens": integer(1, "@context"), "logprobs": BOOLEAN,
+        "top_logprobs": {**integer(0, "@topLogprobs"), "description": "Only with logprobs."}, "tools": array(TOOL, maxItems=1),
+        "parallel_tool_calls": BOOLEAN,
+        "tool_choice": {"description": "With tools also 'required' or a function", "enum": ["none", "auto"]}}),
     "ChatAnswer": {"type": "object", "required": ["id", "object", "created", "model", "choices", "usage"], "properties": {
         "id": STRING, "object": {"const": "chat.completion"}, "created": integer(), "model": STRING,
         "system_fingerprint": STRING, "usage": ref("Usage"),
         "choices": array({"type": "object", "required": ["index", "message", "logprobs", "finish_reason"], "properties": {
-            "index": integer(0), "finish_reason": {"enum": ["stop", "length"]},
+            "index": integer(0), "finish_reason": {"enum": ["stop", "length", "tool_calls"]},
             "message": {"type": "object", "required": ["role", "content", "refusal"]},
             "logprobs": {"type": ["object", "null"]}}})}},
     "CompletionRequest": body(["model", "prompt"], {
