@@ -4,7 +4,9 @@
 #include "runtime/base/Clock.h"
 #include "runtime/base/ProcessMemory.h"
 #include "runtime/device/cpu/CpuFeatures.h"
+#include "runtime/base/FileMapping.h"
 #include "runtime/generate/Generator.h"
+#include "runtime/grammar/TokenGrammar.h"
 #include "tools/tenon/Command.h"
 #include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
@@ -27,6 +29,7 @@ struct GenerateOptions {
   std::vector<std::string> prompts;
   uint32_t maxNewTokens = 128;
   uint32_t logprobs = 0;
+  std::string jsonSchema, regex, grammar; ///< At most one is not empty.
   bool raw = false, ignoreEos = false, json = false, quiet = false;
 };
 
@@ -51,6 +54,8 @@ public:
     if (a.firstMs == 0)
       a.firstMs = a.lastMs;
     a.finish = event.finish;
+    if (event.finish == generate::FinishReason::Cancelled)
+      return;
     if (event.finish != generate::FinishReason::Stop) {
       a.ids.push_back(event.token);
       a.chosen.push_back({event.token, event.logprob});
@@ -165,6 +170,40 @@ executor::CapacityRequest sizeFor(const std::vector<Answer> &answers, uint32_t m
   return wanted;
 }
 
+StatusOr<grammar::Constraint> readConstraint(const GenerateOptions &o) {
+  const grammar::Limits limits;
+  if (!o.regex.empty())
+    return grammar::Constraint::ofRegex(o.regex, limits);
+  const bool schema = !o.jsonSchema.empty();
+  const std::string &path = schema ? o.jsonSchema : o.grammar;
+  auto text = readTextFile(path);
+  if (!text)
+    return text.status();
+  if (!schema)
+    return grammar::Constraint::ofGrammar(std::move(*text), limits);
+  boost::system::error_code error;
+  const boost::json::value parsed = boost::json::parse(*text, error);
+  if (error)
+    return Status::invalidArgument(path + ": is not JSON (" + error.message() + ")");
+  auto made = grammar::Constraint::ofSchema(parsed, limits);
+  if (!made)
+    return Status::invalidArgument(path + ": " + made.status().message());
+  return made;
+}
+
+/// The grammar that answers must follow; null if any text will do. The user's own, so nothing bounds its compilation.
+StatusOr<std::shared_ptr<const grammar::TokenGrammar>> compileGrammar(const GenerateOptions &o, Session &s) {
+  if (o.jsonSchema.empty() && o.regex.empty() && o.grammar.empty())
+    return std::shared_ptr<const grammar::TokenGrammar>();
+  const auto constraint = readConstraint(o);
+  if (!constraint)
+    return constraint.status();
+  auto vocabulary = grammar::Vocabulary::of(s.tokenizer(), s.stopTokens(), s.plan().model.vocabulary);
+  if (!vocabulary)
+    return vocabulary.status();
+  return grammar::Compiler(*vocabulary, size_t(64) << 20).compile(*constraint);
+}
+
 Status run(const GenerateOptions &o) {
   Stopwatch loading;
   auto session = Session::open(o.run);
@@ -188,6 +227,10 @@ Status run(const GenerateOptions &o) {
   TENON_RETURN_IF_ERROR(s.prepare(sizeFor(answers, o.maxNewTokens, s.plan())));
   loadMs += loading.milliseconds();
 
+  const auto grammar = compileGrammar(o, s);
+  if (!grammar)
+    return grammar.status();
+
   generate::Generator generator(s.executor(), s.plan());
   Collector collector(answers, !o.json && answers.size() == 1);
   for (size_t i = 0; i < answers.size(); ++i) {
@@ -197,13 +240,19 @@ Status run(const GenerateOptions &o) {
     request.sampling.topLogprobs = o.logprobs;
     request.sampling.logprobs = o.logprobs > 0;
     request.maxNewTokens = o.maxNewTokens;
-    if (!o.ignoreEos)
+    if (!o.ignoreEos || *grammar) // A grammar says itself where the answer ends.
       request.stopTokens = s.stopTokens();
+    if (*grammar)
+      request.mask = (*grammar)->newMask(request.stopTokens);
     if (auto added = generator.add(std::move(request)); !added)
       return added.status();
   }
   while (generator.hasWork())
     TENON_RETURN_IF_ERROR(generator.step(collector));
+
+  for (const Answer &a : answers)
+    if (a.finish == generate::FinishReason::Cancelled)
+      return Status::resourceExhausted("the grammar became too complex while the answer grew; simplify it");
 
   const Figures f = measure(loadMs, answers, generator.stats(), s.executor().memory().total());
   if (o.json) {
@@ -247,6 +296,11 @@ void addGenerate(CLI::App &app, Action &action) {
       "--logprobs", options->logprobs,
       "With --json: log-probabilities of each token and of its N best alternatives");
   addSamplingOptions(*command, options->sampling);
+  CLI::Option_group *form = command->add_option_group("Form of the answer", "At most one");
+  form->add_option("--json-schema", options->jsonSchema, "A file with a JSON schema that answers must fit");
+  form->add_option("--regex", options->regex, "A regular expression that answers must match as a whole");
+  form->add_option("--grammar", options->grammar, "A file with an EBNF grammar, its first rule \"root\"");
+  form->require_option(0, 1);
   command->add_flag("--json", options->json, "One JSON object on standard output");
   command->add_flag("--quiet", options->quiet, "Only the answer, no figures");
   command->footer(
@@ -254,6 +308,7 @@ void addGenerate(CLI::App &app, Action &action) {
       "  tenon generate m.tenon --prompt \"Why is the sky blue?\" --max-new-tokens 200\n"
       "  tenon generate m.tenon --raw --prompt \"def fib(n):\" --temperature 0.8 --top-p 0.95 "
       "--seed 7\n"
+      "  tenon generate m.tenon --prompt \"A river, as JSON:\" --json-schema river.json\n"
       "  tenon generate m.tenon --prompt A --prompt B --json    # both in one batch");
   command->callback([options, &action] {
     action = [options] { return withProcesses(options->run, [&] { return run(*options); }); };

@@ -104,7 +104,8 @@ Status run(const ServeOptions &o) {
       return rates.status();
     options.machine = *rates;
   }
-  auto server = server::Server::open(options, o.certificate, o.key);
+  auto server = server::Server::open(
+      options, {session.engine(), session.tokenizer(), session.stopTokens()}, o.certificate, o.key);
   if (!server)
     return server.status();
   executor::CapacityRequest wanted;
@@ -159,6 +160,15 @@ void addServe(CLI::App &app, Action &action) {
       ->transform(CLI::AsSizeValue(false));
   command->add_option("--max-connections", s.limits.connections,
                       "Connections at once (default 4096)");
+  command->add_option("--grammar-timeout-ms", s.grammarMs,
+                      "Processor time for compiling one grammar (default 10000)")
+      ->check(CLI::Range(1u, 3'600'000u));
+  command->add_option("--grammar-memory", s.grammarBytes,
+                      "Memory for compiling one grammar (default 1GiB)")
+      ->transform(CLI::AsSizeValue(false));
+  command->add_option("--grammar-cache", s.grammarCacheBytes,
+                      "Memory for keeping compiled grammars (default 128MiB)")
+      ->transform(CLI::AsSizeValue(false));
   command->add_option("--max-n", s.limits.choices, "Largest `n` (default 16)");
   command->add_flag("--no-prefix-tree", o->noPrefixTree,
                     "Compute equal beginnings of prompts each time");
