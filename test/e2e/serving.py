@@ -50,7 +50,7 @@ class Server:
             raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.log.read_text()[-4000:]}")
         self._folder.cleanup()
 
-    def connect(self, timeout=120):
+    def connect(self, timeout=300):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def raw(self, timeout=30):

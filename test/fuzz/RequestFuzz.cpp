@@ -8,6 +8,7 @@
 #include "runtime/server/GenerationFields.h"
 #include "runtime/server/ModelFacts.h"
 #include "runtime/server/StopStrings.h"
+#include "runtime/server/ToolFields.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -42,7 +43,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   RequestFields fields(*body);
   GenerationFields f;
   readGenerationFields(fields, limits, model, f);
-  const boost::json::array messages = readMessages(fields, limits);
+  boost::json::array messages = readMessages(fields, limits);
+  const ToolFields tools = readTools(fields, limits);
+  if (tools.wanted() && !fields.failed())
+    f.constraint = constraintOf(tools, f.constraint, fields, limits);
   if (fields.failed()) {
     checkError(fields.error());
     return 0;
@@ -55,5 +59,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (const boost::json::value &turn : messages)
     stops.push({turn.at("content").as_string().data(), turn.at("content").as_string().size()}, out);
   stops.finish(out);
+  if (f.constraint && f.constraint->kind != grammar::Constraint::Kind::Regex &&
+      f.constraint->kind != grammar::Constraint::Kind::Grammar && !f.constraint->text.empty())
+    require(boost::json::parse(f.constraint->text).is_object(), "a constraint that is no object");
+  showToolsAsText(messages, tools);
+  for (const boost::json::value &turn : messages)
+    require(turn.as_object().at("content").is_string(), "a turn without text");
   return 0;
 }
