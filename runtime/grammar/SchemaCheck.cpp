@@ -17,8 +17,6 @@ namespace tenon::grammar {
 
 namespace json = boost::json;
 
-static std::string_view view(const json::string &s) { return {s.data(), s.size()}; }
-
 namespace {
 
 /// Each pair of alternatives is compared.
@@ -423,7 +421,8 @@ private:
         if (seen)
           return seen == 2;
         seen = 1;
-        if (!self(self, defs[name]))
+        // Looked up, not indexed: that may move all definitions, and the loop below stands among them.
+        if (const json::value *target = defs.if_contains(name); target && !self(self, *target))
           return false;
         state[name] = 2;
         return true;
