@@ -74,7 +74,7 @@ bool ToolCallReader::readHead(std::vector<Piece> &out) {
   out.push_back({Piece::Kind::Name, held.substr(name + kName.size(), end - name - kName.size())});
   held.erase(0, end + kArguments.size());
   depth = 0;
-  quoted = escaped = false;
+  begun = quoted = escaped = false;
   state = State::Arguments;
   return true;
 }
@@ -83,10 +83,11 @@ bool ToolCallReader::readArguments(std::vector<Piece> &out) {
   size_t begin = 0;
   if (held.empty())
     return false;
-  if (depth == 0) {
+  if (!begun) {
     begin = std::min(held.find_first_not_of(kSpace), held.size());
     if (begin == held.size())
       return false;
+    begun = true;
   }
   for (size_t i = begin; i < held.size(); ++i) {
     const char c = held[i];

@@ -40,6 +40,7 @@ private:
   State state = State::Text;
   std::string held;     ///< Not yet understood.
   uint32_t depth = 0;   ///< Open braces and brackets of the arguments.
+  bool begun = false;   ///< Something of the arguments but white space has come.
   bool quoted = false;  ///< Within a string of theirs ...
   bool escaped = false; ///< ... after a backslash.
   bool any = false;     ///< A call has begun: white space around calls is no content.
