@@ -257,7 +257,7 @@ Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
     cell.decode.hostSeconds = median.hostSeconds;
     cell.decode.stepMs = percentiles(std::move(stepMs));
   }
-  cell.plannedBytes = session.executor().memory().total();
+  cell.plannedBytes = session.plannedBytes();
   cell.peakBytes = peakResidentBytes();
   if (!options.run.cluster)
     return Status::ok();

@@ -254,7 +254,7 @@ Status run(const GenerateOptions &o) {
     if (a.finish == generate::FinishReason::Cancelled)
       return Status::resourceExhausted("the grammar became too complex while the answer grew; simplify it");
 
-  const Figures f = measure(loadMs, answers, generator.stats(), s.executor().memory().total());
+  const Figures f = measure(loadMs, answers, generator.stats(), s.plannedBytes());
   if (o.json) {
     auto processes = processesJson(o.run, s.executor());
     if (!processes)

@@ -200,6 +200,10 @@ std::string formatBytes(uint64_t bytes) {
   return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.2f} {}", value, units[unit]);
 }
 
+uint64_t Session::plannedBytes() const {
+  return runner->memory().total() + opened->section(engine::SectionKind::Tokenizer).size();
+}
+
 void printJson(const boost::json::object &object) {
   const std::string text = boost::json::serialize(object);
   std::fwrite(text.data(), 1, text.size(), stdout);

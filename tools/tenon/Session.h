@@ -77,6 +77,8 @@ public:
   /// win.
   Status prepare(executor::CapacityRequest wanted, Watch watch = Watch::Nothing);
   executor::Executor &executor() { return *runner; }
+  /// What the chips' plan and the tokenizer, which is mapped beside it, take. The executor must be there.
+  uint64_t plannedBytes() const;
   void releaseExecutor() { runner.reset(); }
 
 private:
