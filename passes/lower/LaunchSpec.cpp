@@ -3,6 +3,8 @@
 
 #include "passes/lower/LaunchSpec.h"
 
+#include "dialects/tenon/ImportedName.h"
+
 #include "compiler/targets/cpu/Codegen.h"
 #include "passes/fuse/LaunchForm.h"
 
@@ -20,19 +22,6 @@ float f32(const APFloat &value) { return value.convertToFloat(); }
 ::tenon::cpu::Activation activationOf(Activation activation) {
   return activation == Activation::Silu ? ::tenon::cpu::Activation::Silu
                                         : ::tenon::cpu::Activation::GeluTanh;
-}
-
-/// The name that the importer gave to an op, through fused and call-site locations.
-std::string nameOf(Operation *op) {
-  std::string name;
-  op->getLoc()->walk([&](Location loc) {
-    if (auto named = dyn_cast<NameLoc>(loc)) {
-      name = named.getName().str();
-      return WalkResult::interrupt();
-    }
-    return WalkResult::advance();
-  });
-  return name;
 }
 
 /// Fills a LaunchSpec from the roles of a region's ops.
@@ -116,7 +105,7 @@ private:
       return region.getCaptured(argument);
     return value;
   }
-  void name(Operation *op) { out.name = nameOf(op); }
+  void name(Operation *op) { out.name = importedName(op); }
 
   void addWeight(Value weight) {
     out.spec.formats.push_back(weightFormat(cast<RankedTensorType>(weight.getType())));

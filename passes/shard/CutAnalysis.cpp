@@ -3,6 +3,8 @@
 
 #include "passes/shard/CutAnalysis.h"
 
+#include "dialects/tenon/ImportedName.h"
+
 using namespace mlir;
 using namespace mlir::tenon;
 using utils::IteratorType;
@@ -23,15 +25,9 @@ Value source(Value value) {
   return value;
 }
 
-/// The name that the importer gave to an op.
+/// What a message calls an op.
 std::string nameOf(Operation *op) {
-  std::string name;
-  op->getLoc()->walk([&](Location loc) {
-    auto named = dyn_cast<NameLoc>(loc);
-    if (named)
-      name = named.getName().str();
-    return named ? WalkResult::interrupt() : WalkResult::advance();
-  });
+  std::string name = importedName(op);
   return name.empty() ? op->getName().stripDialect().str() : name;
 }
 

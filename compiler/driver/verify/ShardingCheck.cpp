@@ -6,6 +6,7 @@
 #include "compiler/driver/verify/SampleStep.h"
 #include "compiler/driver/verify/VirtualChips.h"
 #include "compiler/pack/Packer.h"
+#include "dialects/tenon/ImportedName.h"
 #include "dialects/tenon/reference/ReferenceInterpreter.h"
 #include "frontends/Importer.h"
 
@@ -27,18 +28,6 @@ using mlir::tenon::RowReader;
 namespace {
 /// Sums in another order differ by rounding; then a quantised element may be rounded the other way.
 constexpr double kTolerance = 2e-3;
-
-/// The name that the importer gave to an op.
-std::string nameOf(Operation *op) {
-  std::string name;
-  op->getLoc()->walk([&](Location loc) {
-    auto named = dyn_cast<NameLoc>(loc);
-    if (named)
-      name = named.getName().str();
-    return named ? WalkResult::interrupt() : WalkResult::advance();
-  });
-  return name;
-}
 
 /// Reads the rows of a tensor, or of the part of it that chip `rank` has.
 FailureOr<RowReader> readerOf(const frontend::Checkpoint &checkpoint, mlir::tenon::WeightOp weight,
@@ -93,7 +82,7 @@ public:
     if (results.empty() || !results.front().isFloats())
       return;
     const bool isCall = isa<func::CallOp>(op);
-    use(std::to_string(step) + "." + std::to_string(layer) + "." + (isCall ? "layer" : nameOf(op)),
+    use(std::to_string(step) + "." + std::to_string(layer) + "." + (isCall ? "layer" : mlir::tenon::importedName(op)),
         results.front());
     layer += isCall;
   }
