@@ -17,6 +17,8 @@ namespace mlir::tenon {
 
 /// The stage in its order, on a `plan.engine`.
 void buildMemoryPipeline(OpPassManager &manager);
+/// Makes it known to tools as --tenon-memory.
+void registerMemoryPipeline();
 
 #define GEN_PASS_REGISTRATION
 #include "passes/memory/Passes.h.inc"

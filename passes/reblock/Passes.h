@@ -20,6 +20,8 @@ namespace mlir::tenon {
 /// The whole stage, on a module: the pass, then upstream's elimination of equal functions, because
 /// layers whose checkpoint formats differed may now be one.
 void buildReblockPipeline(OpPassManager &manager, const ReblockWeightsPassOptions &options);
+/// Makes it known to tools as --tenon-reblock="weights=... embedding=...".
+void registerReblockPipeline();
 
 #define GEN_PASS_REGISTRATION
 #include "passes/reblock/Passes.h.inc"

@@ -47,9 +47,11 @@ int main(int argc, char **argv) {
   mlir::tenon::registerTenonFusePasses();
   mlir::tenon::registerFusePipeline();
   mlir::tenon::registerTenonReblockPasses();
+  mlir::tenon::registerReblockPipeline();
 #endif
 #ifdef TENON_HAVE_LOWER_PASSES
   mlir::tenon::registerTenonMemoryPasses();
+  mlir::tenon::registerMemoryPipeline();
   mlir::tenon::registerTenonLowerPasses();
 #endif
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Tenon pass driver\n", registry));
