@@ -6,6 +6,7 @@
 #include "runtime/device/cpu/CpuFeatures.h"
 
 #include <atomic>
+#include <cstring>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -26,6 +27,31 @@ void keep(uint64_t value) { sink.fetch_add(value, std::memory_order_relaxed); }
 constexpr int kChains = 12;
 constexpr uint64_t kRounds = 10'000;
 constexpr double roundMacs(int lanes) { return double(lanes) * kChains * double(kRounds); }
+
+/// void NAME(): kRounds times SUM = PRODUCT in each of kChains independent sums of type VECTOR, which
+/// the inline assembler holds in a REGISTER. PRODUCT reads `sum`, `a` and `b`. The opaque start keeps
+/// equal chains from becoming one, and the opaque operands keep products from being computed once,
+/// or at compile time. A macro, because a template would not take its caller's target features.
+#define TENON_MAC_ROUNDS(NAME, FEATURES, VECTOR, REGISTER, START, A, B, PRODUCT)                   \
+  __attribute__((target(FEATURES))) void NAME() {                                                  \
+    VECTOR sums[kChains];                                                                          \
+    for (VECTOR &sum : sums) {                                                                     \
+      sum = START;                                                                                 \
+      asm volatile("" : "+" REGISTER(sum));                                                        \
+    }                                                                                              \
+    auto a = A, b = B;                                                                             \
+    for (uint64_t i = 0; i < kRounds; ++i) {                                                       \
+      _Pragma("unroll") for (VECTOR &sum : sums) {                                                 \
+        asm volatile("" : "+" REGISTER(a), "+" REGISTER(b));                                       \
+        sum = PRODUCT;                                                                             \
+      }                                                                                            \
+    }                                                                                              \
+    for (const VECTOR &sum : sums) {                                                               \
+      uint64_t bits;                                                                               \
+      std::memcpy(&bits, &sum, sizeof(bits));                                                      \
+      keep(bits);                                                                                  \
+    }                                                                                              \
+  }
 
 /// How far ahead the loops that prefetch do: time enough for memory to answer, and within the page.
 /// The bytes past the end are not read, only hinted at.
@@ -95,127 +121,23 @@ __attribute__((target("avx512f"))) uint64_t read512(const std::byte *data, uint6
   return uint64_t(_mm512_reduce_add_epi64(sums[0]));
 }
 
-// In all loops below: an opaque start keeps equal chains from becoming one, and opaque operands
-// keep the products from being computed at compile time.
-
-__attribute__((target("avx512f"))) void f32Rounds512() {
-  __m512 sums[kChains];
-  for (__m512 &s : sums) {
-    s = _mm512_set1_ps(1);
-    asm volatile("" : "+v"(s));
-  }
-  __m512 a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(1e-3f);
-  asm volatile("" : "+v"(a), "+v"(b));
-  for (uint64_t i = 0; i < kRounds; ++i) {
-#pragma unroll
-    for (int c = 0; c < kChains; ++c)
-      sums[c] = _mm512_fmadd_ps(sums[c], a, b);
-  }
-  float sum = 0;
-  for (__m512 &s : sums)
-    sum += _mm512_cvtss_f32(s);
-  keep(uint64_t(sum));
-}
-
-__attribute__((target("avx2,fma"))) void f32Rounds256() {
-  __m256 sums[kChains];
-  for (__m256 &s : sums) {
-    s = _mm256_set1_ps(1);
-    asm volatile("" : "+x"(s));
-  }
-  __m256 a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(1e-3f);
-  asm volatile("" : "+x"(a), "+x"(b));
-  for (uint64_t i = 0; i < kRounds; ++i) {
-#pragma unroll
-    for (int c = 0; c < kChains; ++c)
-      sums[c] = _mm256_fmadd_ps(sums[c], a, b);
-  }
-  float sum = 0;
-  for (__m256 &s : sums)
-    sum += _mm256_cvtss_f32(s);
-  keep(uint64_t(sum));
-}
-
-__attribute__((target("avx512f,avx512bf16"))) void bf16Rounds512() {
-  __m512 sums[kChains];
-  for (__m512 &s : sums) {
-    s = _mm512_setzero_ps();
-    asm volatile("" : "+v"(s));
-  }
-  __m512i one = _mm512_set1_epi16(0x3f80);
-  asm volatile("" : "+v"(one));
-  const auto a = __m512bh(one);
-  for (uint64_t i = 0; i < kRounds; ++i) {
-#pragma unroll
-    for (int c = 0; c < kChains; ++c)
-      sums[c] = _mm512_dpbf16_ps(sums[c], a, a);
-  }
-  float sum = 0;
-  for (__m512 &s : sums)
-    sum += _mm512_cvtss_f32(s);
-  keep(uint64_t(sum));
-}
-
-__attribute__((target("avx512f,avx512bw,avx512vnni"))) void int8Rounds512() {
-  __m512i sums[kChains];
-  for (__m512i &s : sums) {
-    s = _mm512_setzero_si512();
-    asm volatile("" : "+v"(s));
-  }
-  __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-2);
-  asm volatile("" : "+v"(a), "+v"(b));
-  for (uint64_t i = 0; i < kRounds; ++i) {
-#pragma unroll
-    for (int c = 0; c < kChains; ++c)
-      sums[c] = _mm512_dpbusd_epi32(sums[c], a, b);
-  }
-  int32_t sum = 0;
-  for (__m512i &s : sums)
-    sum += _mm_cvtsi128_si32(_mm512_castsi512_si128(s));
-  keep(uint32_t(sum));
-}
-
-__attribute__((target("avx2,avxvnni"))) void int8RoundsAvxVnni() {
-  __m256i sums[kChains];
-  for (__m256i &s : sums) {
-    s = _mm256_setzero_si256();
-    asm volatile("" : "+x"(s));
-  }
-  __m256i a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(-2);
-  asm volatile("" : "+x"(a), "+x"(b));
-  for (uint64_t i = 0; i < kRounds; ++i) {
-#pragma unroll
-    for (int c = 0; c < kChains; ++c)
-      sums[c] = _mm256_dpbusd_avx_epi32(sums[c], a, b);
-  }
-  int32_t sum = 0;
-  for (__m256i &s : sums)
-    sum += _mm256_cvtsi256_si32(s);
-  keep(uint32_t(sum));
-}
-
+TENON_MAC_ROUNDS(f32Rounds512, "avx512f", __m512, "v", _mm512_set1_ps(1), _mm512_set1_ps(0.999f),
+                 _mm512_set1_ps(1e-3f), _mm512_fmadd_ps(sum, a, b))
+TENON_MAC_ROUNDS(f32Rounds256, "avx2,fma", __m256, "x", _mm256_set1_ps(1), _mm256_set1_ps(0.999f),
+                 _mm256_set1_ps(1e-3f), _mm256_fmadd_ps(sum, a, b))
+TENON_MAC_ROUNDS(bf16Rounds512, "avx512f,avx512bf16", __m512, "v", _mm512_setzero_ps(),
+                 _mm512_set1_epi16(0x3f80), _mm512_set1_epi16(0x3f80),
+                 _mm512_dpbf16_ps(sum, __m512bh(a), __m512bh(b)))
+TENON_MAC_ROUNDS(int8Rounds512, "avx512f,avx512bw,avx512vnni", __m512i, "v",
+                 _mm512_setzero_si512(), _mm512_set1_epi8(3), _mm512_set1_epi8(-2),
+                 _mm512_dpbusd_epi32(sum, a, b))
+TENON_MAC_ROUNDS(int8RoundsAvxVnni, "avx2,avxvnni", __m256i, "x", _mm256_setzero_si256(),
+                 _mm256_set1_epi8(3), _mm256_set1_epi8(-2), _mm256_dpbusd_avx_epi32(sum, a, b))
 /// Without VNNI: products in pairs to int16, pairs of those to int32, then the sum.
-__attribute__((target("avx2"))) void int8Rounds256() {
-  __m256i sums[kChains];
-  for (__m256i &s : sums) {
-    s = _mm256_setzero_si256();
-    asm volatile("" : "+x"(s));
-  }
-  __m256i b = _mm256_set1_epi8(-2), ones = _mm256_set1_epi16(1);
-  asm volatile("" : "+x"(b), "+x"(ones));
-  for (uint64_t i = 0; i < kRounds; ++i) {
-#pragma unroll
-    for (int c = 0; c < kChains; ++c) {
-      __m256i a = b;
-      asm volatile("" : "+x"(a)); // else the product is the same in every round
-      sums[c] = _mm256_add_epi32(sums[c], _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
-    }
-  }
-  int32_t sum = 0;
-  for (__m256i &s : sums)
-    sum += _mm256_cvtsi256_si32(s);
-  keep(uint32_t(sum));
-}
+TENON_MAC_ROUNDS(int8Rounds256, "avx2", __m256i, "x", _mm256_setzero_si256(), _mm256_set1_epi8(3),
+                 _mm256_set1_epi8(-2),
+                 _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b),
+                                                         _mm256_set1_epi16(1))))
 
 /// Four accumulators from two tiles by two, as a matrix product would: 16 rows of 64 bytes each.
 /// Written as assembly whole: a compiler that reorders stores around ldtilecfg loads garbage.
@@ -255,45 +177,13 @@ bool hasAvxVnni() {
 
 #elif defined(__aarch64__)
 
-void f32RoundsNeon() {
-  float32x4_t sums[kChains];
-  for (float32x4_t &s : sums) {
-    s = vdupq_n_f32(1);
-    asm volatile("" : "+w"(s));
-  }
-  float32x4_t a = vdupq_n_f32(0.999f), b = vdupq_n_f32(1e-3f);
-  asm volatile("" : "+w"(a), "+w"(b));
-  for (uint64_t i = 0; i < kRounds; ++i) {
-#pragma unroll
-    for (int c = 0; c < kChains; ++c)
-      sums[c] = vfmaq_f32(sums[c], a, b);
-  }
-  float sum = 0;
-  for (float32x4_t &s : sums)
-    sum += vgetq_lane_f32(s, 0);
-  keep(uint64_t(sum));
-}
-
-__attribute__((target("dotprod"))) void int8RoundsNeon() {
-  int32x4_t sums[kChains];
-  for (int32x4_t &s : sums) {
-    s = vdupq_n_s32(0);
-    asm volatile("" : "+w"(s));
-  }
-  int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(-2);
-  asm volatile("" : "+w"(a), "+w"(b));
-  for (uint64_t i = 0; i < kRounds; ++i) {
-#pragma unroll
-    for (int c = 0; c < kChains; ++c)
-      sums[c] = vdotq_s32(sums[c], a, b);
-  }
-  int32_t sum = 0;
-  for (int32x4_t &s : sums)
-    sum += vgetq_lane_s32(s, 0);
-  keep(uint32_t(sum));
-}
+TENON_MAC_ROUNDS(f32RoundsNeon, "neon", float32x4_t, "w", vdupq_n_f32(1), vdupq_n_f32(0.999f),
+                 vdupq_n_f32(1e-3f), vfmaq_f32(sum, a, b))
+TENON_MAC_ROUNDS(int8RoundsNeon, "dotprod", int32x4_t, "w", vdupq_n_s32(0), vdupq_n_s8(3),
+                 vdupq_n_s8(-2), vdotq_s32(sum, a, b))
 
 #endif
+#undef TENON_MAC_ROUNDS
 
 } // namespace
 
