@@ -3,6 +3,8 @@
 
 #include "runtime/executor/Commands.h"
 
+#include "runtime/device/cpu/KernelAbi.h"
+
 #include <fmt/core.h>
 
 #include <cstdio>
@@ -108,7 +110,8 @@ Status CommandReceiver::readPrepare(Capacity &c, bool &timeLaunches) {
   const auto w = words();
   if (w.size() != kPrepareWords || w[0] == 0 || w[1] == 0 || w[2] == 0 || w[3] == 0 || w[4] == 0 ||
       w[0] > engine::kMaxStepTokens || w[1] > engine::kMaxSequences ||
-      w[2] > engine::kMaxStepTokens || w[3] > engine::kMaxContext || w[5] > engine::kMaxContext)
+      w[2] > engine::kMaxStepTokens || w[3] > engine::kMaxContext || w[4] > INT32_MAX ||
+      w[5] != (w[3] + cpu::kBlockTokens - 1) / cpu::kBlockTokens)
     return Status::dataLoss(cluster.nameOf(0) + " sent limits that no engine has");
   c.stepTokens = w[0];
   c.sequences = w[1];
@@ -117,7 +120,10 @@ Status CommandReceiver::readPrepare(Capacity &c, bool &timeLaunches) {
   c.kvBlocks = w[4];
   c.blockTableStride = w[5];
   timeLaunches = w[6] != 0;
-  message.resize(mostCommandWords(c));
+  const size_t most = mostCommandWords(c);
+  if (most > collective::Transport::kMostBytes / sizeof(uint32_t))
+    return Status::dataLoss(cluster.nameOf(0) + " sent limits whose steps no message can hold");
+  message.resize(most);
   return Status::ok();
 }
 
