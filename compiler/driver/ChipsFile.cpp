@@ -9,6 +9,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace tenon::compiler {
 
@@ -43,12 +44,45 @@ public:
                   llvm::join(known, ", ");
   }
 
+  /// Pairs of numbers above 0, the first ones ascending; may be left out.
+  std::vector<std::pair<double, double>> points(const llvm::json::Object &object,
+                                                llvm::StringRef key, const std::string &where) {
+    std::vector<std::pair<double, double>> points;
+    const llvm::json::Value *value = object.get(key);
+    const llvm::json::Array *list = value ? value->getAsArray() : nullptr;
+    bool sound = !value || (list && !list->empty());
+    for (const llvm::json::Value &entry : list ? *list : llvm::json::Array()) {
+      const llvm::json::Array *pair = entry.getAsArray();
+      const double at = pair && pair->size() == 2 ? (*pair)[0].getAsNumber().value_or(0) : 0;
+      const double rate = at > 0 ? (*pair)[1].getAsNumber().value_or(0) : 0;
+      sound &= rate > 0 && (points.empty() || at > points.back().first);
+      points.push_back({at, rate});
+    }
+    if (problem.empty() && !sound)
+      problem = where + "." + key.str() +
+                " is a list of [rows, multiply-accumulates a second], both above 0, by rising rows";
+    return points;
+  }
+
   std::string problem;
 
 private:
   llvm::StringRef path;
 };
 } // namespace
+
+double ChipKind::int8MacsAt(double rows) const {
+  if (int8ByRows.empty())
+    return int8Macs;
+  const auto above = llvm::find_if(int8ByRows, [&](const auto &point) { return point.first >= rows; });
+  if (above == int8ByRows.begin())
+    return above->second;
+  if (above == int8ByRows.end())
+    return int8ByRows.back().second;
+  const auto &[moreRows, more] = *above;
+  const auto &[fewerRows, fewer] = *std::prev(above);
+  return fewer + (more - fewer) * std::log(rows / fewerRows) / std::log(moreRows / fewerRows);
+}
 
 const Link *ChipsFile::linkOf(uint32_t first, uint32_t count, uint32_t stride) const {
   const uint32_t last = first + (count - 1) * stride;
@@ -83,7 +117,7 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
       return reader.failure(where + " is no object");
     reader.onlyKeys(*object,
                     {"kind", "count", "memory", "read_bandwidth", "write_bandwidth",
-                     "context_bandwidth", "macs_per_second", "launch_seconds",
+                     "context_bandwidth", "macs_per_second", "int8_by_rows", "launch_seconds",
                      "shared_read_bandwidth", "shared_by"},
                     where);
     ChipKind chip;
@@ -104,6 +138,7 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
     chip.int8Macs = reader.number(*rates, "int8", where + ".macs_per_second");
     chip.bf16Macs = reader.number(*rates, "bf16", where + ".macs_per_second");
     chip.f32Macs = reader.number(*rates, "f32", where + ".macs_per_second");
+    chip.int8ByRows = reader.points(*object, "int8_by_rows", where);
     const int64_t count = object->getInteger("count").value_or(1);
     if (count < 1 || file.chips.size() + count > kMostChips)
       return reader.failure(where + " makes it " + llvm::Twine(file.chips.size() + count) +

@@ -21,11 +21,18 @@ struct ChipKind {
   uint64_t memory = 0;                                  ///< Bytes; 0: not stated.
   double readBandwidth = 0, writeBandwidth = 0;         ///< Bytes a second.
   double int8Macs = 0, bf16Macs = 0, f32Macs = 0;       ///< Multiply-accumulates a second.
+  /// Of integer products in steps of few rows: (rows, multiply-accumulates a second), rows ascending.
+  /// Empty: int8Macs whatever the rows.
+  std::vector<std::pair<double, double>> int8ByRows;
   double contextBandwidth = 0;                          ///< Of keys and values; 0: readBandwidth.
   double launchSeconds = 0;                             ///< Fixed cost of a launch.
   /// Bytes a second of each run of `sharedBy` consecutive chips together; 0: each has its own memory.
   double sharedReadBandwidth = 0;
   uint32_t sharedBy = 1;
+
+  /// Of integer products in a step of so many rows; between two measured numbers in proportion to the
+  /// logarithm.
+  double int8MacsAt(double rows) const;
 };
 
 /// Joins runs of `group` consecutive chips: chips 0 to group - 1, and so on.

@@ -54,10 +54,10 @@ double collectiveSeconds(EngineOp engine, CollectiveOp op, const ChipsFile &chip
 }
 
 namespace {
-/// Multiply-accumulates a second that a kernel's numbers run at.
-double rateOf(const cpu::KernelSpec &spec, const ChipKind &chip) {
-  if (spec.quantIn)
-    return spec.rowBits == 8 ? chip.int8Macs : chip.int8Macs / 2; // Two planes of int8 make one product.
+/// Multiply-accumulates a second that a kernel's numbers run at in a step of `rows` rows.
+double rateOf(const cpu::KernelSpec &spec, const ChipKind &chip, uint64_t rows) {
+  if (spec.quantIn) // Two planes of int8 make one product of 15 bits.
+    return chip.int8MacsAt(double(rows)) / (spec.rowBits == 8 ? 1 : 2);
   for (WeightFormat format : spec.formats)
     if (format == WeightFormat::BF16 || format == WeightFormat::F16)
       return chip.bf16Macs;
@@ -79,7 +79,9 @@ double launchSeconds(LaunchOp launch, const cpu::KernelSpec &spec, const ChipKin
   const double macs = double(c.getMacsPerToken()) * step.tokens +
                       double(c.getMacsPerLogitRow()) * step.logitRows +
                       double(c.getMacsPerContext()) * step.context;
-  return std::max((bytes + context) / bandwidth, macs / rateOf(spec, chip)) + chip.launchSeconds;
+  const uint64_t rows = c.getMacsPerLogitRow() ? step.logitRows : step.tokens;
+  return std::max((bytes + context) / bandwidth, macs / rateOf(spec, chip, rows)) +
+         chip.launchSeconds;
 }
 
 /// What a chip can read while the others of its stage read too.

@@ -204,16 +204,23 @@ class ChipsFileTest(unittest.TestCase):
 class PredictionTest(unittest.TestCase):
     """Chips that only read: products, launches and links cost nothing, so times follow from bytes."""
 
-    def decode(self, count, sharding, **more):
+    def file(self, count, **more):
         chip = {"count": count, "memory": 1e12, "read_bandwidth": 1e10, "write_bandwidth": 1e10, "launch_seconds": 0,
                 "macs_per_second": {"int8": 1e18, "bf16": 1e18, "f32": 1e18}, **more}
         links = [{"group": count, "latency_seconds": 0, "bandwidth": 1e18}] if count > 1 else []
         WORK.mkdir(parents=True, exist_ok=True)
         path = WORK / "reading.json"
         path.write_text(json.dumps({"name": "reading", "chips": [chip], "links": links}))
-        table = run("tenon-compile", CONFIGS / "llama-3.2-1b.json", "--random-weights", 1, "--plan-only", "--json", "-q", "--chips", path,
-                    "--sharding", sharding).json()["prediction"]
-        return table["decode"][0]["us"][0]
+        return path
+
+    def decodes(self, count, sharding, **more):
+        """Of a step at one position, by sequences."""
+        table = run("tenon-compile", CONFIGS / "llama-3.2-1b.json", "--random-weights", 1, "--plan-only", "--json", "-q", "--chips",
+                    self.file(count, **more), "--sharding", sharding).json()["prediction"]
+        return {row["sequences"]: row["us"][0] for row in table["decode"]}
+
+    def decode(self, count, sharding, **more):
+        return self.decodes(count, sharding, **more)[1]
 
     def testAMemoryThatChipsShareIsSharedOutAmongThoseThatWorkTogether(self):
         alone = self.decode(1, "tp=1")
@@ -227,6 +234,21 @@ class PredictionTest(unittest.TestCase):
         self.assertGreater(self.decode(1, "tp=1", context_bandwidth=1e5) / alone, 1.5)
         # What is beyond a chip's own reach does not help it.
         self.assertAlmostEqual(self.decode(2, "tp=2", shared_by=2, shared_read_bandwidth=4e10) / alone, 0.5, delta=0.02)
+
+
+    def testProductsOfFewRowsHaveRatesOfTheirOwn(self):
+        us = self.decodes(1, "tp=1", read_bandwidth=1e18, macs_per_second={"int8": 7e12, "bf16": 1e18, "f32": 1e18},
+                          int8_by_rows=[[1, 1e12], [16, 2e12]])
+        for rows, rate in ((2, 1.25), (4, 1.5), (16, 2.0), (64, 2.0)):
+            self.assertAlmostEqual(us[rows] / us[1], rows / rate, delta=1e-3 * rows)
+
+    def testRatesByRowsThatMakeNoSenseAreRefused(self):
+        for points in ([], 3, [[4, 1e12], [4, 2e12]], [[16, 1e12], [4, 2e12]], [[0, 1e12]], [[4]], [[4, -1]], ["4"]):
+            with self.subTest(points=points):
+                result = run("tenon-compile", CONFIGS / "llama-3.2-1b.json", "--random-weights", 1, "--plan-only", "-q", "--chips",
+                             self.file(1, int8_by_rows=points), check=False)
+                self.assertEqual(result.code, 2, result.err)
+                self.assertIn("int8_by_rows is a list of [rows, multiply-accumulates a second]", result.err)
 
 
 class LargePlanTest(unittest.TestCase):

@@ -73,6 +73,7 @@ Ledger::Ledger(const engine::Plan &plan, engine::Variant variant) {
       kindOfTiming.push_back(mine.kind);
     }
   }
+  nanos.resize(kindOfTiming.size());
 }
 
 void Ledger::add(const cpu::StepView &step, std::span<const executor::LaunchTiming> timings) {
@@ -90,8 +91,25 @@ void Ledger::add(const cpu::StepView &step, std::span<const executor::LaunchTimi
                                  double(cost.bytesPerContext) * double(at->second.positions));
     kind.macs += times * cost.macs(step.numTokens, step.numLogitRows, at->second.rowPositions);
   }
-  for (size_t i = 0; i < timings.size() && i < kindOfTiming.size(); ++i)
+  for (size_t i = 0; i < timings.size() && i < kindOfTiming.size(); ++i) {
     sums[kindOfTiming[i]].seconds += double(timings[i].nanos) * 1e-9;
+    if (timings[i].nanos)
+      nanos[i].push_back(timings[i].nanos);
+  }
+}
+
+double Ledger::typicalSeconds(const LaunchKind &kind) const {
+  const auto wanted = static_cast<uint32_t>(&kind - sums.data());
+  double sum = 0;
+  for (size_t i = 0; i < nanos.size(); ++i) {
+    if (kindOfTiming[i] != wanted || nanos[i].empty())
+      continue;
+    std::vector<uint64_t> times = nanos[i];
+    const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+    std::nth_element(times.begin(), middle, times.end());
+    sum += double(*middle) * 1e-9;
+  }
+  return sum;
 }
 
 double Ledger::seconds() const {

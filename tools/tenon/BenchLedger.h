@@ -45,6 +45,9 @@ public:
   void add(const cpu::StepView &step, std::span<const executor::LaunchTiming> timings);
 
   std::span<const LaunchKind> kinds() const { return sums; }
+  /// Seconds of a step that launches of `kind` take, each counted with its median over the steps: a
+  /// launch that lost its processor to somebody else does not count.
+  double typicalSeconds(const LaunchKind &kind) const;
   uint64_t steps() const { return count; }
   double seconds() const;     ///< Of all launches.
   double memoryBytes() const; ///< Of all launches.
@@ -64,6 +67,7 @@ private:
   };
   std::vector<Launch> launches;
   std::vector<uint32_t> kindOfTiming; ///< By position in the executor's list.
+  std::vector<std::vector<uint64_t>> nanos; ///< [position in the executor's list][step]
   std::vector<LaunchKind> sums;
   uint64_t count = 0;
 };

@@ -7,6 +7,7 @@
 #include "runtime/base/ProcessMemory.h"
 #include "runtime/generate/Generator.h"
 #include "runtime/sample/Philox.h"
+#include "tools/tenon/RunDelay.h"
 
 #include <fmt/core.h>
 
@@ -25,6 +26,24 @@ constexpr uint32_t kWatchedSteps = 16;
 struct Sample {
   uint64_t tokens = 0, steps = 0;
   double seconds = 0, hostSeconds = 0, ttftMs = 0;
+};
+
+/// Times, and whether somebody else took a processor meanwhile.
+struct Times {
+  std::vector<double> undisturbed, all; ///< Seconds.
+
+  void add(double seconds, uint64_t delayNanos) {
+    all.push_back(seconds);
+    if (double(delayNanos) * 1e-9 <= seconds / 50 + 1e-6)
+      undisturbed.push_back(seconds);
+  }
+  Undisturbed summary() {
+    std::vector<double> &counted = undisturbed.size() * 10 >= all.size() ? undisturbed : all;
+    if (counted.empty())
+      return {};
+    std::sort(counted.begin(), counted.end());
+    return {counted[(counted.size() - 1) / 2], undisturbed.size(), all.size()};
+  }
 };
 
 /// Who looks at the steps of a phase; none, one or both.
@@ -118,11 +137,16 @@ private:
               const Watchers &watchers);
   Status decode(generate::Generator &generator, uint32_t steps, Sample &sample,
                 std::vector<double> &stepMs, const Watchers &watchers);
+  std::unique_ptr<generate::Generator> newGenerator() const {
+    return std::make_unique<generate::Generator>(session.executor(), session.plan(),
+                                                 /*prefixTree=*/true);
+  }
 
   Session &session;
   const BenchOptions &options;
   const uint32_t sequences, promptTokens;
   uint32_t leadTokens = 0;
+  Times stepTimes; ///< Of decode().
   executor::CapacityRequest wanted;
 };
 
@@ -189,8 +213,10 @@ Status CellRun::decode(generate::Generator &generator, uint32_t steps, Sample &s
   const uint64_t computed = generator.stats().promptTokens;
   TENON_RETURN_IF_ERROR(add(generator, promptTokens, steps + leadTokens, &firstRequest));
   generate::Listener nobody;
+  const RunDelay delay;
   while (sample.steps < steps && generator.hasWork()) {
     session.executor().resetTimings();
+    const uint64_t delayBefore = delay.nanos();
     const generate::StepStats before = generator.stats();
     TENON_RETURN_IF_ERROR(generator.step(nobody));
     const generate::StepStats &after = generator.stats();
@@ -202,6 +228,7 @@ Status CellRun::decode(generate::Generator &generator, uint32_t steps, Sample &s
     sample.seconds += seconds;
     sample.hostSeconds += seconds - double(after.computeNanos - before.computeNanos) * 1e-9;
     stepMs.push_back(seconds * 1e3);
+    stepTimes.add(seconds, delay.nanos() - delayBefore);
     watchers.see(session, generator);
   }
   for (uint32_t s = 0; s < sequences; ++s)
@@ -224,12 +251,15 @@ Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
   std::vector<Sample> fills, decodes;
   std::vector<double> ttftMs, stepMs;
   std::unique_ptr<generate::Generator> generator;
+  Times fillTimes;
+  const RunDelay delay;
   for (uint32_t r = 0; r < (wantPrefill ? options.repeat : 1); ++r) {
     generator.reset();
-    generator = std::make_unique<generate::Generator>(session.executor(), session.plan(),
-                                                      /*prefixTree=*/true);
+    generator = newGenerator();
+    const uint64_t delayBefore = delay.nanos();
     TENON_RETURN_IF_ERROR(
         fill(*generator, fills.emplace_back(), ttftMs, {r == 0 ? &cell.prefillWork : nullptr}));
+    fillTimes.add(fills.back().seconds, delay.nanos() - delayBefore);
   }
   for (uint32_t r = 0; wantDecode && r < options.repeat; ++r)
     TENON_RETURN_IF_ERROR(decode(*generator, options.newTokens, decodes.emplace_back(), stepMs,
@@ -245,6 +275,7 @@ Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
     cell.prefill.hostSeconds = median.hostSeconds;
     cell.prefill.ttftMs = median.ttftMs;
     cell.prefill.ttft = percentiles(std::move(ttftMs));
+    cell.prefill.undisturbed = fillTimes.summary();
   }
   if (wantDecode) {
     for (const Sample &s : decodes)
@@ -256,6 +287,7 @@ Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
     cell.decode.bestSeconds = decodes.front().seconds;
     cell.decode.hostSeconds = median.hostSeconds;
     cell.decode.stepMs = percentiles(std::move(stepMs));
+    cell.decode.undisturbed = stepTimes.summary();
   }
   cell.plannedBytes = session.plannedBytes();
   cell.peakBytes = peakResidentBytes();
@@ -271,15 +303,19 @@ Status CellRun::measureLaunches(Cell &cell, bool wantPrefill, bool wantDecode) {
   session.releaseExecutor();
   TENON_RETURN_IF_ERROR(session.prepare(wanted, Watch::Launches));
   TENON_RETURN_IF_ERROR(warmUp());
-  generate::Generator generator(session.executor(), session.plan(), /*prefixTree=*/true);
   Sample sample;
   std::vector<double> samples;
   Ledger prefill(session.plan(), session.engine().variant()), decoding = prefill;
-  TENON_RETURN_IF_ERROR(fill(generator, sample, samples, {&prefill}));
-  sample = {};
-  if (wantDecode)
-    TENON_RETURN_IF_ERROR(
-        decode(generator, std::min(options.newTokens, kWatchedSteps), sample, samples, {&decoding}));
+  std::unique_ptr<generate::Generator> generator;
+  for (uint32_t f = 0; f < options.watchedFills; ++f) {
+    generator.reset();
+    generator = newGenerator();
+    TENON_RETURN_IF_ERROR(fill(*generator, sample, samples, {&prefill}));
+    sample = {};
+    if (wantDecode)
+      TENON_RETURN_IF_ERROR(decode(*generator, std::min(options.newTokens, kWatchedSteps), sample,
+                                   samples, {&decoding}));
+  }
   if (wantPrefill)
     cell.prefillWork = std::move(prefill);
   if (wantDecode)
@@ -334,13 +370,14 @@ StatusOr<BenchResults> measureGrid(Session &session, const BenchOptions &o) {
       results.cells.push_back(std::make_unique<Cell>(Cell{sequences, tokens, {}, {}, none, none, nullptr, false, 0, 0, {}}));
       CellRun run(session, o, sequences, tokens);
       Cell &cell = *results.cells.back();
-      TENON_RETURN_IF_ERROR(run.measure(cell, wantPrefill, wantDecode));
+      if (!o.watchOnly)
+        TENON_RETURN_IF_ERROR(run.measure(cell, wantPrefill, wantDecode));
       // The first row's prefill and decode.
       const bool first = sequences == o.sequences.front() &&
                          (tokens == o.promptTokens.front() || tokens == contexts.front());
-      if (detail == LaunchDetail::All || (detail == LaunchDetail::First && first)) {
+      if (o.watchOnly || detail == LaunchDetail::All || (detail == LaunchDetail::First && first)) {
         TENON_RETURN_IF_ERROR(run.measureLaunches(cell, wantPrefill, wantDecode));
-        if (!o.run.cluster) // A trace sees the chips of one process.
+        if (!o.watchOnly && !o.run.cluster) // A trace sees the chips of one process.
           TENON_RETURN_IF_ERROR(run.traceChips(cell, wantDecode));
       }
     }

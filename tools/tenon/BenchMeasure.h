@@ -23,6 +23,9 @@ struct BenchOptions {
   uint32_t newTokens = 128, repeat = 3;
   std::optional<LaunchDetail> launches; ///< Absent: all for JSON, the first for people.
   std::string svg, trace;
+  bool watchOnly = false;    ///< Measure launches alone; rows then have no other figures.
+  /// How often the launches of a prefill, and of some decode steps after it, are watched.
+  uint32_t watchedFills = 1;
   bool limits = true; ///< Measure the machine; else shares of its limit are not known.
   bool json = false;
 };
@@ -32,6 +35,13 @@ struct Percentiles {
   double median = 0, p95 = 0, p99 = 0;
 };
 
+/// The median of samples during which no thread of the process waited for a processor (RunDelay.h);
+/// of all samples where less than one in ten is such.
+struct Undisturbed {
+  double seconds = 0;
+  uint64_t samples = 0, of = 0; ///< How many such samples there were, of how many.
+};
+
 /// Prompts of all sequences from an empty cache, each to its first token. Rates, times and TTFT are
 /// of the repetition with the median time; percentiles are over all sequences and repetitions.
 struct PrefillFigures {
@@ -39,6 +49,7 @@ struct PrefillFigures {
   double seconds = 0, bestSeconds = 0, hostSeconds = 0;
   double ttftMs = 0; ///< Mean over the sequences.
   Percentiles ttft;
+  Undisturbed undisturbed; ///< Of the repetitions.
   std::vector<double> samples; ///< Seconds of each repetition.
 };
 
@@ -48,6 +59,7 @@ struct DecodeFigures {
   uint64_t tokens = 0, steps = 0;
   double seconds = 0, bestSeconds = 0, hostSeconds = 0;
   Percentiles stepMs;
+  Undisturbed undisturbed; ///< Of the steps.
   std::vector<double> samples;
 };
 

@@ -126,15 +126,18 @@ Expected expectedOf(const BenchPrediction &prediction, const Row &row, uint32_t 
 
 void printExpected(const BenchPrediction &prediction, const Row &row, uint32_t newTokens) {
   const Expected e = expectedOf(prediction, row, newTokens);
-  const auto line = [&](const char *what, const std::optional<double> &expected, double measured) {
+  const auto line = [&](const std::string &what, const std::optional<double> &expected,
+                        const Undisturbed &measured) {
     if (expected)
-      fmt::print("  {:<24}{:>10.3f} ms predicted{:>12.3f} ms measured{:>8.2f} x\n", what,
-                 *expected * 1e3, measured * 1e3, ratio(*expected, measured));
+      fmt::print("  {:<24}{:>10.3f} ms predicted{:>12.3f} ms measured{:>8.2f} x  ({} of {} samples "
+                 "undisturbed)\n",
+                 what, *expected * 1e3, measured.seconds * 1e3, ratio(*expected, measured.seconds),
+                 measured.samples, measured.of);
   };
-  line(fmt::format("decode, {} at {}", row.decode->sequences, contextOf(row)).c_str(), e.decode,
-       decodeStepSeconds(row));
-  line(fmt::format("prefill, {} tokens", row.prefill->tokens).c_str(), e.prefill,
-       row.prefill->prefill.seconds);
+  line(fmt::format("decode, {} at {}", row.decode->sequences, contextOf(row)), e.decode,
+       row.decode->decode.undisturbed);
+  line(fmt::format("prefill, {} tokens", row.prefill->tokens), e.prefill,
+       row.prefill->prefill.undisturbed);
 }
 
 double share(double part, double whole) { return 100 * ratio(part, whole); }
@@ -290,6 +293,12 @@ void printBenchJson(const Session &session, const BenchOptions &o, const BenchRe
                                 {"limit_share", shareJson(f.limitShare, chip)},
                                 {"planned_bytes", f.planned},
                                 {"peak_rss_bytes", f.peak}};
+    json["undisturbed"] = {{"tpot_ms", d.undisturbed.seconds * 1e3},
+                           {"steps", d.undisturbed.samples},
+                           {"of_steps", d.undisturbed.of},
+                           {"prefill_ms", p.undisturbed.seconds * 1e3},
+                           {"prefills", p.undisturbed.samples},
+                           {"of_prefills", p.undisturbed.of}};
     const Expected expected = expectedOf(prediction, row, o.newTokens);
     if (expected.decode)
       json["predicted_tpot_ms"] = *expected.decode * 1e3;

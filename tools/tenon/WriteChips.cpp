@@ -7,8 +7,8 @@
 #include "runtime/base/Clock.h"
 #include "runtime/device/cpu/CpuFeatures.h"
 #include "runtime/device/cpu/Topology.h"
-#include "tools/tenon/BenchMeasure.h"
 #include "tools/tenon/CollectiveProbe.h"
+#include "tools/tenon/KernelRates.h"
 
 #include <boost/json.hpp>
 #include <fmt/core.h>
@@ -23,18 +23,13 @@ namespace tenon::tool {
 
 namespace {
 
-/// What the file says of one chip.
-struct Rates {
-  double read = 0, context = 0, write = 0, int8 = 0, bf16 = 0, f32 = 0, launch = 0;
-};
-
 double bestUnit(const ChipLimits &limits, cpu::MacUnit one, cpu::MacUnit other) {
   return std::max(limits.unit(one).together.median, limits.unit(other).together.median);
 }
 
 /// Upper bounds, from the probes of as many threads as a chip has.
-Rates fromProbes(const ChipLimits &chip) {
-  Rates rates;
+KernelRates fromProbes(const ChipLimits &chip) {
+  KernelRates rates;
   rates.read = rates.context = chip.dram.together.median;
   rates.int8 = bestUnit(chip, cpu::MacUnit::Int8, cpu::MacUnit::AmxInt8);
   rates.f32 = chip.unit(cpu::MacUnit::F32).together.median;
@@ -69,80 +64,6 @@ StatusOr<double> writeBandwidth(uint32_t threads) {
     best = std::max(best, double(kEach) * threads / watch.seconds());
   }
   return best;
-}
-
-double secondsOf(const Ledger &ledger, auto &&wanted, double LaunchKind::*work, double &sum) {
-  double seconds = 0;
-  for (const LaunchKind &kind : ledger.kinds())
-    if (wanted(kind)) {
-      seconds += kind.seconds;
-      sum += kind.*work;
-    }
-  return seconds;
-}
-
-/// What the kernels of an engine reach with `threads` workers: the launches of a decode step stream
-/// weights, those of a prompt multiply.
-StatusOr<Rates> fromKernels(const std::string &engine, uint32_t threads, const Rates &bounds) {
-  BenchOptions o;
-  o.run.engine = engine;
-  o.run.threads = threads;
-  o.promptTokens = {512};
-  o.sequences = {1, 4};
-  o.newTokens = 32;
-  o.repeat = 1;
-  o.launches = LaunchDetail::All;
-  o.limits = false;
-  auto session = Session::open(o.run);
-  if (!session)
-    return session.status();
-  if ((*session)->plan().chips.size() != 1)
-    return Status::invalidArgument(
-        fmt::format("--engine {}: it is for {} chips; give one compiled for one chip", engine,
-                    (*session)->plan().chips.size()));
-  auto results = measureGrid(**session, o);
-  if (!results)
-    return results.status();
-  const Ledger &decode = results->rows.front().decode->decodeWork;
-  const Ledger &deep = results->rows.back().decode->decodeWork;
-  const Ledger &prompt = results->rows.front().prefill->prefillWork;
-
-  const auto streams = [](const LaunchKind &k) { return k.kind.starts_with("linear"); };
-  const auto light = [](const LaunchKind &k) { return k.kind.starts_with("norm"); };
-  const auto integers = [&](const LaunchKind &k) {
-    return streams(k) && k.unit != cpu::MacUnit::F32;
-  };
-  const auto attends = [](const LaunchKind &k) { return k.kind == "attention"; };
-  Rates rates = bounds;
-  double bytes = 0, integerMacs = 0, floatMacs = 0, lightBytes = 0, launches = 0, streamed = 0;
-  for (const LaunchKind &k : decode.kinds()) {
-    launches += light(k) ? k.launches : 0;
-    streamed += streams(k) ? k.launches : 0;
-  }
-  const double steps = double(decode.steps());
-  if (launches > 0)
-    rates.launch = secondsOf(decode, light, &LaunchKind::bytes, lightBytes) / (launches * steps);
-  const double streaming = secondsOf(decode, streams, &LaunchKind::bytes, bytes);
-  rates.read = bytes / std::max(streaming - streamed * steps * rates.launch, 0.5 * streaming);
-  double contextBytes = 0, attentions = 0;
-  for (const LaunchKind &k : deep.kinds())
-    attentions += attends(k) ? k.launches : 0;
-  const double reading = secondsOf(deep, attends, &LaunchKind::memoryBytes, contextBytes);
-  const double fixed = attentions * double(deep.steps()) * rates.launch;
-  rates.context = contextBytes / std::max(reading - fixed, 0.5 * reading);
-  // Rows of 15 bits are two planes, so a product counts twice (docs/chips.md).
-  const auto &kernels = (*session)->plan().kernels;
-  const bool onePlane = std::any_of(kernels.begin(), kernels.end(), [](const auto &kernel) {
-    return kernel.spec.find("row_bits = 8") != std::string::npos;
-  });
-  const double multiplying = secondsOf(prompt, integers, &LaunchKind::macs, integerMacs);
-  if (integerMacs > 0) {
-    rates.int8 = (onePlane ? 1 : 2) * integerMacs / multiplying;
-    rates.bf16 = bounds.bf16 * std::min(1.0, rates.int8 / bounds.int8);
-  }
-  const double attending = secondsOf(prompt, attends, &LaunchKind::macs, floatMacs);
-  rates.f32 = floatMacs / attending;
-  return rates;
 }
 
 /// The time by which chips reach each other, and the bytes a second of one to another.
@@ -193,15 +114,15 @@ Status writeChips(const WriteChipsOptions &o, const ChipLimits &all) {
   auto write = writeBandwidth(each);
   if (!write)
     return write.status();
-  Rates rates = fromProbes(one);
+  KernelRates rates = fromProbes(one);
   double shared = all.dram.together.median;
   if (!o.engine.empty()) {
-    auto reached = fromKernels(o.engine, each, rates);
+    auto reached = measureKernels(o.engine, each, rates);
     if (!reached)
       return reached.status();
     rates = *reached;
     if (o.chips > 1) {
-      auto together = fromKernels(o.engine, each * o.chips, fromProbes(all));
+      auto together = measureKernels(o.engine, each * o.chips, fromProbes(all));
       if (!together)
         return together.status();
       shared = together->read;
@@ -217,6 +138,12 @@ Status writeChips(const WriteChipsOptions &o, const ChipLimits &all) {
       {"write_bandwidth", *write},
       {"macs_per_second", {{"int8", rates.int8}, {"bf16", rates.bf16}, {"f32", rates.f32}}},
       {"launch_seconds", rates.launch}};
+  if (!rates.int8ByRows.empty()) {
+    boost::json::array points;
+    for (const auto &[rows, macs] : rates.int8ByRows)
+      points.push_back(boost::json::array{rows, macs});
+    chip["int8_by_rows"] = std::move(points);
+  }
   boost::json::array links;
   if (o.chips > 1) {
     chip["shared_read_bandwidth"] = shared;
