@@ -3,6 +3,7 @@
 
 #include "runtime/base/WorkerGroup.h"
 
+#include <bit>
 #include <cstdio>
 #include <pthread.h>
 #include <sched.h>
@@ -22,11 +23,13 @@ static void pinThisThread(int processor) {
 
 WorkerGroup::WorkerGroup(Options o)
     : count(o.workers), options(std::move(o)), workersBarrier(count, options.barrierPolicy),
-      finished(count, options.barrierPolicy) {}
+      slots(std::bit_ceil(options.depth)), tasks(new Task[slots]) {}
 
 StatusOr<std::unique_ptr<WorkerGroup>> WorkerGroup::start(Options options) {
   if (options.workers == 0)
     return Status::invalidArgument("a worker group needs at least one thread");
+  if (options.depth == 0)
+    return Status::invalidArgument("a worker group has at least one task under way");
   if (!options.processors.empty() && options.processors.size() != options.workers)
     return Status::invalidArgument("a worker group needs one processor for each worker");
   std::unique_ptr<WorkerGroup> group(new WorkerGroup(std::move(options)));
@@ -45,22 +48,35 @@ StatusOr<std::unique_ptr<WorkerGroup>> WorkerGroup::start(Options options) {
 }
 
 WorkerGroup::~WorkerGroup() {
+  while (ended != round.load())
+    end();
   stopping = true;
   round.publish(round.load() + 1);
   for (std::thread &thread : threads)
     thread.join();
 }
 
-void WorkerGroup::run(void (*newTask)(void *, uint32_t), void *newContext) {
-  if (count == 1) {
-    newTask(newContext, 0);
+/// What each worker does at the end of a task: the last one says so.
+void WorkerGroup::finish(Task &task) {
+  if (task.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 != count)
     return;
-  }
-  task = newTask;
-  context = newContext;
-  round.publish(round.load() + 1);
-  newTask(newContext, 0);
-  finished.arriveAndWait();
+  task.arrived.store(0, std::memory_order_relaxed);
+  task.finished.publish(task.finished.load() + 1);
+}
+
+void WorkerGroup::begin(void (*function)(void *, uint32_t), void *context) {
+  const uint32_t number = round.load();
+  Task &task = tasks[number % slots];
+  task.function = function;
+  task.context = context;
+  round.publish(number + 1);
+  function(context, 0);
+  finish(task);
+}
+
+void WorkerGroup::end() {
+  Task &task = tasks[ended++ % slots];
+  task.finished.waitWhile(task.ended++, options.barrierPolicy);
 }
 
 void WorkerGroup::serve(uint32_t worker) {
@@ -71,12 +87,11 @@ void WorkerGroup::serve(uint32_t worker) {
     pinThisThread(options.processors[worker]);
   for (uint32_t seen = 0;;) {
     round.waitWhile(seen, options.idlePolicy);
-    // A round ends only when every worker has arrived, so none can be missed.
-    ++seen;
-    if (stopping)
+    if (stopping) // Set when no task is under way.
       return;
-    task(context, worker);
-    finished.arriveAndWait();
+    Task &task = tasks[seen++ % slots];
+    task.function(task.context, worker);
+    finish(task);
   }
 }
 

@@ -6,6 +6,7 @@
 #include "runtime/base/SpinBarrier.h"
 #include "runtime/base/Status.h"
 
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -24,6 +25,8 @@ public:
     SpinPolicy barrierPolicy;
     /// Longer: a decode loop comes back within a sampling time.
     SpinPolicy idlePolicy = {.spins = 8192, .yields = 16};
+    /// Tasks that may be under way at once: begin() calls without their end().
+    uint32_t depth = 1;
   };
 
   static StatusOr<std::unique_ptr<WorkerGroup>> start(Options options);
@@ -33,7 +36,16 @@ public:
 
   /// Calls task(context, worker) on every worker and returns when all have finished. One caller at
   /// a time, and not from within a task.
-  void run(void (*task)(void *context, uint32_t worker), void *context);
+  void run(void (*task)(void *context, uint32_t worker), void *context) {
+    begin(task, context);
+    end();
+  }
+
+  /// The halves of run(): begin() returns when worker 0, the caller, has done its part; end() when all workers have
+  /// finished the oldest task begun. Every worker does tasks in the order of their beginning, and only a task's own
+  /// waits hold workers together: one may be a task ahead of another. At most Options::depth are under way.
+  void begin(void (*task)(void *context, uint32_t worker), void *context);
+  void end();
 
   /// run() for a callable that takes the worker number. Allocates nothing.
   template <typename Callable> void runEach(Callable &&callable) {
@@ -48,13 +60,23 @@ private:
   explicit WorkerGroup(Options options);
   void serve(uint32_t worker);
 
+  /// A task under way.
+  struct alignas(64) Task {
+    void (*function)(void *, uint32_t) = nullptr;
+    void *context = nullptr;
+    std::atomic<uint32_t> arrived{0};
+    uint32_t ended = 0;            ///< How often end() has seen a task in this slot off.
+    alignas(64) WaitWord finished; ///< How often all workers have finished one.
+  };
+  void finish(Task &task);
+
   const uint32_t count;
   const Options options;
   SpinBarrier workersBarrier;
-  SpinBarrier finished;
-  alignas(64) WaitWord round; ///< Incremented by run() once `task` and `context` are set.
-  void (*task)(void *, uint32_t) = nullptr;
-  void *context = nullptr;
+  const uint32_t slots;          ///< Power of two, at least the depth: counters may wrap around.
+  std::unique_ptr<Task[]> tasks; ///< [slots], used in turn.
+  uint32_t ended = 0;            ///< Tasks that end() has seen off.
+  alignas(64) WaitWord round;    ///< Tasks begun; one more to stop.
   bool stopping = false;
   std::vector<std::thread> threads;
 };
