@@ -4,7 +4,6 @@
 #include "passes/shard/Stages.h"
 
 #include "dialects/tenon/TenonOps.h"
-#include "runtime/engine/WeightFormat.h"
 
 #include "mlir/Dialect/Shard/IR/ShardOps.h"
 
@@ -14,34 +13,36 @@
 using namespace mlir;
 using namespace mlir::tenon;
 
-/// Bytes of the weights among the operands of an op.
-static uint64_t weightBytes(Operation *op) {
-  uint64_t bytes = 0;
+/// Products of one row with the matrices among the operands of an op.
+static double productsOf(Operation *op) {
+  double products = 0;
   for (Value operand : op->getOperands())
-    if (auto type = dyn_cast<RankedTensorType>(operand.getType()); type && type.hasStaticShape())
-      bytes += type.getRank() == 2 ? ::tenon::packedBytes(weightFormat(type), type.getDimSize(0),
-                                                          type.getDimSize(1))
-                                   : type.getNumElements() * sizeof(float);
-  return bytes;
+    if (auto type = dyn_cast<RankedTensorType>(operand.getType());
+        type && type.hasStaticShape() && type.getRank() == 2)
+      products += static_cast<double>(type.getNumElements());
+  return products;
 }
 
-SmallVector<size_t> mlir::tenon::balancedEnds(ArrayRef<uint64_t> weights, size_t parts) {
-  const size_t count = weights.size();
-  SmallVector<uint64_t> before = {0};
-  for (uint64_t weight : weights)
-    before.push_back(before.back() + weight);
+SmallVector<size_t> mlir::tenon::balancedEnds(ArrayRef<StageLoad> loads, size_t parts) {
+  const size_t count = loads.size();
+  SmallVector<StageLoad> before = {{}};
+  for (const StageLoad &load : loads)
+    before.push_back({before.back().prompt + load.prompt, before.back().generated + load.generated});
+  const auto weight = [&](size_t begin, size_t end) {
+    return std::max(before[end].prompt - before[begin].prompt,
+                    before[end].generated - before[begin].generated);
+  };
+  constexpr double kNever = std::numeric_limits<double>::infinity();
+  constexpr double kRounding = 1e-9; // Sums of equal layers differ by that much and are equal.
   // best[p][n]: the heaviest of p ranges over the first n elements; cut[p][n]: where the last begins.
-  std::vector<std::vector<uint64_t>> best(
-      parts + 1, std::vector<uint64_t>(count + 1, std::numeric_limits<uint64_t>::max()));
+  std::vector<std::vector<double>> best(parts + 1, std::vector<double>(count + 1, kNever));
   std::vector<std::vector<size_t>> cut(parts + 1, std::vector<size_t>(count + 1, 0));
   best[0][0] = 0;
   for (size_t p = 1; p <= parts; ++p)
     for (size_t n = p; n <= count; ++n)
       for (size_t begin = p - 1; begin < n; ++begin) {
-        if (best[p - 1][begin] == std::numeric_limits<uint64_t>::max())
-          continue;
-        const uint64_t heaviest = std::max(best[p - 1][begin], before[n] - before[begin]);
-        if (heaviest < best[p][n]) {
+        const double heaviest = std::max(best[p - 1][begin], weight(begin, n));
+        if (heaviest < best[p][n] - kRounding || (best[p][n] == kNever && heaviest < kNever)) {
           best[p][n] = heaviest;
           cut[p][n] = begin;
         }
@@ -58,18 +59,25 @@ FailureOr<Stages> Stages::compute(func::FuncOp step, int64_t stages) {
     return step.emitOpError("has ") << calls.size() << " layers, and " << stages
                                     << " stages are to share them; use pp=" << calls.size()
                                     << " or less";
-  SmallVector<uint64_t> weights;
-  for (func::CallOp call : calls)
-    weights.push_back(weightBytes(call));
   if (calls.empty())
     return step.emitOpError("calls no layer");
+  SmallVector<double> products;
+  double layers = 0, after = 0; // Layers of a model have matrices.
+  for (func::CallOp call : calls) {
+    products.push_back(productsOf(call));
+    layers += products.back();
+  }
   for (Operation *op = calls.back()->getNextNode(); op; op = op->getNextNode())
     if (!isa<ParamOp, shard::ShardOp>(op))
-      weights.back() += weightBytes(op);
+      after += productsOf(op);
+  SmallVector<StageLoad> loads;
+  for (double layer : products)
+    loads.push_back({layer / layers, layer / (layers + after)});
+  loads.back().generated += after / (layers + after);
 
   Stages result;
   size_t begin = 0;
-  for (size_t end : balancedEnds(weights, stages)) {
+  for (size_t end : balancedEnds(loads, stages)) {
     result.byStage.emplace_back(ArrayRef(calls).slice(begin, end - begin));
     for (func::CallOp call : result.byStage.back())
       result.stageOf[call] = result.byStage.size() - 1;
