@@ -82,6 +82,7 @@ StepWalk::StepWalk(EngineOp engine, uint32_t program) {
     bufferOps.push_back(buffer);
   }
   logitsBuffer = index.lookup(engine.getLogitsAttr().getAttr());
+  pipeline = engine.getGrid().size() > 1 && engine.getGrid().front() > 1;
 
   llvm::DenseMap<StringAttr, ::tenon::cpu::KernelSpec> specs;
   for (KernelOp kernel : engine.getOps<KernelOp>()) {
@@ -131,6 +132,12 @@ void StepWalk::computeLiveness() {
 
 std::vector<llvm::BitVector> StepWalk::interference() const {
   std::vector<llvm::BitVector> apart(bufferOps.size(), llvm::BitVector(bufferOps.size()));
+  if (makesLogits && pipeline) // Those of one micro-batch outlast the next.
+    for (const StepLaunch &launch : list)
+      for (const BufferAccess &access : launch.buffers) {
+        apart[access.buffer].set(logitsBuffer);
+        apart[logitsBuffer].set(access.buffer);
+      }
   for (size_t i = 0; i < list.size(); ++i) {
     // While a launch runs, what it touches and what is needed later exist together.
     llvm::BitVector together = live[i + 1];

@@ -62,7 +62,8 @@ public:
   /// Buffers whose content is still needed when launch `i` starts; `i` may be one past the last.
   ArrayRef<llvm::BitVector> liveBefore() const { return live; }
 
-  /// For each buffer those that must not share bytes with it.
+  /// For each buffer those that must not share bytes with it. In a pipeline the logits share with none: the stages do
+  /// a step's rows in micro-batches, and the logits of one outlast the next.
   std::vector<llvm::BitVector> interference() const;
 
 private:
@@ -72,7 +73,7 @@ private:
   SmallVector<BufferOp> bufferOps;
   unsigned logitsBuffer = 0;
   llvm::BitVector kept;
-  bool makesLogits = true;
+  bool makesLogits = true, pipeline = false;
   std::vector<llvm::BitVector> live;
 };
 
