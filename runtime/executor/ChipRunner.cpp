@@ -38,7 +38,8 @@ Status ChipRunner::allocate() {
   TENON_RETURN_IF_ERROR(map(kvPool, memory.kv, "the KV pool"));
   TENON_RETURN_IF_ERROR(map(scratch, memory.scratch, "the workers' scratch"));
   if (chip().firstToken)
-    TENON_RETURN_IF_ERROR(map(ids, uint64_t(limits.stepTokens) * sizeof(int32_t), "token ids"));
+    TENON_RETURN_IF_ERROR(
+        map(ids, setup.slots * uint64_t(limits.stepTokens) * sizeof(int32_t), "token ids"));
   return Status::ok();
 }
 
@@ -63,6 +64,15 @@ void ChipRunner::bind() {
     return nullptr;
   };
 
+  const auto touchesLogits = [&](const engine::LaunchPlan &launch) {
+    return std::any_of(launch.args.begin(), launch.args.end(), [&](const engine::ArgPlan &arg) {
+      return arg.kind == engine::ArgKind::Buffer && arg.index == plan.logitsBuffer;
+    });
+  };
+  slots.resize(setup.slots);
+  for (Slot &slot : slots)
+    slot.micro.resize(setup.microBatches);
+  std::vector<void *> lists; // Of launches that touch the logits.
   size_t count = 0, arguments = 0;
   for (const engine::CallPlan &call : plan.calls)
     if (call.program == chip().program)
@@ -72,7 +82,6 @@ void ChipRunner::bind() {
       }
   pointers.reserve(arguments); // BoundLaunch points into it: it must not move.
   launches.reserve(count);
-  claims.resize(count); // Launches point into it.
   launchTimings.reserve(count);
   for (uint32_t c = 0; c < plan.calls.size(); ++c) {
     const engine::CallPlan &call = plan.calls[c];
@@ -82,46 +91,71 @@ void ChipRunner::bind() {
     for (uint32_t l = 0; l < function.launches.size(); ++l) {
       const engine::LaunchPlan &launch = function.launches[l];
       void *const *list = pointers.data() + pointers.size();
-      for (const engine::ArgPlan &arg : launch.args)
+      const bool shifts = setup.chip == plan.logitsChip() && touchesLogits(launch);
+      const auto shifted = static_cast<int32_t>(lists.size());
+      for (const engine::ArgPlan &arg : launch.args) {
         pointers.push_back(resolve(arg, call));
+        if (!shifts)
+          continue;
+        if (arg.kind == engine::ArgKind::Buffer && arg.index == plan.logitsBuffer)
+          logitPointers.push_back(lists.size());
+        lists.push_back(pointers.back());
+      }
       // Entering the step is a barrier already.
       launches.push_back({launch.collective ? nullptr : engine.kernel(launch.kernel),
                           launch.collective ? &*launch.collective : nullptr, list,
-                          launch.barrierBefore && !launches.empty(), &claims[launches.size()]});
+                          launch.barrierBefore && !launches.empty(), shifts ? shifted : -1});
       launchTimings.push_back({c, l});
     }
   }
+  for (Slot &slot : slots)
+    for (Micro &micro : slot.micro) {
+      micro.claims.resize(launches.size());
+      micro.shifted = lists;
+    }
   traces.resize(setup.workers);
   for (WorkerTrace &trace : traces)
     if (setup.trace)
-      trace.events.reserve(2 * launches.size());
+      trace.events.reserve((2 * launches.size() + 1) * setup.microBatches);
 }
 
 const std::byte *ChipRunner::buffer(uint32_t index) const {
   return arena.data() + chip().buffers[index].offset.at(sizes);
 }
 
-void ChipRunner::prepare(const cpu::StepView &shared) {
-  view = shared;
-  std::fill(claims.begin(), claims.end(), 0);
-  const int32_t first = static_cast<int32_t>(chip().firstToken);
-  if (first == 0)
-    return;
-  // Rows of the chip's part count from its first; the kernel knows its number of rows.
-  auto *own = reinterpret_cast<int32_t *>(ids.data());
-  for (uint32_t i = 0; i < shared.numTokens; ++i)
-    own[i] = shared.tokenIds[i] < first ? -1 : shared.tokenIds[i] - first;
-  view.tokenIds = own;
+void ChipRunner::prepare(uint32_t number, std::span<const MicroBatch> step, uint32_t firstLogit) {
+  Slot &slot = slots[number];
+  slot.count = static_cast<uint32_t>(step.size());
+  const auto firstToken = static_cast<int32_t>(chip().firstToken);
+  auto *own = reinterpret_cast<int32_t *>(ids.data()) + uint64_t(number) * limits.stepTokens;
+  for (uint32_t m = 0; m < slot.count; ++m) {
+    Micro &micro = slot.micro[m];
+    micro.view = step[m].view;
+    micro.context = step[m].context;
+    std::fill(micro.claims.begin(), micro.claims.end(), 0);
+    const uint64_t row = firstLogit + step[m].firstLogit;
+    for (size_t pointer : logitPointers)
+      micro.shifted[pointer] = arena.data() + chip().buffers[engine.plan().logitsBuffer].offset.at(sizes) +
+                               row * engine.plan().model.vocabulary * sizeof(float);
+    if (firstToken == 0)
+      continue;
+    // Rows of the chip's part count from its first; the kernel knows its number of rows.
+    int32_t *mine = own + step[m].firstRow;
+    for (uint32_t i = 0; i < micro.view.numTokens; ++i)
+      mine[i] = step[m].view.tokenIds[i] < firstToken ? -1 : step[m].view.tokenIds[i] - firstToken;
+    micro.view.tokenIds = mine;
+  }
 }
 
-Status ChipRunner::exchange(const BoundLaunch &launch, uint32_t worker) {
+Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments,
+                            const cpu::StepView &view, uint32_t worker) {
   const engine::CollectivePlan &c = *launch.collective;
   const Membership &membership = setup.groups[c.axis];
   const collective::Caller who = {membership.member, worker, setup.workers};
   const uint64_t rows = c.logitRows ? view.numLogitRows : view.numTokens;
   const uint64_t columns = c.columns.back();
-  auto *in = static_cast<float *>(launch.arguments[0]);
-  auto *out = static_cast<float *>(launch.arguments[c.gives() && c.gets() ? 1 : 0]);
+  auto *in = static_cast<float *>(arguments[0]);
+  auto *out = static_cast<float *>(arguments[c.gives() && c.gets() ? 1 : 0]);
   collective::Group &group = *membership.group;
   switch (c.kind) {
   case engine::CollectiveKind::AllReduce:
@@ -138,10 +172,14 @@ Status ChipRunner::exchange(const BoundLaunch &launch, uint32_t worker) {
   return c.fence ? group.barrier(who) : Status::ok();
 }
 
-Status ChipRunner::run(const BoundLaunch &launch, uint32_t worker) {
+Status ChipRunner::run(size_t number, Micro &micro, uint32_t worker) {
+  const BoundLaunch &launch = launches[number];
+  void *const *arguments =
+      launch.shifted < 0 ? launch.arguments : micro.shifted.data() + launch.shifted;
   if (launch.collective)
-    return exchange(launch, worker);
-  launch.kernel(launch.arguments, &view, worker, setup.workers, scratchOf(worker), launch.claimed);
+    return exchange(launch, arguments, micro.view, worker);
+  launch.kernel(arguments, &micro.view, worker, setup.workers, scratchOf(worker),
+                &micro.claims[number]);
   return Status::ok();
 }
 
@@ -155,60 +193,89 @@ void ChipRunner::stop(const Status &why) {
       membership.group->abort(why);
 }
 
-Status ChipRunner::work(uint32_t worker) {
-  for (const BoundLaunch &launch : launches) {
-    if (launch.barrierBefore && !barrier.arriveAndWait())
-      return stopped();
-    TENON_RETURN_IF_ERROR(run(launch, worker));
-    if (setup.progress && worker == 0)
-      setup.progress->fetch_add(1, std::memory_order_relaxed);
-  }
-  return Status::ok();
+Status ChipRunner::follow(uint32_t worker) {
+  // What a chip gave to its neighbours' last collective must stay until they have read it.
+  const Membership &stage = setup.groups.back();
+  if (stage.group)
+    return stage.group->barrier({stage.member, worker, setup.workers});
+  return barrier.arriveAndWait() ? Status::ok() : stopped();
 }
 
-Status ChipRunner::workTimed(uint32_t worker) {
-  uint64_t began = nowNanos();
-  for (size_t i = 0; i < launches.size(); ++i) {
-    TENON_RETURN_IF_ERROR(run(launches[i], worker));
-    if (!barrier.arriveAndWait())
-      return stopped();
-    if (worker == 0) {
-      if (setup.progress)
+Status ChipRunner::work(uint32_t number, uint32_t worker) {
+  Slot &slot = slots[number];
+  for (uint32_t m = 0; m < slot.count; ++m) {
+    if (follows(m))
+      TENON_RETURN_IF_ERROR(follow(worker));
+    for (size_t i = 0; i < launches.size(); ++i) {
+      if (launches[i].barrierBefore && !barrier.arriveAndWait())
+        return stopped();
+      TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker));
+      if (setup.progress && worker == 0)
         setup.progress->fetch_add(1, std::memory_order_relaxed);
-      const uint64_t now = nowNanos();
-      launchTimings[i].nanos += now - began;
-      began = now;
     }
   }
   return Status::ok();
 }
 
-Status ChipRunner::workTraced(uint32_t worker) {
+Status ChipRunner::workTimed(uint32_t number, uint32_t worker) {
+  Slot &slot = slots[number];
+  for (uint32_t m = 0; m < slot.count; ++m) {
+    if (follows(m))
+      TENON_RETURN_IF_ERROR(follow(worker));
+    uint64_t began = nowNanos();
+    for (size_t i = 0; i < launches.size(); ++i) {
+      TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker));
+      if (!barrier.arriveAndWait())
+        return stopped();
+      if (worker == 0) {
+        if (setup.progress)
+          setup.progress->fetch_add(1, std::memory_order_relaxed);
+        const uint64_t now = nowNanos();
+        launchTimings[i].nanos += now - began;
+        began = now;
+      }
+    }
+  }
+  return Status::ok();
+}
+
+Status ChipRunner::workTraced(uint32_t number, uint32_t worker) {
+  Slot &slot = slots[number];
   std::vector<TraceEvent> &events = traces[worker].events;
   events.clear();
   uint64_t began = nowNanos();
-  for (uint32_t i = 0; i < launches.size(); ++i) {
-    if (launches[i].barrierBefore) {
-      if (!barrier.arriveAndWait())
-        return stopped();
-      const uint64_t now = nowNanos();
-      events.push_back({began, now, i, true});
-      began = now;
-    }
-    TENON_RETURN_IF_ERROR(run(launches[i], worker));
+  const auto note = [&](size_t launch, uint32_t micro, bool waited) {
     const uint64_t now = nowNanos();
-    events.push_back({began, now, i, false});
+    events.push_back({began, now, static_cast<uint32_t>(launch), micro, waited});
     began = now;
+  };
+  for (uint32_t m = 0; m < slot.count; ++m) {
+    if (follows(m)) {
+      TENON_RETURN_IF_ERROR(follow(worker));
+      note(0, m, true);
+    }
+    for (size_t i = 0; i < launches.size(); ++i) {
+      if (launches[i].barrierBefore) {
+        if (!barrier.arriveAndWait())
+          return stopped();
+        note(i, m, true);
+      }
+      TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker));
+      note(i, m, false);
+    }
   }
   return Status::ok();
 }
 
-void ChipRunner::countWork(uint64_t context) {
+void ChipRunner::countWork(uint32_t slot) {
   for (LaunchTiming &t : launchTimings) {
     const engine::CallPlan &call = engine.plan().calls[t.call];
     const engine::CostForm &cost = engine.plan().functions[call.function].launches[t.launch].cost;
-    t.bytes += cost.bytes(view.numTokens, view.numLogitRows, context);
-    t.macs += cost.macs(view.numTokens, view.numLogitRows, context);
+    for (uint32_t m = 0; m < slots[slot].count; ++m) {
+      const Micro &micro = slots[slot].micro[m];
+      t.bytes += cost.bytes(micro.view.numTokens, micro.view.numLogitRows, micro.context);
+      t.macs += cost.macs(micro.view.numTokens, micro.view.numLogitRows, micro.context);
+    }
   }
 }
 

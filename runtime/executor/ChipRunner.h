@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What one chip of the plan is in this process: its arena, KV pool and scratch, and one flat list of
-// (kernel or collective, pointers, barrier) bound to them. Its workers walk the list; the tables that
-// say which tokens a step has are the executor's.
+// (kernel or collective, pointers, barrier) bound to them. Its workers walk the list, once for each micro-batch
+// of a step; the tables that say which tokens a step has are the executor's.
+//
+// Several steps may be under way: their stages on other chips. A chip does them in order. What it needs to know
+// of each lies in one of a few slots.
 //
 #ifndef TENON_RUNTIME_EXECUTOR_CHIPRUNNER_H
 #define TENON_RUNTIME_EXECUTOR_CHIPRUNNER_H
@@ -14,6 +17,7 @@
 #include "runtime/device/cpu/KernelAbi.h"
 #include "runtime/engine/Engine.h"
 #include "runtime/executor/MemoryPlan.h"
+#include "runtime/executor/StepTables.h"
 
 #include <atomic>
 #include <memory>
@@ -34,6 +38,7 @@ struct LaunchTiming {
 struct TraceEvent {
   uint64_t began = 0, ended = 0;
   uint32_t launch = 0;  ///< In the chip's list.
+  uint32_t micro = 0;   ///< Micro-batch of the step.
   bool barrier = false; ///< It waited for the chip's other workers before the launch.
 };
 
@@ -51,6 +56,8 @@ public:
     SpinPolicy barrierPolicy;
     bool populate = true;
     bool trace = false; ///< Make room for workTraced().
+    uint32_t slots = 1; ///< Steps that may be under way.
+    uint32_t microBatches = 1; ///< Of a step at most.
     std::vector<Membership> groups; ///< By axis of the grid.
     /// Counts launches done, for whoever watches over this process; may be null. Outlives the runner.
     std::atomic<uint64_t> *progress = nullptr;
@@ -60,23 +67,24 @@ public:
   static StatusOr<std::unique_ptr<ChipRunner>> create(const engine::Engine &engine,
                                                       const Capacity &capacity, Setup setup);
 
-  /// Takes over the tables of a step; `shared` stays valid through it.
-  void prepare(const cpu::StepView &shared);
+  /// Takes over the tables of a step, which stay valid through it. Its logits are to begin at row
+  /// `firstLogit` of their buffer.
+  void prepare(uint32_t slot, std::span<const MicroBatch> step, uint32_t firstLogit);
   /// Does the share of `worker` in the prepared step. All workers of the chip call it. Whoever gets an
   /// error calls stop() of every chip: others may be waiting. Cancelled: somebody has done so.
-  Status work(uint32_t worker);
+  Status work(uint32_t slot, uint32_t worker);
   /// As work(), with a barrier after every launch; adds its time.
-  Status workTimed(uint32_t worker);
+  Status workTimed(uint32_t slot, uint32_t worker);
   /// As work(), and writes down when each launch and each wait for the chip's workers began and
   /// ended. Only if set up for it.
-  Status workTraced(uint32_t worker);
+  Status workTraced(uint32_t slot, uint32_t worker);
   /// Of the last traced step of a worker, in order of time.
   std::span<const TraceEvent> trace(uint32_t worker) const { return traces[worker].events; }
   uint32_t workers() const { return setup.workers; }
   /// For good, by any thread: ends the chip's waits, and those of the chips in its groups with `why`.
   void stop(const Status &why);
-  /// Adds the prepared step's bytes and operations to the timings. `context`: see CostForm.
-  void countWork(uint64_t context);
+  /// Adds a prepared step's bytes and operations to the timings.
+  void countWork(uint32_t slot);
 
   /// First byte of a buffer of the plan.
   const std::byte *buffer(uint32_t index) const;
@@ -91,14 +99,29 @@ private:
     const engine::CollectivePlan *collective; ///< Null for a kernel.
     void *const *arguments;
     bool barrierBefore;
-    uint32_t *claimed; ///< The launch's word in `claims`.
+    int32_t shifted; ///< Where its pointers are in Micro::shifted; -1: they are the same in every step.
+  };
+  /// A micro-batch as this chip sees it.
+  struct Micro {
+    cpu::StepView view;
+    uint64_t context = 0;
+    std::vector<uint32_t> claims; ///< One word a launch, zeroed before the step.
+    std::vector<void *> shifted;  ///< Pointer lists of the launches that touch the logits.
+  };
+  struct Slot {
+    std::vector<Micro> micro; ///< As many as a step may have.
+    uint32_t count = 0;       ///< Of the prepared step.
   };
 
   ChipRunner(const engine::Engine &engine, const Capacity &capacity, Setup setup);
   Status allocate();
   void bind();
-  Status run(const BoundLaunch &launch, uint32_t worker);
-  Status exchange(const BoundLaunch &launch, uint32_t worker);
+  /// Before a micro-batch other than a lonely one: workers of the stage's chips may still be in the one before.
+  Status follow(uint32_t worker);
+  bool follows(uint32_t micro) const { return micro > 0 || setup.slots > 1; }
+  Status run(size_t launch, Micro &micro, uint32_t worker);
+  Status exchange(const BoundLaunch &launch, void *const *arguments, const cpu::StepView &view,
+                  uint32_t worker);
   const engine::ChipPlan &chip() const { return engine.plan().chips[setup.chip]; }
   std::byte *scratchOf(uint32_t worker) const { return scratch.data() + worker * scratchStride; }
 
@@ -117,8 +140,8 @@ private:
     std::vector<TraceEvent> events; ///< Room for every launch of a step and its barrier.
   };
   std::vector<WorkerTrace> traces; ///< By worker.
-  std::vector<uint32_t> claims; ///< One word a launch, zeroed before each step.
-  cpu::StepView view{};
+  std::vector<Slot> slots;
+  std::vector<size_t> logitPointers; ///< Of Micro::shifted: those that are the logits.
 };
 
 } // namespace tenon::executor

@@ -53,7 +53,7 @@ public:
   explicit CommandSender(collective::Cluster &cluster);
 
   Status send(Command command, std::span<const uint32_t> words = {});
-  Status prepare(const Capacity &capacity, bool timeLaunches);
+  Status prepare(const Capacity &capacity, bool timeLaunches, uint32_t microBatchRows);
   Status step(std::span<const StepRows> rows);
 
 private:
@@ -73,7 +73,7 @@ public:
   std::span<const uint32_t> words() const { return {message.data() + 1, count - 1}; }
 
   /// Of Prepare: `capacity` but for this process's own workers and chips.
-  Status readPrepare(Capacity &capacity, bool &timeLaunches);
+  Status readPrepare(Capacity &capacity, bool &timeLaunches, uint32_t &microBatchRows);
   /// Of Step. The rows point into the message.
   Status readStep(std::vector<StepRows> &rows) const;
 

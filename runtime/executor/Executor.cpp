@@ -7,6 +7,7 @@
 #include "runtime/collective/Local.h"
 #include "runtime/collective/RemoteGroup.h"
 #include "runtime/device/cpu/Topology.h"
+#include "runtime/executor/MicroBatches.h"
 
 #include <fmt/core.h>
 
@@ -33,7 +34,7 @@ StatusOr<std::unique_ptr<Executor>> Executor::create(const engine::Engine &engin
   collective::Cluster *cluster = options.cluster;
   if (cluster && cluster->rank() == 0) {
     executor->commands = std::make_unique<CommandSender>(*cluster);
-    TENON_RETURN_IF_ERROR(executor->commands->prepare(capacity, options.timeLaunches));
+    TENON_RETURN_IF_ERROR(executor->commands->prepare(capacity, options.timeLaunches, options.microBatchRows));
   }
   Status status = executor->allocate();
   if (status)
@@ -46,6 +47,8 @@ StatusOr<std::unique_ptr<Executor>> Executor::create(const engine::Engine &engin
 }
 
 Executor::~Executor() {
+  while (inFlight() > 0)
+    (void)finish(); // Workers hold what is about to go.
   if (commands && broken.isOk())
     (void)commands->send(Command::Release); // A failure is the job's, and known by then.
 }
@@ -67,30 +70,23 @@ Status Executor::allocate() {
     return made.status();
   tables = std::move(*made);
 
-  auto *at = tables.data();
-  const auto take = [&](auto *&array, uint64_t count) {
-    array = reinterpret_cast<std::remove_reference_t<decltype(array)>>(at);
-    at += count * sizeof(*array);
-  };
-  take(tiles, limits.stepTokens);
-  take(tokenIds, limits.stepTokens);
-  take(positions, limits.stepTokens);
-  take(rowSequence, limits.stepTokens);
-  take(logitRowIds, limits.logitRows);
-  take(blockTables, uint64_t(limits.sequences) * limits.blockTableStride);
-  view.blockTableStride = limits.blockTableStride;
-  view.tokenIds = tokenIds;
-  view.positions = positions;
-  view.rowSequence = rowSequence;
-  view.blockTables = blockTables;
-  view.logitRows = logitRowIds;
-  view.attentionTiles = tiles;
+  const engine::Plan &plan = engine.plan();
+  if (stagesOf(plan) > 1 && logitsStandApart(plan, limits))
+    mostMicro = options.microBatchRows == 0
+                    ? mostMicroBatches(limits.stepTokens, stagesOf(plan))
+                    : std::min((limits.stepTokens + options.microBatchRows - 1) / options.microBatchRows,
+                               kMostMicroBatches);
+  for (uint32_t slot = 0; slot < limits.stepsInFlight; ++slot)
+    steps.push_back({StepTables(limits, vocabulary, mostMicro,
+                                tables.data() + slot * StepTables::bytes(limits)),
+                     {}, this, slot});
   return Status::ok();
 }
 
 Status Executor::startWorkers() {
   WorkerGroup::Options group;
   group.workers = limits.workers;
+  group.depth = limits.stepsInFlight;
   const cpu::Topology &topology = cpu::readTopology();
   // Processes of one host that may use the same processors share them out.
   uint32_t sharers = 1, place = 0;
@@ -112,7 +108,6 @@ Status Executor::startWorkers() {
   if (!started)
     return started.status();
   workers = std::move(*started);
-  results.resize(limits.workers);
   TENON_RETURN_IF_ERROR(makeGroups(policy));
   return makeChips(policy);
 }
@@ -196,6 +191,8 @@ Status Executor::makeChips(SpinPolicy policy) {
     setup.barrierPolicy = policy;
     setup.populate = options.populate;
     setup.trace = options.trace;
+    setup.slots = limits.stepsInFlight;
+    setup.microBatches = mostMicro;
     if (options.cluster)
       setup.progress = &options.cluster->health.progress;
     setup.groups.resize(plan.grid.size());
@@ -231,93 +228,103 @@ Status Executor::makeChips(SpinPolicy policy) {
   return Status::ok();
 }
 
-Status Executor::fillStep(std::span<const StepRows> rows) {
-  if (rows.empty() || rows.size() > limits.sequences)
-    return Status::invalidArgument(
-        fmt::format("a step of {} sequences; 1 to {} are possible", rows.size(), limits.sequences));
-  view.numTokens = view.numLogitRows = view.numAttentionTiles = 0;
-  view.numSequences = static_cast<uint32_t>(rows.size());
-  for (uint32_t s = 0; s < rows.size(); ++s) {
-    const StepRows &r = rows[s];
-    const uint64_t end = uint64_t(r.firstPosition) + r.tokens.size();
-    if (r.tokens.empty() || r.tokens.size() > limits.stepTokens - view.numTokens)
-      return Status::invalidArgument(fmt::format(
-          "a step of more than {} tokens, or a sequence without any", limits.stepTokens));
-    if (end > limits.context || end > r.blocks.size() * uint64_t(cpu::kBlockTokens) ||
-        r.blocks.size() > limits.blockTableStride)
-      return Status::invalidArgument(
-          fmt::format("positions to {} with {} blocks: a sequence may have {} positions", end,
-                      r.blocks.size(), limits.context));
-    if (r.logitRows > r.tokens.size() || r.logitRows > limits.logitRows - view.numLogitRows)
-      return Status::invalidArgument(
-          fmt::format("a step with logits for more than {} rows", limits.logitRows));
-    int32_t *table = blockTables + uint64_t(s) * limits.blockTableStride;
-    for (size_t b = 0; b < r.blocks.size(); ++b) {
-      if (uint32_t(r.blocks[b]) >= limits.kvBlocks)
-        return Status::invalidArgument(
-            fmt::format("KV block {} of {}", r.blocks[b], limits.kvBlocks));
-      table[b] = r.blocks[b];
+Executor::LogitRange Executor::logitRoom() const {
+  LogitRange best;
+  const auto consider = [&](uint32_t first) {
+    uint32_t end = limits.logitRows;
+    for (uint64_t n = finished; n != started; ++n) {
+      const LogitRange &taken = steps[n % steps.size()].logits;
+      if (first >= taken.first && first < taken.first + taken.count)
+        return;
+      if (taken.count && taken.first >= first)
+        end = std::min(end, taken.first);
     }
-    const uint32_t first = view.numTokens, count = static_cast<uint32_t>(r.tokens.size());
-    for (uint32_t i = 0; i < count; ++i) {
-      if (uint32_t(r.tokens[i]) >= vocabulary)
-        return Status::invalidArgument(
-            fmt::format("token {} lies outside the vocabulary of {}", r.tokens[i], vocabulary));
-      tokenIds[first + i] = r.tokens[i];
-      positions[first + i] = static_cast<int32_t>(r.firstPosition + i);
-      rowSequence[first + i] = static_cast<int32_t>(s);
-    }
-    for (uint32_t i = 0; i < count; i += cpu::kAttentionTileRows)
-      tiles[view.numAttentionTiles++] = {first + i, std::min(count - i, cpu::kAttentionTileRows)};
-    for (uint32_t i = count - r.logitRows; i < count; ++i)
-      logitRowIds[view.numLogitRows++] = static_cast<int32_t>(first + i);
-    view.numTokens += count;
+    if (end - first > best.count)
+      best = {first, end - first};
+  };
+  consider(0);
+  for (uint64_t n = finished; n != started; ++n) {
+    const LogitRange &taken = steps[n % steps.size()].logits;
+    consider(taken.first + taken.count);
   }
+  return best;
+}
+
+Status Executor::start(std::span<const StepRows> rows) {
+  if (!broken.isOk())
+    return broken;
+  if (inFlight() >= limits.stepsInFlight)
+    return Status::internal(fmt::format("{} steps are under way already", inFlight()));
+  Step &step = steps[started % steps.size()];
+  uint32_t tokens = 0;
+  for (const StepRows &r : rows)
+    tokens += static_cast<uint32_t>(std::min<size_t>(r.tokens.size(), limits.stepTokens));
+  const uint32_t stages = mostMicro > 1 ? stagesOf(engine.plan()) : 1;
+  TENON_RETURN_IF_ERROR(step.tables.fill(
+      rows, options.microBatchRows ? options.microBatchRows : microBatchRows(tokens, stages)));
+  const LogitRange room = logitRoom();
+  if (step.tables.logitRows() > room.count)
+    return Status::internal(fmt::format("{} rows with logits, and steps under way leave {}",
+                                        step.tables.logitRows(), room.count));
+  step.logits = {room.first, step.tables.logitRows()};
+  if (commands) {
+    broken = commands->step(rows);
+    TENON_RETURN_IF_ERROR(broken);
+  }
+  compute(step);
+  ++started;
   return Status::ok();
 }
 
-Status Executor::run(std::span<const StepRows> rows) {
-  if (!broken.isOk())
-    return broken;
-  TENON_RETURN_IF_ERROR(fillStep(rows));
-  if (commands)
-    broken = commands->step(rows);
-  if (broken.isOk())
-    broken = compute();
-  return broken;
+void Executor::compute(Step &step) {
+  for (const auto &chip : chips) {
+    chip->prepare(step.slot, step.tables.microBatches(), step.logits.first);
+    if (options.timeLaunches)
+      chip->countWork(step.slot);
+  }
+  if (options.cluster)
+    options.cluster->health.activity = collective::Health::Computing;
+  workers->begin(work, &step);
 }
 
-Status Executor::compute() {
-  for (const auto &chip : chips)
-    chip->prepare(view);
-  if (options.timeLaunches) {
-    uint64_t context = 0;
-    for (uint32_t i = 0; i < view.numTokens; ++i)
-      context += uint64_t(positions[i]) + 1;
-    for (const auto &chip : chips)
-      chip->countWork(context);
+void Executor::work(void *context, uint32_t worker) {
+  const Step &step = *static_cast<const Step *>(context);
+  Executor &executor = *step.executor;
+  const Place place = executor.places[worker];
+  ChipRunner &chip = *executor.chips[place.chip];
+  const Status status = executor.options.timeLaunches ? chip.workTimed(step.slot, place.worker)
+                        : executor.options.trace      ? chip.workTraced(step.slot, place.worker)
+                                                      : chip.work(step.slot, place.worker);
+  if (!status.isOk())
+    executor.stopChips(executor.limits.chips.first + place.chip, status);
+}
+
+Status Executor::finish() {
+  if (inFlight() == 0)
+    return Status::internal("no step is under way");
+  workers->end();
+  lastSlot = finished++ % steps.size();
+  lastLogits = steps[lastSlot].logits;
+  Status status; // Whoever was sent home by another's failure has nothing to add.
+  {
+    const std::lock_guard lock(stopping);
+    status = stoppedBy;
   }
-  collective::Cluster *cluster = options.cluster;
-  if (cluster)
-    cluster->health.activity = collective::Health::Computing;
-  workers->runEach([this](uint32_t worker) {
-    const Place place = places[worker];
-    ChipRunner &chip = *chips[place.chip];
-    results[worker] = options.timeLaunches ? chip.workTimed(place.worker)
-                      : options.trace      ? chip.workTraced(place.worker)
-                                           : chip.work(place.worker);
-    if (!results[worker].isOk())
-      stopChips(limits.chips.first + place.chip, results[worker]);
-  });
-  Status status = stoppedBy; // Whoever was sent home by another's failure has nothing to add.
-  if (cluster) {
+  if (collective::Cluster *cluster = options.cluster) {
     if (status.isOk())
-      status = moveLogits();
+      status = moveLogits(steps[lastSlot]);
     cluster->health.activity = collective::Health::Idle;
     if (!cluster->failure().isOk())
       status = cluster->failure();
   }
-  return status;
+  if (broken.isOk())
+    broken = status;
+  return broken;
+}
+
+Status Executor::run(std::span<const StepRows> rows) {
+  TENON_RETURN_IF_ERROR(start(rows));
+  return finish();
 }
 
 /// Called by a worker that got an error: ends the waits of all others. The first says why.
@@ -337,9 +344,9 @@ void Executor::stopChips(uint32_t chip, const Status &status) {
 }
 
 /// Brings the step's logits to rank 0.
-Status Executor::moveLogits() {
+Status Executor::moveLogits(const Step &step) {
   const uint32_t owner = rankOf(engine.plan().logitsChip()), rank = options.cluster->rank();
-  const uint64_t bytes = uint64_t(view.numLogitRows) * vocabulary * sizeof(float);
+  const uint64_t bytes = uint64_t(step.logits.count) * vocabulary * sizeof(float);
   if (owner == 0 || (rank != 0 && rank != owner) || bytes == 0)
     return Status::ok();
   if (rank == owner)

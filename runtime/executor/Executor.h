@@ -5,6 +5,9 @@
 // the groups by which chips talk. A step then only fills the tables that say which tokens it has, and
 // every worker of every chip walks its chip's list. The step path allocates nothing.
 //
+// On a pipeline a step is cut into micro-batches (MicroBatches.h), and where one process runs all chips,
+// further steps may begin before the first has ended, so that no stage waits for the drawing of tokens.
+//
 #ifndef TENON_RUNTIME_EXECUTOR_EXECUTOR_H
 #define TENON_RUNTIME_EXECUTOR_EXECUTOR_H
 
@@ -17,6 +20,7 @@
 #include "runtime/executor/Commands.h"
 #include "runtime/executor/MemoryPlan.h"
 #include "runtime/executor/StepRows.h"
+#include "runtime/executor/StepTables.h"
 
 #include <memory>
 #include <mutex>
@@ -35,6 +39,8 @@ struct ExecutorOptions {
   /// Write down what every worker does when; costs a look at the clock per launch. Not together with
   /// `timeLaunches`.
   bool trace = false;
+  /// Rows of a micro-batch; 0: as MicroBatches.h says. No matter on a grid of one stage.
+  uint32_t microBatchRows = 0;
   /// Other processes run the engine's other chips (Engine::chips()); outlives the executor. On rank 0 the
   /// executor tells them what to do; on others it is told (Follower.h).
   collective::Cluster *cluster = nullptr;
@@ -55,18 +61,28 @@ public:
   /// other error, which names the chip or the process, the executor is of no use any more.
   Status run(std::span<const StepRows> rows);
 
-  /// Logits of the last step's rows that asked for them, in order of rows. [vocabulary] f32. With a
-  /// cluster they are on rank 0.
+  /// The halves of run(), for pipelines: start() returns when the calling thread has done its part, finish() when the
+  /// oldest step under way has ended. At most maxInFlight() are under way; a step has at most freeLogitRows() rows
+  /// with logits, and no sequence whose tokens depend on a step that is under way. All steps compute in the
+  /// order of their starts, so that a prompt's next chunk may follow at once. The errors are those of run().
+  Status start(std::span<const StepRows> rows);
+  Status finish();
+  uint32_t maxInFlight() const { return options.timeLaunches || options.trace ? 1 : limits.stepsInFlight; }
+  uint32_t inFlight() const { return static_cast<uint32_t>(started - finished); }
+  uint32_t freeLogitRows() const { return logitRoom().count; }
+
+  /// Logits of the last finished step's rows that asked for them, in order of rows; valid until the next start().
+  /// [vocabulary] f32. With a cluster they are on rank 0.
   std::span<const float> logits(uint32_t row) const {
-    return {logitsBase + size_t(row) * vocabulary, vocabulary};
+    return {logitsBase + size_t(lastLogits.first + row) * vocabulary, vocabulary};
   }
 
-  /// The last step's tables, as the kernels saw them; a chip that holds part of the vocabulary sees ids
-  /// counted from its part.
-  const cpu::StepView &stepView() const { return view; }
+  /// What the last finished step was cut into, as kernels saw it; a chip that holds part of the vocabulary sees
+  /// ids counted from its part. Valid until the next start().
+  std::span<const MicroBatch> microBatches() const { return steps[lastSlot].tables.microBatches(); }
 
-  /// Calls task(worker) on every worker of every chip, between steps, and returns when all have finished: host work
-  /// that would leave the others idle. Allocates nothing.
+  /// Calls task(worker) on every worker of every chip and returns when all have finished: host work
+  /// that would leave the others idle. Not while steps are under way. Allocates nothing.
   template <typename Callable> void onWorkers(Callable &&task) {
     workers->runEach(std::forward<Callable>(task));
   }
@@ -98,15 +114,27 @@ public:
   uint32_t workersOf(uint32_t chip) const { return chips[chip]->workers(); }
 
 private:
-
   Executor(const engine::Engine &engine, const Capacity &capacity, const ExecutorOptions &options);
   Status allocate();
   Status startWorkers();
   Status makeGroups(SpinPolicy policy);
   Status makeChips(SpinPolicy policy);
-  Status fillStep(std::span<const StepRows> rows);
-  Status compute();
-  Status moveLogits();
+  /// Rows of the logits' buffer.
+  struct LogitRange {
+    uint32_t first = 0, count = 0;
+  };
+  /// A step under way, or room for one.
+  struct Step {
+    StepTables tables;
+    LogitRange logits;
+    Executor *executor = nullptr;
+    uint32_t slot = 0;
+  };
+  /// The longest range that no step under way has.
+  LogitRange logitRoom() const;
+  void compute(Step &step);
+  static void work(void *step, uint32_t worker);
+  Status moveLogits(const Step &step);
   StatusOr<std::unique_ptr<collective::Group>> makeGroup(uint32_t axis, uint32_t first,
                                                          uint32_t stride, SpinPolicy policy,
                                                          int &tag);
@@ -133,16 +161,15 @@ private:
     uint32_t chip, worker;
   };
   std::vector<Place> places; ///< Of each worker of the group.
-  std::vector<Status> results; ///< Of each worker in the last step.
   std::mutex stopping;
   Status stoppedBy; ///< Guarded by `stopping` within a step: the first worker's error.
   const float *logitsBase = nullptr;
 
-  // The step's tables, in `tables`.
-  cpu::StepView view{};
-  int32_t *tokenIds = nullptr, *positions = nullptr, *rowSequence = nullptr, *blockTables = nullptr,
-          *logitRowIds = nullptr;
-  cpu::AttentionTile *tiles = nullptr;
+  uint32_t mostMicro = 1;  ///< Micro-batches of a step.
+  std::vector<Step> steps; ///< By slot; step n has slot n % slots. Their tables are in `tables`.
+  uint64_t started = 0, finished = 0;
+  size_t lastSlot = 0;
+  LogitRange lastLogits; ///< Of the last finished step.
 };
 
 } // namespace tenon::executor

@@ -52,7 +52,7 @@ Status Follower::openEngine() {
 Status Follower::prepare() {
   executor.reset();
   Capacity capacity;
-  TENON_RETURN_IF_ERROR(commands.readPrepare(capacity, options.timeLaunches));
+  TENON_RETURN_IF_ERROR(commands.readPrepare(capacity, options.timeLaunches, options.microBatchRows));
   if (!engine)
     return Status::dataLoss(cluster.nameOf(0) + " wants steps of no engine");
   capacity.chips = engine->chips();

@@ -3,7 +3,7 @@
 
 #include "runtime/executor/MemoryPlan.h"
 
-#include "runtime/device/cpu/KernelAbi.h"
+#include "runtime/executor/StepTables.h"
 
 #include <fmt/core.h>
 
@@ -55,7 +55,29 @@ StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityReques
   const uint64_t holdable = uint64_t(c.sequences) * c.blockTableStride;
   c.kvBlocks = static_cast<uint32_t>(
       std::min<uint64_t>({blocks, request.kvBytes ? blocks : holdable, INT32_MAX}));
+  // Steps in flight are for chips that one process sees.
+  const bool pipeline = c.chips.count == plan.chips.size() && stagesOf(plan) > 1;
+  const uint32_t most = pipeline && logitsStandApart(plan, c) ? stagesOf(plan) : 1;
+  c.stepsInFlight = std::clamp(request.stepsInFlight.value_or(most), 1u, most);
   return c;
+}
+
+bool logitsStandApart(const engine::Plan &plan, const Capacity &capacity) {
+  const std::vector<engine::BufferPlan> &buffers = plan.chips[plan.logitsChip()].buffers;
+  const engine::BufferPlan &logits = buffers[plan.logitsBuffer];
+  // Every process must come to the same answer, with however many workers.
+  for (uint64_t workers : {uint64_t(1), uint64_t(engine::kMaxWorkers)}) {
+    engine::StepLimits sizes = capacity.limits();
+    sizes.workers = workers;
+    const uint64_t begin = logits.offset.at(sizes), end = begin + logits.size.at(sizes);
+    for (const engine::BufferPlan &other : buffers) {
+      const uint64_t otherBegin = other.offset.at(sizes);
+      const uint64_t otherEnd = otherBegin + other.size.at(sizes);
+      if (&other != &logits && otherEnd > otherBegin && otherBegin < end && begin < otherEnd)
+        return false;
+    }
+  }
+  return true;
 }
 
 uint32_t chipWorkers(const engine::Plan &plan, const Capacity &capacity, uint32_t chip) {
@@ -74,7 +96,8 @@ MemoryPlan planMemory(const engine::Plan &plan, const Capacity &c, uint32_t chip
   memory.arena = planned.arena.at(sizes);
   memory.kv = uint64_t(c.kvBlocks) * plan.kvBytesPerBlock(planned);
   memory.scratch = sizes.workers * plan.scratchBytes();
-  memory.stepTables = planned.firstToken ? uint64_t(c.stepTokens) * sizeof(int32_t) : 0;
+  memory.stepTables =
+      planned.firstToken ? c.stepsInFlight * uint64_t(c.stepTokens) * sizeof(int32_t) : 0;
   return memory;
 }
 
@@ -89,9 +112,7 @@ MemoryPlan planMemory(const engine::Plan &plan, const Capacity &c) {
     sum.scratch += memory.scratch;
     sum.stepTables += memory.stepTables;
   }
-  sum.stepTables += uint64_t(c.stepTokens) * (3 * sizeof(int32_t) + sizeof(cpu::AttentionTile)) +
-                    uint64_t(c.logitRows) * sizeof(int32_t) +
-                    uint64_t(c.sequences) * c.blockTableStride * sizeof(int32_t);
+  sum.stepTables += c.stepsInFlight * StepTables::bytes(c);
   return sum;
 }
 

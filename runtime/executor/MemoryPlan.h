@@ -21,12 +21,15 @@ struct CapacityRequest {
   uint32_t workers = 1;
   /// What this process runs; default: all chips. Workers and memory are theirs alone.
   std::optional<engine::ChipRange> chips;
+  /// Most steps begun before the first has ended; default: one for each stage whose chips this process runs all.
+  std::optional<uint32_t> stepsInFlight;
 };
 
 /// What an executor is built for.
 struct Capacity {
   uint32_t stepTokens = 0, sequences = 0, logitRows = 0, context = 0, kvBlocks = 0, workers = 1;
   uint32_t blockTableStride = 0; ///< Entries per sequence.
+  uint32_t stepsInFlight = 1;    ///< That the stages of a pipeline work on at once, one behind the other.
   engine::ChipRange chips;       ///< Of this process.
 
   /// T and S rounded up to 16, as the plan's forms want them.
@@ -56,6 +59,15 @@ StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityReques
 MemoryPlan planMemory(const engine::Plan &plan, const Capacity &capacity);
 /// Of one chip; its own tables are the token ids that it renumbers.
 MemoryPlan planMemory(const engine::Plan &plan, const Capacity &capacity, uint32_t chip);
+
+/// Stages of a plan's grid.
+inline uint32_t stagesOf(const engine::Plan &plan) {
+  return plan.grid.size() > 1 ? plan.grid.front() : 1;
+}
+
+/// Whether nothing else of a step is ever kept where the logits are, so that those of one micro-batch survive the
+/// next. The compiler sees to it for pipelines; a plan where it is not so runs one step at a time, uncut.
+bool logitsStandApart(const engine::Plan &plan, const Capacity &capacity);
 
 /// Workers of a chip of the process: the capacity's shared out evenly, at least one each.
 uint32_t chipWorkers(const engine::Plan &plan, const Capacity &capacity, uint32_t chip);

@@ -38,7 +38,13 @@ static Offset<fb::Launch> encodeLaunch(FlatBufferBuilder &b, const LaunchPlan &l
                       c.macsPerToken, c.macsPerLogitRow, c.macsPerContext);
   const auto list = b.CreateVectorOfStructs(args);
   const auto name = b.CreateString(l.name);
-  return fb::CreateLaunch(b, l.kernel, list, l.barrierBefore, name, &cost);
+  Offset<fb::Collective> collective;
+  if (l.collective)
+    collective = fb::CreateCollective(
+        b, static_cast<fb::CollectiveKind>(l.collective->kind), l.collective->axis,
+        b.CreateVector(l.collective->columns), l.collective->accumulate, l.collective->logitRows,
+        l.collective->fence, b.CreateString(l.collective->cause));
+  return fb::CreateLaunch(b, l.kernel, list, l.barrierBefore, name, &cost, collective);
 }
 
 static Offset<fb::Chip> encodeChip(FlatBufferBuilder &b, const ChipPlan &c) {
@@ -48,7 +54,8 @@ static Offset<fb::Chip> encodeChip(FlatBufferBuilder &b, const ChipPlan &c) {
   });
   const fb::Extent arena = extent(c.arena);
   const auto kind = b.CreateString(c.kind);
-  return fb::CreateChip(b, c.id, kind, buffers, &arena, c.weightsBytes);
+  return fb::CreateChip(b, c.id, kind, buffers, &arena, c.weightsBytes, c.program, c.kvLayers,
+                        c.kvHeads, c.firstToken);
 }
 
 Bytes encodePlan(const Plan &p) {
@@ -68,7 +75,7 @@ Bytes encodePlan(const Plan &p) {
       tables<fb::Chip>(b, p.chips, [&](const ChipPlan &c) { return encodeChip(b, c); });
   const auto weights = tables<fb::Weight>(b, p.weights, [&](const WeightPlan &w) {
     return fb::CreateWeight(b, b.CreateString(w.name), static_cast<uint8_t>(w.format), w.rows,
-                            w.columns, w.offset, w.size, w.packed, w.randomSeed);
+                            w.columns, w.offset, w.size, w.packed, w.randomSeed, w.program);
   });
   const auto kernels = tables<fb::Kernel>(b, p.kernels, [&](const KernelPlan &k) {
     const auto symbol = b.CreateString(k.symbol), kindName = b.CreateString(k.kindName),
@@ -81,7 +88,7 @@ Bytes encodePlan(const Plan &p) {
     return fb::CreateFunction(b, b.CreateString(f.name), launches);
   });
   const auto calls = tables<fb::Call>(b, p.calls, [&](const CallPlan &c) {
-    return fb::CreateCall(b, c.function, b.CreateVector(c.weights), c.kvLayer);
+    return fb::CreateCall(b, c.function, b.CreateVector(c.weights), c.kvLayer, c.program);
   });
   const auto checks = tables<fb::Check>(b, p.checks, [&](const CheckPlan &c) {
     return fb::CreateCheck(b, b.CreateString(c.region), c.maxAbsError, c.maxRelError, c.samples);
@@ -155,12 +162,62 @@ TinyEngine TinyEngine::make(const std::string &kernelObject) {
   return e;
 }
 
+TinyEngine TinyEngine::makePipeline(const std::string &kernelObject, uint32_t stages) {
+  TinyEngine e = make(kernelObject);
+  Plan &p = e.plan;
+  p.grid = {stages, 1};
+  p.kv.layers = p.model.layers = stages;
+  p.kv.bytesPerBlock = uint64_t(stages) * 2 * 16 * 2;
+  const ChipPlan chip = p.chips.front();
+  const std::vector<WeightPlan> weights = p.weights;
+  const std::vector<LaunchPlan> begin = p.functions[0].launches, layer = p.functions[1].launches,
+                                end = p.functions[2].launches;
+  p.chips.clear();
+  p.weights.clear();
+  p.functions.clear();
+  p.calls.clear();
+  const auto pass = [&](CollectiveKind kind) {
+    LaunchPlan launch;
+    launch.args = {{ArgKind::Buffer, 0}};
+    launch.name = kind == CollectiveKind::Send ? "send" : "receive";
+    launch.collective = CollectivePlan{kind, 0, {0, 16}, false, false, false, "a stage ends"};
+    return launch;
+  };
+  for (uint32_t stage = 0; stage < stages; ++stage) {
+    p.chips.push_back(chip);
+    p.chips.back().id = p.chips.back().program = stage;
+    p.chips.back().kvLayers = p.chips.back().kvHeads = 1;
+    const auto first = static_cast<uint32_t>(p.weights.size());
+    for (WeightPlan weight : weights) {
+      weight.program = stage;
+      p.weights.push_back(weight);
+    }
+    const bool last = stage + 1 == stages;
+    FunctionPlan function = {"stage" + std::to_string(stage), {}};
+    const auto append = [&](std::vector<LaunchPlan> launches) {
+      for (LaunchPlan &launch : launches) {
+        for (ArgPlan &arg : launch.args)
+          if (arg.kind == ArgKind::Weight)
+            arg.index += first;
+        function.launches.push_back(launch);
+      }
+    };
+    append(stage == 0 ? begin : std::vector{pass(CollectiveKind::Receive)});
+    append(layer);
+    append(last ? end : std::vector{pass(CollectiveKind::Send)});
+    p.calls.push_back({stage, {first, first + 1}, 0, stage});
+    p.functions.push_back(std::move(function));
+  }
+  return e;
+}
+
 Bytes TinyEngine::write() const {
   std::vector<TinySection> sections = {{SectionKind::Plan, Variant::None, encodePlan(plan)}};
   for (const auto &[variant, bytes] : kernels)
     sections.push_back({SectionKind::Kernels, variant, bytes});
-  if (!weights.empty())
-    sections.push_back({SectionKind::Weights, Variant::None, weights});
+  for (const ChipPlan &chip : plan.chips)
+    if (!weights.empty())
+      sections.push_back({SectionKind::Weights, Variant::None, weights, chip.id});
   sections.insert(sections.end(), more.begin(), more.end());
 
   Bytes file(kPage);
@@ -169,6 +226,7 @@ Bytes TinyEngine::write() const {
     SectionEntry entry{};
     entry.kind = uint32_t(s.kind);
     entry.variant = uint32_t(s.variant);
+    entry.chip = s.chip;
     entry.offset = file.size();
     entry.size = s.bytes.size();
     const Checksum128 sum = checksum128(s.bytes.data(), s.bytes.size());

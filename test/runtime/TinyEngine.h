@@ -31,12 +31,13 @@ struct TinySection {
   engine::SectionKind kind;
   engine::Variant variant = engine::Variant::None;
   Bytes bytes;
+  uint32_t chip = 0;
 };
 
 /// What write() makes a file of.
 struct TinyEngine {
   engine::Plan plan;
-  Bytes weights;
+  Bytes weights; ///< Of each chip.
   /// Kernel objects by variant.
   std::vector<std::pair<engine::Variant, Bytes>> kernels;
   std::vector<TinySection> more; ///< Tokenizer and the like.
@@ -49,6 +50,9 @@ struct TinyEngine {
   /// A sound engine. `kernelObject` is the path of the toy kernels' shared object ("" for none
   /// loaded: the section then holds a few bytes that are no ELF object).
   static TinyEngine make(const std::string &kernelObject);
+
+  /// The same model with a layer and a chip for each of `stages` (2 or more), which pass the tokens on.
+  static TinyEngine makePipeline(const std::string &kernelObject, uint32_t stages);
 
   Bytes write() const;
 };

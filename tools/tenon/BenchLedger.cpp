@@ -76,8 +76,19 @@ Ledger::Ledger(const engine::Plan &plan, engine::Variant variant) {
   nanos.resize(kindOfTiming.size());
 }
 
-void Ledger::add(const cpu::StepView &step, std::span<const executor::LaunchTiming> timings) {
-  ++count;
+void Ledger::add(std::span<const executor::MicroBatch> step,
+                 std::span<const executor::LaunchTiming> timings, bool more) {
+  count += more ? 0 : 1;
+  for (const executor::MicroBatch &micro : step)
+    addWork(micro.view);
+  for (size_t i = 0; i < timings.size() && i < kindOfTiming.size(); ++i) {
+    sums[kindOfTiming[i]].seconds += double(timings[i].nanos) * 1e-9;
+    if (timings[i].nanos)
+      nanos[i].push_back(timings[i].nanos);
+  }
+}
+
+void Ledger::addWork(const cpu::StepView &step) {
   std::map<uint64_t, StepContext> contexts; // by window: one or two
   for (const Launch &launch : launches) {
     auto at = contexts.find(launch.window);
@@ -90,11 +101,6 @@ void Ledger::add(const cpu::StepView &step, std::span<const executor::LaunchTimi
     kind.memoryBytes += times * (double(cost.weightBytes) +
                                  double(cost.bytesPerContext) * double(at->second.positions));
     kind.macs += times * cost.macs(step.numTokens, step.numLogitRows, at->second.rowPositions);
-  }
-  for (size_t i = 0; i < timings.size() && i < kindOfTiming.size(); ++i) {
-    sums[kindOfTiming[i]].seconds += double(timings[i].nanos) * 1e-9;
-    if (timings[i].nanos)
-      nanos[i].push_back(timings[i].nanos);
   }
 }
 

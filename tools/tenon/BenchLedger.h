@@ -30,7 +30,7 @@ struct LaunchKind {
   cpu::MacUnit unit = cpu::MacUnit::F32; ///< What its multiply-accumulates run on.
   uint32_t launches = 0;                 ///< In a step.
   double seconds = 0;                    ///< 0 unless steps were timed launch by launch.
-  double memoryBytes = 0; ///< Weights once a step, and each sequence's K and V once a launch.
+  double memoryBytes = 0; ///< Weights once a micro-batch, and each sequence's K and V once a launch.
   double bytes = 0;       ///< Those and the activations.
   double macs = 0;
 };
@@ -41,8 +41,10 @@ class Ledger {
 public:
   Ledger(const engine::Plan &plan, engine::Variant variant);
 
-  /// One step: its tables, and the times of its launches alone (zeros if they were not measured).
-  void add(const cpu::StepView &step, std::span<const executor::LaunchTiming> timings);
+  /// One step: its micro-batches, and the times of its launches alone (zeros if they were not measured). It counts
+  /// with the next if it is one of several under way (`more`) that give each sequence a token.
+  void add(std::span<const executor::MicroBatch> step,
+           std::span<const executor::LaunchTiming> timings, bool more = false);
 
   std::span<const LaunchKind> kinds() const { return sums; }
   /// Seconds of a step that launches of `kind` take, each counted with its median over the steps: a
@@ -59,6 +61,8 @@ public:
   double leastSeconds(const ChipLimits &chip) const;
 
 private:
+  void addWork(const cpu::StepView &view);
+
   /// A launch of a function, with all its calls.
   struct Launch {
     engine::CostForm cost;

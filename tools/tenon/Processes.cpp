@@ -26,6 +26,7 @@ namespace {
 Status followRankZero(const RunOptions &options) {
   executor::ExecutorOptions executing;
   executing.pin = !options.noPin;
+  executing.microBatchRows = options.microBatch;
   executing.cluster = options.cluster;
   return executor::follow(*options.cluster, [&] { return Session::openEngine(options); },
                           Session::workersFor(options), executing);

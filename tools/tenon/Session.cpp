@@ -30,6 +30,9 @@ void addRunOptions(CLI::App &command, RunOptions &o) {
   command.add_flag("--huge-pages", o.hugePages,
                    "Copy the weights into huge pages: faster decode, slower start, memory not shared");
   command.add_flag("--no-pin", o.noPin, "Do not bind workers to processors");
+  command.add_option("--micro-batch", o.microBatch,
+                     "On a pipeline: rows of a step that go through the stages together (default: by the step's "
+                     "size)");
   command.add_option("--rank-timeout", o.rankTimeout,
                      "With several processes (mpirun): seconds without a sign of life, or within one "
                      "launch, after which a process has failed (default 6)");
@@ -179,6 +182,7 @@ Status Session::prepare(executor::CapacityRequest wanted, Watch watch) {
     return capacity.status();
   executor::ExecutorOptions executorOptions;
   executorOptions.pin = !options.noPin;
+  executorOptions.microBatchRows = options.microBatch;
   executorOptions.timeLaunches = watch == Watch::Launches;
   executorOptions.trace = watch == Watch::Trace;
   executorOptions.cluster = options.cluster;

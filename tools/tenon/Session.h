@@ -32,6 +32,7 @@ struct RunOptions {
   bool verifyWeights = false;
   bool hugePages = false;
   bool noPin = false;
+  uint32_t microBatch = 0; ///< Rows; 0: chosen.
   double rankTimeout = 6; ///< Seconds.
   /// The processes that run the engine together; null for one (Processes.h).
   collective::Cluster *cluster = nullptr;

@@ -57,33 +57,33 @@ StepTrace::StepTrace(const engine::Plan &p, const executor::Executor &executor, 
   }
 }
 
-uint64_t StepTrace::lastToCome(uint32_t chip, uint32_t launch) const {
+uint64_t StepTrace::lastToCome(uint32_t chip, uint32_t launch, uint32_t micro) const {
   uint64_t last = 0;
   for (const std::vector<uint64_t> &worker : came[chip])
-    last = std::max(last, worker[launch]);
+    last = std::max(last, worker[micro * chips[chip].launches.size() + launch]);
   return last;
 }
 
 /// When the last worker of all chips that meet in a collective had come to it.
-uint64_t StepTrace::whenAllCame(uint32_t chip, uint32_t launch) const {
+uint64_t StepTrace::whenAllCame(uint32_t chip, uint32_t launch, uint32_t micro) const {
   const auto placeIn = [&](const std::vector<uint32_t> &list) {
     return static_cast<size_t>(std::find(list.begin(), list.end(), launch) - list.begin());
   };
-  uint64_t last = lastToCome(chip, launch);
+  uint64_t last = lastToCome(chip, launch, micro);
   const uint32_t stage = plan.chipsPerStage();
   switch (chips[chip].launches[launch]->collective->kind) {
   case engine::CollectiveKind::Send:
     return std::max(
-        last, lastToCome(chip + stage, chips[chip + stage].receives[placeIn(chips[chip].sends)]));
+        last, lastToCome(chip + stage, chips[chip + stage].receives[placeIn(chips[chip].sends)], micro));
   case engine::CollectiveKind::Receive:
     return std::max(
-        last, lastToCome(chip - stage, chips[chip - stage].sends[placeIn(chips[chip].receives)]));
+        last, lastToCome(chip - stage, chips[chip - stage].sends[placeIn(chips[chip].receives)], micro));
   default:
     break;
   }
   const size_t place = placeIn(chips[chip].inner);
   for (uint32_t other = chip / stage * stage; other < (chip / stage + 1) * stage; ++other)
-    last = std::max(last, lastToCome(other, chips[other].inner[place]));
+    last = std::max(last, lastToCome(other, chips[other].inner[place], micro));
   return last;
 }
 
@@ -100,7 +100,7 @@ void StepTrace::add(const executor::Executor &executor, const generate::StepTime
         if (!event.barrier)
           begins.push_back(event.began);
       }
-      if (begins.size() != chips[chip].launches.size())
+      if (begins.size() != chips[chip].launches.size() * executor.microBatches().size())
         return; // The step failed on the way: there is nothing to learn from it.
     }
   std::vector<ChipLedger> &ledgers = byPhase[times.promptRows > 0];
@@ -121,17 +121,21 @@ void StepTrace::addChip(const executor::Executor &executor, uint32_t number, Ste
   ++ledger.steps;
   ledger.stepSeconds += double(step.ended - step.began) * 1e-9;
 
-  const cpu::StepView &view = executor.stepView();
-  for (uint32_t i = 0; i < chip.launches.size(); ++i) {
-    const engine::StepSize size = {view.numTokens, view.numLogitRows,
-                                   contextOf(view, chip.windows[i]).positions};
-    const engine::Traffic traffic = trafficOf(plan, chipPlan, *chip.launches[i], size);
-    ChipKind &kind = kindOf(i);
-    kind.read += traffic.read;
-    kind.written += traffic.written;
-    kind.sent += traffic.sent;
+  engine::StepSize rows = {0, 0, 0}; // Of the micro-batch that fills the arena most.
+  for (const executor::MicroBatch &micro : executor.microBatches()) {
+    const cpu::StepView &view = micro.view;
+    rows.tokens = std::max<uint64_t>(rows.tokens, view.numTokens);
+    rows.logitRows += view.numLogitRows; // Those of all stay.
+    for (uint32_t i = 0; i < chip.launches.size(); ++i) {
+      const engine::StepSize size = {view.numTokens, view.numLogitRows,
+                                     contextOf(view, chip.windows[i]).positions};
+      const engine::Traffic traffic = trafficOf(plan, chipPlan, *chip.launches[i], size);
+      ChipKind &kind = kindOf(i);
+      kind.read += traffic.read;
+      kind.written += traffic.written;
+      kind.sent += traffic.sent;
+    }
   }
-  const engine::StepSize rows = {view.numTokens, view.numLogitRows, 0};
   std::vector<uint64_t> arena = arenaInUse(plan, chipPlan, rows);
   ledger.arenaPeak =
       std::max(ledger.arenaPeak, *std::max_element(arena.begin(), arena.end()));
@@ -156,7 +160,7 @@ void StepTrace::addChip(const executor::Executor &executor, uint32_t number, Ste
       }
       uint64_t work = event.began;
       if (chip.launches[event.launch]->collective)
-        work = std::clamp(whenAllCame(number, event.launch), event.began, event.ended);
+        work = std::clamp(whenAllCame(number, event.launch, event.micro), event.began, event.ended);
       kind.othersSeconds += double(work - event.began) * share;
       kind.seconds += double(event.ended - work) * share;
       keep(Slice::Kind::Others, event.began, work, worker, event.launch);

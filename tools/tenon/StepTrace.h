@@ -74,8 +74,8 @@ private:
     std::vector<uint32_t> inner;          ///< Launches that are collectives among chips of a stage.
     std::vector<uint32_t> sends, receives;
   };
-  uint64_t whenAllCame(uint32_t chip, uint32_t launch) const;
-  uint64_t lastToCome(uint32_t chip, uint32_t launch) const;
+  uint64_t whenAllCame(uint32_t chip, uint32_t launch, uint32_t micro) const;
+  uint64_t lastToCome(uint32_t chip, uint32_t launch, uint32_t micro) const;
   void addChip(const executor::Executor &executor, uint32_t chip, Step &step, ChipLedger &ledger);
 
   const engine::Plan &plan;
@@ -84,7 +84,7 @@ private:
   std::vector<ChipLedger> byPhase[2];
   std::vector<Step> steps;
   std::vector<Slice> slices;
-  std::vector<std::vector<std::vector<uint64_t>>> came; ///< [chip][worker][launch], of the last step.
+  std::vector<std::vector<std::vector<uint64_t>>> came; ///< [chip][worker][micro-batch * launches + launch], of the last step.
 };
 
 } // namespace tenon::tool

@@ -1,0 +1,37 @@
+//===- MicroBatches.cpp - A step in pieces for a pipeline -----------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/executor/MicroBatches.h"
+
+#include <algorithm>
+
+namespace tenon::executor {
+
+/// What a micro-batch costs a stage beside its rows, in rows: launches, barriers, panels unpacked once
+/// more. Prompts on two stages are then cut into 64 rows, where kernels lose 1 to 2 %.
+static constexpr uint32_t kOverheadRows = 4;
+
+uint32_t mostMicroBatches(uint32_t rows, uint32_t stages) {
+  return stages < 2 ? 1 : std::clamp(rows / kRowsReadTogether, 1u, kMostMicroBatches);
+}
+
+uint32_t microBatchRows(uint32_t rows, uint32_t stages) {
+  uint32_t best = rows;
+  uint64_t least = UINT64_MAX;
+  for (uint32_t count = 1; count <= mostMicroBatches(rows, stages); ++count) {
+    // Kernels take rows by fours, and attention by tiles that are multiples of sixteen.
+    uint32_t each = (rows + count - 1) / count;
+    const uint32_t unit = each > 16 ? 16 : 4;
+    if (count > 1)
+      each = (each + unit - 1) / unit * unit;
+    const uint64_t pieces = (rows + each - 1) / each;
+    const uint64_t time = (pieces + stages - 1) * (std::max(each, kRowsReadTogether) + kOverheadRows);
+    if (time < least) {
+      least = time;
+      best = each;
+    }
+  }
+  return best;
+}
+
+} // namespace tenon::executor
