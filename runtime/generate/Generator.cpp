@@ -4,6 +4,7 @@
 #include "runtime/generate/Generator.h"
 
 #include "runtime/base/Clock.h"
+#include "runtime/executor/MicroBatches.h"
 
 #include <fmt/core.h>
 
@@ -42,6 +43,7 @@ struct Generator::Active {
   sample::TokenHistory history;
   uint32_t reported = 0; ///< Prompt positions whose logits the listener has seen.
   uint64_t startedNanos = 0;
+  bool cancelled = false;        ///< It goes when the step that has rows of it ends.
   std::optional<TimedMask> mask; ///< Around the request's.
 };
 
@@ -69,12 +71,15 @@ Generator::Generator(executor::Executor &e, const engine::Plan &plan, bool prefi
     : executor(e), vocabulary(plan.model.vocabulary),
       scheduler(limitsOf(e.capacity(), plan, prefixTree)), 
       stepDraws(vocabulary, e.numWorkers(), e.capacity().sequences) {
-  planned.reserve(e.capacity().sequences);
   rows.reserve(e.capacity().sequences);
-  plannedRequests.reserve(e.capacity().sequences);
+  flights.resize(e.maxInFlight());
+  for (Flight &flight : flights) {
+    flight.planned.reserve(e.capacity().sequences);
+    flight.requests.reserve(e.capacity().sequences);
+  }
 }
 
-Generator::~Generator() = default;
+Generator::~Generator() { loseFlights(); }
 
 StatusOr<uint64_t> Generator::add(Request request) {
   TENON_RETURN_IF_ERROR(request.sampling.validate(vocabulary));
@@ -109,60 +114,112 @@ StatusOr<uint64_t> Generator::add(Request request) {
   return active.back()->number;
 }
 
-Status Generator::step(Listener &listener) {
-  const uint64_t began = nowNanos();
-  scheduler.planStep(planned);
-  if (planned.empty())
-    return scheduler.hasWork() ? Status::internal("the scheduler has work and plans none")
-                               : Status::ok();
+StatusOr<bool> Generator::begin() {
+  Flight &flight = flightAt(inFlight);
+  flight.began = nowNanos();
+  flight.times = {};
+  flight.promptRows = 0;
+  schedule::StepRoom room;
+  room.logitRows = executor.freeLogitRows();
+  // Shares of those that run, but no smaller than what a stage computes as fast as one row.
+  const auto depth = static_cast<uint32_t>(flights.size());
+  if (depth > 1)
+    room.decodes = std::max((scheduler.runningCount() + depth - 1) / depth, executor::kRowsReadTogether);
+  scheduler.planStep(flight.planned, room);
+  if (flight.planned.empty())
+    return false;
   rows.clear();
-  plannedRequests.clear();
-  uint64_t promptRows = 0;
-  times = {};
-  for (const schedule::ScheduledRows &p : planned) {
+  flight.requests.clear();
+  StepTimes &times = flight.times;
+  for (const schedule::ScheduledRows &p : flight.planned) {
     const schedule::Sequence &s = *p.sequence;
     rows.push_back({std::span<const int32_t>(s.tokens).subspan(p.first, p.count), p.first,
                     s.table.blocks(), p.logitRows});
     Active &a = *find(s.id);
-    plannedRequests.push_back(&a);
+    flight.requests.push_back(&a);
     if (p.first < s.promptTokens) {
-      promptRows += std::min(p.count, s.promptTokens - p.first);
+      flight.promptRows += std::min(p.count, s.promptTokens - p.first);
       if (a.startedNanos == 0)
-        a.startedNanos = began;
+        a.startedNanos = flight.began;
     }
     times.rows += p.count;
     times.logitRows += p.logitRows;
     times.positions += uint64_t(p.first) + p.count;
     times.context += uint64_t(p.count) * p.first + uint64_t(p.count) * (p.count + 1) / 2;
   }
-  const uint64_t computing = nowNanos();
-  TENON_RETURN_IF_ERROR(executor.run(rows));
+  times.promptRows = static_cast<uint32_t>(flight.promptRows);
+  times.schedule = nowNanos() - flight.began;
+  TENON_RETURN_IF_ERROR(executor.start(rows));
+  scheduler.stepBegun(flight.planned);
+  ++inFlight;
+  return true;
+}
+
+/// Gives up what is under way, after an error or at the end.
+void Generator::loseFlights() {
+  for (; inFlight > 0; --inFlight) {
+    (void)executor.finish(); // The first error is known.
+    Flight &flight = flightAt(0);
+    scheduler.stepLost(flight.planned);
+    for (const Active *a : flight.requests)
+      if (a->cancelled)
+        end(*a);
+    firstFlight = (firstFlight + 1) % flights.size();
+  }
+}
+
+Status Generator::step(Listener &listener) {
+  Status status;
+  while (status && inFlight < flights.size()) {
+    auto begun = begin();
+    status = begun.status();
+    if (!begun || !*begun)
+      break;
+  }
+  if (status && inFlight == 0)
+    return scheduler.hasWork() ? Status::internal("the scheduler has work and plans none")
+                               : Status::ok();
+  if (status)
+    status = finish(listener);
+  if (!status)
+    loseFlights();
+  return status;
+}
+
+/// Ends the oldest step under way.
+Status Generator::finish(Listener &listener) {
+  TENON_RETURN_IF_ERROR(executor.finish());
   const uint64_t computed = nowNanos();
-  scheduler.stepDone(planned);
+  Flight &flight = flightAt(0);
+  firstFlight = (firstFlight + 1) % flights.size();
+  --inFlight;
+  times = flight.times;
+  scheduler.stepDone(flight.planned);
   times.kvSlots = scheduler.slots();
   stepDraws.clear();
-  for (size_t i = 0; i < planned.size(); ++i)
-    if (draws(planned[i], *plannedRequests[i]))
-      collect(planned[i], *plannedRequests[i]);
+  for (size_t i = 0; i < flight.planned.size(); ++i)
+    if (draws(flight.planned[i], *flight.requests[i]))
+      collect(flight.planned[i], *flight.requests[i]);
   stepDraws.run(executor);
   size_t next = 0;
-  for (size_t i = 0; i < planned.size(); ++i)
-    deliver(*plannedRequests[i], planned[i], next, listener);
+  for (size_t i = 0; i < flight.planned.size(); ++i)
+    deliver(*flight.requests[i], flight.planned[i], next, listener);
 
+  // Of steps that overlap each has the time since the one before it ended.
   const uint64_t ended = nowNanos();
-  times.promptRows = static_cast<uint32_t>(promptRows);
-  times.schedule = computing - began;
-  times.execute = computed - computing;
-  times.sample = ended - computed - times.grammar;
+  const uint64_t took = ended - std::max(flight.began, lastEnded);
+  lastEnded = ended;
+  times.sample = ended - computed - std::min(ended - computed, times.grammar);
+  times.execute = took - std::min(took, times.schedule + (ended - computed));
   ++totals.steps;
-  totals.computeNanos += computed - computing;
-  if (promptRows) {
+  totals.computeNanos += times.execute;
+  if (flight.promptRows) {
     ++totals.prefillSteps;
-    totals.promptTokens += promptRows;
-    totals.prefillNanos += ended - began;
+    totals.promptTokens += flight.promptRows;
+    totals.prefillNanos += took;
   } else {
     totals.decodeTokens += stepDraws.results().size();
-    totals.decodeNanos += ended - began;
+    totals.decodeNanos += took;
   }
   return Status::ok();
 }
@@ -190,7 +247,7 @@ void Generator::reportPrompt(Active &a, const schedule::ScheduledRows &p, Listen
 }
 
 bool Generator::draws(const schedule::ScheduledRows &p, const Active &a) {
-  return p.logitRows > 0 && p.sequence->pending() == 0 && !a.request.scoreOnly;
+  return p.logitRows > 0 && p.sequence->pending() == 0 && !a.request.scoreOnly && !a.cancelled;
 }
 
 void Generator::collect(const schedule::ScheduledRows &p, Active &a) {
@@ -206,6 +263,8 @@ void Generator::collect(const schedule::ScheduledRows &p, Active &a) {
 
 void Generator::deliver(Active &a, const schedule::ScheduledRows &p, size_t &nextDraw,
                         Listener &listener) {
+  if (a.cancelled)
+    return end(a);
   if (p.sequence->allLogits)
     reportPrompt(a, p, listener);
   if (!draws(p, a)) {
@@ -246,12 +305,15 @@ void Generator::deliver(Active &a, const schedule::ScheduledRows &p, size_t &nex
 
 PromptView Generator::promptOf(uint64_t request) const {
   const Active *a = find(request);
-  return a ? PromptView{a->request.prompt, a->request.sampling.topLogprobs, a->request.scoreOnly}
+  return a && !a->cancelled ? PromptView{a->request.prompt, a->request.sampling.topLogprobs, a->request.scoreOnly}
            : PromptView{};
 }
 
 void Generator::cancel(uint64_t request) {
-  if (const Active *a = find(request))
+  Active *a = find(request);
+  if (a && a->sequence->inFlight)
+    a->cancelled = true;
+  else if (a)
     end(*a);
 }
 

@@ -92,7 +92,8 @@ struct StepTimes {
   schedule::Scheduler::Slots kvSlots; ///< When the rows were computed.
 };
 
-/// Drives one executor. One thread at a time.
+/// Drives one executor. One thread at a time. On a pipeline it keeps as many steps under way as the executor takes,
+/// of different requests: while one stage computes a step, another has the next, and tokens of a third are drawn.
 class Generator {
 public:
   /// `executor` outlives the generator and serves nobody else meanwhile. `prefixTree`: keep the KV
@@ -103,11 +104,11 @@ public:
   /// Queues a request and returns its number (0, 1, 2, ...). InvalidArgument names what is wrong.
   StatusOr<uint64_t> add(Request request);
 
-  /// Runs one step. Does nothing when there is no work. After an error of the executor nothing has
-  /// advanced: the step may be tried again, or its requests cancelled.
+  /// Runs one step, and begins those that may follow it. Does nothing when there is no work. After an error of the
+  /// executor nothing has advanced: the steps may be tried again, or their requests cancelled.
   Status step(Listener &listener);
 
-  /// Ends a request early. Unknown or finished ones are ignored.
+  /// Ends a request early: the listener hears no more of it. Unknown or finished ones are ignored.
   void cancel(uint64_t request);
 
   /// Of a request that is queued or runs; empty for another.
@@ -122,6 +123,18 @@ public:
 
 private:
   struct Active;
+  /// A step under way.
+  struct Flight {
+    std::vector<schedule::ScheduledRows> planned;
+    std::vector<Active *> requests; ///< Of `planned`.
+    StepTimes times;
+    uint64_t began = 0, promptRows = 0;
+  };
+  Flight &flightAt(size_t number) { return flights[(firstFlight + number) % flights.size()]; }
+  /// Plans a step and has it begin. False: there is nothing to begin.
+  StatusOr<bool> begin();
+  Status finish(Listener &listener);
+  void loseFlights();
   Active *find(uint64_t number) const; ///< Null if it is not active.
   /// Whether a token is to be drawn after these rows, which are computed.
   static bool draws(const schedule::ScheduledRows &rows, const Active &request);
@@ -137,9 +150,10 @@ private:
   schedule::Scheduler scheduler;
   StepDraws stepDraws;
   std::vector<std::unique_ptr<Active>> active; ///< Numbers ascend.
-  std::vector<schedule::ScheduledRows> planned;
   std::vector<executor::StepRows> rows;
-  std::vector<Active *> plannedRequests; ///< Of `planned`.
+  std::vector<Flight> flights; ///< Used in turn: those under way are `inFlight` from `firstFlight` on.
+  size_t firstFlight = 0, inFlight = 0;
+  uint64_t lastEnded = 0; ///< When the last step had ended.
   StepStats totals;
   StepTimes times;
   uint64_t nextRequest = 0;

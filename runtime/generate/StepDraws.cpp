@@ -27,8 +27,8 @@ void StepDraws::draw(sample::Sampler &sampler, Draw &d) {
 
 void StepDraws::run(executor::Executor &executor) {
   const std::span<Draw> all = std::span(draws).first(count);
-  // Waking the others costs more than one row does.
-  if (count < 2 || samplers.size() == 1) {
+  // Waking the others costs more than one row does, and workers with further steps under way have better things to do.
+  if (count < 2 || samplers.size() == 1 || executor.inFlight() > 0) {
     for (Draw &d : all)
       draw(samplers[0], d);
     return;

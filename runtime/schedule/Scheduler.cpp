@@ -68,7 +68,7 @@ bool Scheduler::makeRoom(Sequence &sequence, uint64_t tokens,
     // The last in order gives way, unless it precedes this one or is already part of this step.
     Sequence *victim = nullptr;
     for (Sequence *s : running)
-      if (sequence.precedes(*s) && (!victim || victim->precedes(*s)) &&
+      if (!s->inFlight && sequence.precedes(*s) && (!victim || victim->precedes(*s)) &&
           std::none_of(rows.begin(), rows.end(),
                        [&](const ScheduledRows &r) { return r.sequence == s; }))
         victim = s;
@@ -116,20 +116,21 @@ bool Scheduler::schedule(Sequence &sequence, uint32_t most, std::vector<Schedule
   }
   const bool reachesEnd = count == sequence.pending();
   const uint32_t logits = scoring ? count : reachesEnd ? 1 : 0;
-  rows.push_back({&sequence, sequence.computed, count, logits, limits.logitRows - stepLogitsLeft});
+  rows.push_back({&sequence, sequence.computed, count, logits, stepLogits - stepLogitsLeft});
   stepTokensLeft -= count;
   stepLogitsLeft -= logits;
   return true;
 }
 
-void Scheduler::planStep(std::vector<ScheduledRows> &rows) {
+void Scheduler::planStep(std::vector<ScheduledRows> &rows, StepRoom room) {
   rows.clear();
   stepTokensLeft = limits.stepTokens;
-  stepLogitsLeft = limits.logitRows;
+  stepLogits = stepLogitsLeft = std::min(limits.logitRows, room.logitRows);
   // Decodes first: `running` shrinks from behind when somebody is preempted.
-  for (size_t i = 0; i < running.size() && rows.size() < limits.sequences; ++i) {
+  for (size_t i = 0; i < running.size() && rows.size() < std::min(limits.sequences, room.decodes);
+       ++i) {
     Sequence &s = *running[i];
-    if (s.pending() != 1)
+    if (s.pending() != 1 || s.inFlight)
       continue;
     if (!schedule(s, 1, rows) && stepTokensLeft > 0 && stepLogitsLeft > 0) {
       // Even the last in order finds no block: it gives way itself, so that the others go on.
@@ -141,7 +142,7 @@ void Scheduler::planStep(std::vector<ScheduledRows> &rows) {
   }
   for (size_t i = 0; i < running.size() && rows.size() < limits.sequences && stepTokensLeft > 0;
        ++i)
-    if (running[i]->pending() > 1)
+    if (running[i]->pending() > 1 && !running[i]->inFlight)
       schedule(*running[i], limits.stepTokens, rows);
   while (!waiting.empty() && running.size() < limits.sequences && rows.size() < limits.sequences &&
          stepTokensLeft > 0) {
@@ -169,9 +170,20 @@ void Scheduler::planStep(std::vector<ScheduledRows> &rows) {
   }
 }
 
+void Scheduler::stepBegun(std::span<const ScheduledRows> rows) {
+  for (const ScheduledRows &r : rows)
+    r.sequence->inFlight = true;
+}
+
+void Scheduler::stepLost(std::span<const ScheduledRows> rows) {
+  for (const ScheduledRows &r : rows)
+    r.sequence->inFlight = false;
+}
+
 void Scheduler::stepDone(std::span<const ScheduledRows> rows) {
   for (const ScheduledRows &r : rows) {
     Sequence &s = *r.sequence;
+    s.inFlight = false;
     s.computed = r.first + r.count;
     if (r.first < s.promptTokens && s.computed >= s.promptTokens)
       keepInTree(s); // Others with the same prompt may follow at once.

@@ -37,6 +37,12 @@ struct ScheduledRows {
   uint32_t logitBase = 0; ///< Row of the step's logits where they begin.
 };
 
+/// What steps under way leave to the next.
+struct StepRoom {
+  uint32_t logitRows = UINT32_MAX;
+  uint32_t decodes = UINT32_MAX; ///< Sequences that only need their next token.
+};
+
 class Scheduler {
 public:
   explicit Scheduler(const SchedulerLimits &limits);
@@ -44,13 +50,19 @@ public:
   /// Queues a request. InvalidArgument if it can never run within the limits, saying which.
   StatusOr<Sequence *> add(const SequenceRequest &request);
 
-  /// Plans the next step into `rows` (cleared first; keeps its capacity). Empty: nothing is left to
-  /// do. May preempt those that come last: they give their blocks back and are computed again
-  /// later.
-  void planStep(std::vector<ScheduledRows> &rows);
+  /// Plans the next step into `rows` (cleared first; keeps its capacity), of sequences without rows under way and
+  /// within `room`. Empty: nothing is left to do, or what is under way must end first. May preempt those that come
+  /// last: they give their blocks back and are computed again later.
+  void planStep(std::vector<ScheduledRows> &rows, StepRoom room = {});
 
-  /// Tells that the planned rows were computed.
+  /// Tells that the planned rows are being computed, where further steps are planned before they are: their
+  /// sequences are left out of those, and must not be ended before stepDone() or stepLost().
+  void stepBegun(std::span<const ScheduledRows> rows);
+
+  /// Tells that the planned rows were computed, ...
   void stepDone(std::span<const ScheduledRows> rows);
+  /// ... or that they never will be: the step may be planned again.
+  void stepLost(std::span<const ScheduledRows> rows);
 
   /// Adds a drawn token; the sequence must have no pending tokens. Past its limits, or if `last`,
   /// the sequence finishes and gives its blocks back. Returns whether it finished.
@@ -104,7 +116,7 @@ private:
   uint64_t arrivals = 0;
   uint64_t preempted = 0;
   uint64_t fromTree = 0, lookedUp = 0;
-  uint32_t stepTokensLeft = 0, stepLogitsLeft = 0;
+  uint32_t stepTokensLeft = 0, stepLogits = 0, stepLogitsLeft = 0;
 };
 
 } // namespace tenon::schedule

@@ -58,6 +58,7 @@ public:
   uint32_t cached = 0;         ///< Prompt tokens that its first start took from the prefix tree.
   uint32_t starts = 0;         ///< 1, and one more after each preemption.
   uint32_t preemptions = 0;
+  bool inFlight = false; ///< A step that is under way has rows of it: it stays as it is.
   kv::BlockTable table;
 
   /// Who goes first when not all can: by priority, then by arrival. A strict total order.

@@ -50,9 +50,9 @@ struct Times {
 struct Watchers {
   Ledger *ledger = nullptr;
   StepTrace *trace = nullptr;
-  void see(Session &session, const generate::Generator &generator) const {
+  void see(Session &session, const generate::Generator &generator, bool more = false) const {
     if (ledger)
-      ledger->add(session.executor().stepView(), session.executor().timings());
+      ledger->add(session.executor().microBatches(), session.executor().timings(), more);
     if (trace)
       trace->add(session.executor(), generator.lastStep());
   }
@@ -103,7 +103,9 @@ public:
     c.stepTokens = o.run.stepTokens.value_or(std::max(sequences, plan.limits.defaultStepTokens));
     // Before all sequences decode together, some may have drawn a token in steps that still had
     // prompt rows: at most a block's rows of each are left to compute (see fill()).
-    leadTokens = sequences * plan.kv.blockTokens / std::max(*c.stepTokens, 1u) + 2;
+    // On a pipeline it takes some more until the sequences are evenly spread over the steps under way.
+    leadTokens = sequences * plan.kv.blockTokens / std::max(*c.stepTokens, 1u) +
+                 2 * executor::stagesOf(plan);
     const uint64_t positions = uint64_t(promptTokens) + o.newTokens + leadTokens;
     c.sequences = sequences;
     c.context = static_cast<uint32_t>(std::min<uint64_t>(positions, UINT32_MAX));
@@ -206,7 +208,8 @@ Status CellRun::fill(generate::Generator &generator, Sample &sample, std::vector
   return Status::ok();
 }
 
-/// Decodes all sequences together for `steps` steps.
+/// Decodes all sequences together for `steps` steps. Where several steps are under way, each with some of the
+/// sequences, those that give every sequence a token count as one.
 Status CellRun::decode(generate::Generator &generator, uint32_t steps, Sample &sample,
                        std::vector<double> &stepMs, const Watchers &watchers) {
   uint64_t firstRequest = 0;
@@ -214,22 +217,39 @@ Status CellRun::decode(generate::Generator &generator, uint32_t steps, Sample &s
   TENON_RETURN_IF_ERROR(add(generator, promptTokens, steps + leadTokens, &firstRequest));
   generate::Listener nobody;
   const RunDelay delay;
+  // Steps with all prompts behind them: those after as many tokens as there are sequences came from steps without
+  // prompt rows, one after the other.
+  uint64_t settled = 0, drawn = 0, delayed = 0;
+  double seconds = 0;
   while (sample.steps < steps && generator.hasWork()) {
     session.executor().resetTimings();
     const uint64_t delayBefore = delay.nanos();
     const generate::StepStats before = generator.stats();
     TENON_RETURN_IF_ERROR(generator.step(nobody));
     const generate::StepStats &after = generator.stats();
-    if (after.decodeTokens - before.decodeTokens != sequences)
-      continue; // prompt rows are left, or some sequences are not there yet
-    const double seconds = double(after.decodeNanos - before.decodeNanos) * 1e-9;
+    const uint64_t tokens = after.decodeTokens - before.decodeTokens;
+    if (after.promptTokens != before.promptTokens)
+      settled = 0; // prompt rows are left, or some sequences are not there yet
+    if (tokens != sequences && settled < sequences) {
+      settled += tokens;
+      continue;
+    }
+    settled = sequences;
+    const double took = double(after.decodeNanos - before.decodeNanos) * 1e-9;
+    seconds += took;
+    drawn += tokens;
+    delayed += delay.nanos() - delayBefore;
+    sample.hostSeconds += took - double(after.computeNanos - before.computeNanos) * 1e-9;
+    watchers.see(session, generator, /*more=*/drawn < sequences);
+    if (drawn < sequences)
+      continue;
     ++sample.steps;
-    sample.tokens += sequences;
+    sample.tokens += drawn;
     sample.seconds += seconds;
-    sample.hostSeconds += seconds - double(after.computeNanos - before.computeNanos) * 1e-9;
     stepMs.push_back(seconds * 1e3);
-    stepTimes.add(seconds, delay.nanos() - delayBefore);
-    watchers.see(session, generator);
+    stepTimes.add(seconds, delayed);
+    seconds = 0;
+    drawn = delayed = 0;
   }
   for (uint32_t s = 0; s < sequences; ++s)
     generator.cancel(firstRequest + s);
