@@ -25,10 +25,9 @@ Strategy predict(const GridChoice &grid, mlir::plan::EngineOp plan, const ChipsF
     strategy.memory = std::max(strategy.memory, chip.total());
   strategy.firstToken = predictPrompt(plan, chips, kPrompt);
   const uint64_t depth = kPrompt + kAnswer / 2;
-  strategy.tokenSeconds = predictStep(plan, chips, decodeStep(1, depth)).seconds();
+  strategy.tokenSeconds = predictDecode(plan, chips, 1, depth);
   strategy.request = strategy.firstToken + kAnswer * strategy.tokenSeconds;
-  strategy.throughput =
-      kSequences / predictStep(plan, chips, decodeStep(kSequences, depth)).slowest();
+  strategy.throughput = kSequences / predictDecode(plan, chips, kSequences, depth);
   for (auto [index, chip] : llvm::enumerate(memory)) {
     const uint64_t given = chips.chips[std::min(index, chips.chips.size() - 1)].memory;
     if (given && chip.total() > given && strategy.possible) {

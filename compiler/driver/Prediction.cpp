@@ -4,6 +4,7 @@
 #include "compiler/driver/Prediction.h"
 
 #include "dialects/plan/CpuKernels.h"
+#include "runtime/executor/MicroBatches.h"
 
 #include <algorithm>
 #include <numeric>
@@ -84,17 +85,20 @@ double launchSeconds(LaunchOp launch, const cpu::KernelSpec &spec, const ChipKin
          chip.launchSeconds;
 }
 
-/// What a chip can read while the others of its stage read too.
-double bandwidthOf(const ChipKind &chip, uint32_t id, uint32_t tensor) {
+/// What a chip can read while the others of its stage, or of all `chips`, read too.
+double bandwidthOf(const ChipKind &chip, uint32_t id, uint32_t tensor, uint32_t chips,
+                   bool overlapped) {
   if (!chip.sharedReadBandwidth)
     return chip.readBandwidth;
-  const uint32_t stage = id / tensor * tensor, group = id / chip.sharedBy * chip.sharedBy;
-  const uint32_t active = std::min(stage + tensor, group + chip.sharedBy) - std::max(stage, group);
+  const uint32_t first = overlapped ? 0 : id / tensor * tensor, end = overlapped ? chips : first + tensor;
+  const uint32_t group = id / chip.sharedBy * chip.sharedBy;
+  const uint32_t active = std::min(end, group + chip.sharedBy) - std::max(first, group);
   return std::min(chip.readBandwidth, chip.sharedReadBandwidth / active);
 }
 } // namespace
 
-StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepShape &step) {
+StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepShape &step,
+                           bool overlapped) {
   llvm::DenseMap<mlir::StringAttr, cpu::KernelSpec> specs;
   for (KernelOp kernel : engine.getOps<KernelOp>()) {
     std::string error;
@@ -109,10 +113,12 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
 
   StepPrediction result;
   const uint32_t tensor = engine.getGrid().back();
-  for (ChipOp chip : engine.getOps<ChipOp>()) {
+  const auto chipOps = engine.getOps<ChipOp>();
+  const auto count = static_cast<uint32_t>(std::distance(chipOps.begin(), chipOps.end()));
+  for (ChipOp chip : chipOps) {
     const uint32_t id = chip.getId();
     const ChipKind &kind = chips.chips[std::min<size_t>(id, chips.chips.size() - 1)];
-    const double bandwidth = bandwidthOf(kind, id, tensor);
+    const double bandwidth = bandwidthOf(kind, id, tensor, count, overlapped);
     double seconds = 0;
     for (FunctionOp function : engine.getOps<FunctionOp>()) {
       const mlir::StringAttr name = function.getSymNameAttr();
@@ -132,13 +138,56 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
   return result;
 }
 
+double pipelineSeconds(llvm::ArrayRef<StepPrediction> microBatches) {
+  std::vector<double> free; // When each stage has done all micro-batches so far.
+  double done = 0;
+  for (const StepPrediction &micro : microBatches) {
+    free.resize(micro.stages.size());
+    done = 0;
+    for (size_t stage = 0; stage < free.size(); ++stage)
+      done = free[stage] = std::max(free[stage], done) + micro.stages[stage];
+  }
+  return done;
+}
+
+static uint32_t stagesOf(EngineOp engine) {
+  llvm::ArrayRef<int64_t> grid = engine.getGrid();
+  return grid.size() > 1 ? static_cast<uint32_t>(grid.front()) : 1;
+}
+
 double predictPrompt(EngineOp engine, const ChipsFile &chips, uint64_t tokens) {
   const uint64_t most = std::max<uint64_t>(1, engine.getLimits().getDefaultStepTokens());
   double seconds = 0;
-  for (uint64_t done = 0; done < tokens; done += most)
-    seconds +=
-        predictStep(engine, chips, promptStep(done, std::min(tokens, done + most))).seconds();
+  for (uint64_t done = 0; done < tokens; done += most) {
+    const uint64_t end = std::min(tokens, done + most);
+    const uint64_t each = executor::microBatchRows(static_cast<uint32_t>(end - done), stagesOf(engine));
+    std::vector<StepPrediction> micro;
+    for (uint64_t at = done; at < end; at += each) {
+      StepShape shape = promptStep(at, std::min(end, at + each));
+      if (at + each < end)
+        shape.logitRows = 0;
+      micro.push_back(predictStep(engine, chips, shape, each < end - done));
+    }
+    seconds += pipelineSeconds(micro);
+  }
   return seconds;
+}
+
+double predictDecode(EngineOp engine, const ChipsFile &chips, uint64_t sequences, uint64_t context) {
+  const uint32_t stages = stagesOf(engine);
+  const uint64_t share = std::min<uint64_t>(
+      sequences, std::max<uint64_t>((sequences + stages - 1) / stages, executor::kRowsReadTogether));
+  const uint64_t steps = stages == 1 ? 1 : (sequences + share - 1) / share;
+  const uint64_t rows = steps == 1 ? sequences : share;
+  const uint64_t each = executor::microBatchRows(static_cast<uint32_t>(rows), stages);
+  std::vector<StepPrediction> micro;
+  double busy = 0; // The busiest stage, in one of the steps.
+  for (uint64_t at = 0; at < rows; at += each) {
+    micro.push_back(predictStep(engine, chips, decodeStep(std::min(each, rows - at), context),
+                                steps > 1 || each < rows));
+    busy += micro.back().slowest();
+  }
+  return std::max(double(steps) * busy, pipelineSeconds(micro));
 }
 
 } // namespace tenon::compiler

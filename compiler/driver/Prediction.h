@@ -50,11 +50,20 @@ struct StepPrediction {
   double slowest() const;     ///< What a full pipeline is bound by.
 };
 
+/// `overlapped`: other stages work at the same time, on other rows, and take their part of a shared memory.
 StepPrediction predictStep(mlir::plan::EngineOp engine, const ChipsFile &chips,
-                           const StepShape &step);
+                           const StepShape &step, bool overlapped = false);
 
-/// Seconds of one prompt, in steps of the plan's default size.
+/// Seconds of micro-batches that go through the stages one behind the other.
+double pipelineSeconds(llvm::ArrayRef<StepPrediction> microBatches);
+
+/// Seconds of one prompt, in steps of the plan's default size, each in the executor's micro-batches.
 double predictPrompt(mlir::plan::EngineOp engine, const ChipsFile &chips, uint64_t tokens);
+
+/// Seconds in which each of `sequences` gets a token, the last position being `context`. On a pipeline they are spread
+/// over steps that are under way at once, as the generator does within one process.
+double predictDecode(mlir::plan::EngineOp engine, const ChipsFile &chips, uint64_t sequences,
+                     uint64_t context);
 
 } // namespace tenon::compiler
 

@@ -14,7 +14,7 @@ llvm::json::Object predictionTable(mlir::plan::EngineOp plan, const ChipsFile &c
     llvm::json::Array contexts, micros;
     for (uint64_t context = 1; context <= longest; context *= 2) {
       contexts.push_back(context);
-      micros.push_back(predictStep(plan, chips, decodeStep(sequences, context)).seconds() * 1e6);
+      micros.push_back(predictDecode(plan, chips, sequences, context) * 1e6);
     }
     decode.push_back(llvm::json::Object{{"sequences", sequences},
                                         {"context", std::move(contexts)},
