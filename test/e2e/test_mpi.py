@@ -115,6 +115,14 @@ class ProcessesTest(unittest.TestCase):
                 one = run("tenon", *arguments).json()["logits_xxh3"]
                 self.assertEqual(json.loads(job(mpirun(2, *arguments, "--step-tokens", 7)).out)["logits_xxh3"], one)
 
+    def testMicroBatchesAreThoseOfOneProcessToTheBit(self):
+        text = tenon_cli.ORACLE / "text" / "rabbit-hole.txt"
+        for grid, ranks in (("pp=2", 2), ("tp=2,pp=2", 4)):
+            with self.subTest(grid=grid, ranks=ranks):
+                arguments = ("score", self.engine(grid), "--text", text, "--max-tokens", 64, "--json")
+                one = run("tenon", *arguments).json()["logits_xxh3"]
+                self.assertEqual(json.loads(job(mpirun(ranks, *arguments, "--micro-batch", 5)).out)["logits_xxh3"], one)
+
     def testEachProcessMapsItsOwnWeightsAlone(self):
         engine = self.engine("tp=2")
         weights = [chip["memory"]["stored_weights"] for chip in run("tenon", "inspect", engine, "--json").json()["chips"]]

@@ -13,6 +13,7 @@ TEXT = tenon_cli.ORACLE / "text" / "rabbit-hole.txt"
 MEAN_KL = 1e-4
 GAP = 0.05  # Nats between the two most likely tokens from which on the choice must be the same.
 GRIDS = ("tp=2", "tp=3", "pp=2", "pp=3", "tp=2,pp=2")
+PIPELINES = ("pp=2", "pp=3", "tp=2,pp=2")
 
 
 def kl(one, other):
@@ -84,6 +85,26 @@ class Sharding:
                 together = self.generate(self.engine(grid), prompts)
                 alone = [self.generate(self.engine(grid), [prompt])[0] for prompt in prompts]
                 self.assertEqual(alone, together)
+
+    def testMicroBatchesDoNotChangeLogits(self):
+        for grid in PIPELINES:
+            with self.subTest(grid=grid):
+                engine = self.engine(grid)
+                whole = self.score(engine, "--micro-batch", 4096)["logits_xxh3"]
+                for rows in (1, 5, 32):
+                    self.assertEqual(self.score(engine, "--micro-batch", rows)["logits_xxh3"], whole, f"{rows} rows each")
+
+    def testOverlappingStepsDoNotChangeAnswers(self):
+        # With more than eight sequences for each stage, several steps are under way; prompts of different lengths end at different times.
+        words = PROMPTS["story"].split()
+        prompts = [" ".join(words[: 1 + n % len(words)]) + f" {n}" for n in range(27)]
+        for grid in PIPELINES:
+            with self.subTest(grid=grid):
+                engine = self.engine(grid)
+                together = self.generate(engine, prompts, "--step-tokens", 48)
+                some = self.generate(engine, prompts[3:6], "--micro-batch", 3)
+                self.assertEqual(together[3:6], some)
+                self.assertEqual([len(answer["ids"]) for answer in together], [16] * len(prompts))
 
     def testEveryChipHoldsItsShareAndTheWholeIsHeldOnce(self):
         whole = run("tenon", "inspect", self.whole, "--json").json()
