@@ -74,8 +74,7 @@ Status Executor::allocate() {
   if (stagesOf(plan) > 1 && logitsStandApart(plan, limits))
     mostMicro = options.microBatchRows == 0
                     ? mostMicroBatches(limits.stepTokens, stagesOf(plan))
-                    : std::min((limits.stepTokens + options.microBatchRows - 1) / options.microBatchRows,
-                               kMostMicroBatches);
+                    : std::clamp(limits.stepTokens / options.microBatchRows + 1, 1u, kMostMicroBatches);
   for (uint32_t slot = 0; slot < limits.stepsInFlight; ++slot)
     steps.push_back({StepTables(limits, vocabulary, mostMicro,
                                 tables.data() + slot * StepTables::bytes(limits)),
