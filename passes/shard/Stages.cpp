@@ -5,22 +5,25 @@
 
 #include "dialects/tenon/TenonOps.h"
 
-#include "mlir/Dialect/Shard/IR/ShardOps.h"
-
 #include <algorithm>
 #include <limits>
 
 using namespace mlir;
 using namespace mlir::tenon;
 
-/// Products of one row with the matrices among the operands of an op.
-static double productsOf(Operation *op) {
-  double products = 0;
-  for (Value operand : op->getOperands())
-    if (auto type = dyn_cast<RankedTensorType>(operand.getType());
-        type && type.hasStaticShape() && type.getRank() == 2)
-      products += static_cast<double>(type.getNumElements());
-  return products;
+/// Positions that a row attends to, where it is weighed: attention then counts as in prompts and answers of some
+/// hundred tokens.
+static constexpr uint64_t kContext = 512;
+
+/// Multiply-accumulates of the ops within `scope` for a row of a prompt, and for a generated one.
+static StageLoad loadOf(Operation *scope) {
+  StageLoad load;
+  scope->walk([&](CostOpInterface op) {
+    const Cost cost = op.getCost();
+    load.prompt += double(cost.macs(1, 0, kContext));
+    load.generated += double(cost.macs(1, 1, kContext));
+  });
+  return load;
 }
 
 SmallVector<size_t> mlir::tenon::balancedEnds(ArrayRef<StageLoad> loads, size_t parts) {
@@ -61,19 +64,23 @@ FailureOr<Stages> Stages::compute(func::FuncOp step, int64_t stages) {
                                     << " or less";
   if (calls.empty())
     return step.emitOpError("calls no layer");
-  SmallVector<double> products;
-  double layers = 0, after = 0; // Layers of a model have matrices.
-  for (func::CallOp call : calls) {
-    products.push_back(productsOf(call));
-    layers += products.back();
-  }
-  for (Operation *op = calls.back()->getNextNode(); op; op = op->getNextNode())
-    if (!isa<ParamOp, shard::ShardOp>(op))
-      after += productsOf(op);
   SmallVector<StageLoad> loads;
-  for (double layer : products)
-    loads.push_back({layer / layers, layer / (layers + after)});
-  loads.back().generated += after / (layers + after);
+  for (func::CallOp call : calls)
+    loads.push_back(
+        loadOf(SymbolTable::lookupNearestSymbolFrom(call, call.getCalleeAttr())));
+  for (Operation *op = calls.back()->getNextNode(); op; op = op->getNextNode()) {
+    const StageLoad after = loadOf(op);
+    loads.back().prompt += after.prompt;
+    loads.back().generated += after.generated;
+  }
+  StageLoad whole;
+  for (const StageLoad &load : loads) {
+    whole.prompt += load.prompt;
+    whole.generated += load.generated;
+  }
+  for (StageLoad &load : loads) // Of layers that compute nothing each counts the same.
+    load = whole.prompt == 0 ? StageLoad{1, 1}
+                             : StageLoad{load.prompt / whole.prompt, load.generated / whole.generated};
 
   Stages result;
   size_t begin = 0;

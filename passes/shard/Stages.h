@@ -15,9 +15,9 @@ namespace mlir::tenon {
 class Stages {
 public:
   /// Shares the calls of `step` out so that the busiest stage of a pipeline at work is as little busy as possible,
-  /// counted in products for a row: of a prompt's rows, which go through the layers alone, or of generated ones,
-  /// whose logits count with the last layer, whichever is more of its own whole. Fails, with an error, if there
-  /// are fewer layers than stages.
+  /// counted in products for a row with 512 positions to attend to: of a prompt's rows, which go through the layers
+  /// alone, or of generated ones, whose logits count with the last layer, whichever is more of its own whole. Fails,
+  /// with an error, if there are fewer layers than stages.
   static FailureOr<Stages> compute(func::FuncOp step, int64_t stages);
 
   size_t size() const { return byStage.size(); }
