@@ -29,22 +29,23 @@ using namespace tenon::test;
 
 namespace {
 
-TEST(Generator, stepsWithoutAllocating) {
+/// Four or more requests, of which each wants something else of the sampler.
+void expectNoAllocations(const TinyEngine &tiny, uint32_t sequences, bool overlaps) {
   const std::string path = testing::TempDir() + "/allocation-" + std::to_string(getpid()) + ".tenon";
-  writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
+  writeFile(path, tiny.write());
   auto engine = engine::Engine::open(path, {});
   unlink(path.c_str()); // It stays mapped.
   ASSERT_TRUE(engine.isOk());
   executor::CapacityRequest request;
   request.stepTokens = 16;
-  request.sequences = 4;
+  request.sequences = sequences;
   request.workers = 2;
   const auto capacity = executor::chooseCapacity((*engine)->plan(), request);
   ASSERT_TRUE(capacity.isOk());
   auto executor = executor::Executor::create(**engine, *capacity, {.pin = false});
   ASSERT_TRUE(executor.isOk());
   generate::Generator generator(**executor, (*engine)->plan());
-  for (int s = 0; s < 4; ++s) {
+  for (int s = 0; s < int(sequences); ++s) {
     generate::Request r;
     r.prompt = {1, 2, 3, s};
     r.maxNewTokens = 60; // crosses several KV blocks
@@ -58,10 +59,21 @@ TEST(Generator, stepsWithoutAllocating) {
   generate::Listener listener;
   ASSERT_TRUE(generator.step(listener)); // first use sizes what is sized once
   const uint64_t before = allocations.load();
-  int steps = 1;
-  for (; steps < 59; ++steps)
+  int steps = 1, overlapping = 0;
+  for (; steps < 59; ++steps) {
     ASSERT_TRUE(generator.step(listener));
+    overlapping += (*executor)->inFlight() > 0;
+  }
   EXPECT_EQ(allocations.load() - before, 0u) << "in " << steps << " steps";
+  EXPECT_EQ(overlapping > 0, overlaps);
+}
+
+TEST(Generator, stepsWithoutAllocating) {
+  expectNoAllocations(TinyEngine::make(TENON_TINY_KERNELS), 4, false);
+}
+
+TEST(Generator, overlapsStepsWithoutAllocating) {
+  expectNoAllocations(TinyEngine::makePipeline(TENON_TINY_KERNELS, 2), 12, true);
 }
 
 } // namespace

@@ -113,6 +113,61 @@ TEST(WorkerGroup, runsEveryWorkerAndMeetsAtBarriers) {
   }
 }
 
+TEST(WorkerGroup, doesSeveralTasksInOrderWithoutWaitingForAllWorkers) {
+  constexpr uint32_t kTasks = 300;
+  for (uint32_t workers : {1u, 2u, 4u})
+    for (uint32_t depth : {1u, 2u, 3u}) {
+      WorkerGroup::Options options;
+      options.workers = workers;
+      options.depth = depth;
+      auto group = WorkerGroup::start(options);
+      ASSERT_TRUE(group.isOk());
+      struct Task {
+        uint32_t number = 0;
+        std::vector<uint32_t> *done; ///< By worker: how many tasks it has done.
+        std::atomic<uint32_t> *wrong, finished{0};
+      };
+      std::vector<uint32_t> done(workers, 0);
+      std::atomic<uint32_t> wrong{0};
+      std::vector<Task> tasks(kTasks);
+      const auto work = [](void *context, uint32_t worker) {
+        Task &task = *static_cast<Task *>(context);
+        *task.wrong += (*task.done)[worker]++ != task.number;
+        ++task.finished;
+      };
+      for (uint32_t begun = 0, ended = 0; ended < kTasks; ++ended) {
+        for (; begun < kTasks && begun - ended < depth; ++begun) {
+          tasks[begun].number = begun;
+          tasks[begun].done = &done;
+          tasks[begun].wrong = &wrong;
+          (*group)->begin(work, &tasks[begun]);
+        }
+        (*group)->end();
+        ASSERT_EQ(tasks[ended].finished.load(), workers);
+      }
+      EXPECT_EQ(wrong.load(), 0u);
+    }
+  // With two under way, the caller may finish a second task while another worker is in its first.
+  WorkerGroup::Options options;
+  options.workers = 2;
+  options.depth = 2;
+  auto group = WorkerGroup::start(options);
+  ASSERT_TRUE(group.isOk());
+  std::atomic<uint32_t> callersTasks{0};
+  const auto waitForCaller = [](void *context, uint32_t worker) {
+    auto &count = *static_cast<std::atomic<uint32_t> *>(context);
+    if (worker == 0)
+      ++count;
+    else
+      while (count < 2)
+        std::this_thread::yield();
+  };
+  (*group)->begin(waitForCaller, &callersTasks);
+  (*group)->begin(waitForCaller, &callersTasks);
+  (*group)->end();
+  (*group)->end();
+}
+
 TEST(WorkerGroup, usesNoProcessorTimeWhenIdle) {
   WorkerGroup::Options options;
   options.workers = 4;

@@ -300,32 +300,97 @@ TEST(Pipeline, endsInOrderWithStepsUnderWay) {
   }
 }
 
+/// Sixteen requests with prompts and answers of different lengths.
+void addSixteen(generate::Generator &generator) {
+  for (int32_t s = 0; s < 16; ++s) {
+    generate::Request r;
+    r.prompt = promptOf(3 + uint32_t(s) * 3, s);
+    r.maxNewTokens = 10 + uint32_t(s);
+    ASSERT_TRUE(generator.add(std::move(r)).isOk());
+  }
+}
+
 TEST(Pipeline, generatesTheSameForAnyStagesAndMicroBatches) {
   for (uint32_t stages : {2u, 3u}) {
     const auto engine = pipelineEngine(TinyEngine::makePipeline(TENON_TINY_KERNELS, stages));
-    for (uint32_t each : {0u, 2u, 5u}) {
-      Shape shape;
-      shape.stepTokens = 24;
-      shape.workers = stages;
-      shape.microBatchRows = each;
-      const auto executor = pipelineExecutor(*engine, shape);
-      generate::Generator generator(*executor, engine->plan());
-      for (int32_t s = 0; s < 8; ++s) {
-        generate::Request r;
-        r.prompt = promptOf(3 + uint32_t(s) * 5, s);
-        r.maxNewTokens = 10 + uint32_t(s);
-        ASSERT_TRUE(generator.add(std::move(r)).isOk());
+    for (uint32_t each : {0u, 2u, 5u})
+      for (bool prefixTree : {false, true}) {
+        Shape shape;
+        shape.stepTokens = 24;
+        shape.sequences = shape.logitRows = 16;
+        shape.workers = stages;
+        shape.microBatchRows = each;
+        const auto executor = pipelineExecutor(*engine, shape);
+        generate::Generator generator(*executor, engine->plan(), prefixTree);
+        addSixteen(generator);
+        Collect collect;
+        int overlapping = 0;
+        for (int steps = 0; generator.hasWork(); ++steps) {
+          ASSERT_LT(steps, 1000) << "no progress";
+          ASSERT_TRUE(generator.step(collect));
+          ASSERT_TRUE(generator.state().checkIntegrity());
+          overlapping += executor->inFlight() > 0;
+        }
+        EXPECT_GT(overlapping, 10);
+        for (int32_t s = 0; s < 16; ++s)
+          EXPECT_EQ(collect.answers[uint64_t(s)], answerTo(promptOf(3 + uint32_t(s) * 3, s), 10 + uint32_t(s)));
       }
-      Collect collect;
-      for (int steps = 0; generator.hasWork(); ++steps) {
-        ASSERT_LT(steps, 1000) << "no progress";
-        ASSERT_TRUE(generator.step(collect));
-        ASSERT_TRUE(generator.state().checkIntegrity());
-      }
-      for (int32_t s = 0; s < 8; ++s)
-        EXPECT_EQ(collect.answers[uint64_t(s)], answerTo(promptOf(3 + uint32_t(s) * 5, s), 10 + uint32_t(s)));
-    }
   }
+}
+
+TEST(Pipeline, preemptsNobodyWhoseRowsAreUnderWay) {
+  const auto engine = pipelineEngine(TinyEngine::makePipeline(TENON_TINY_KERNELS, 2));
+  executor::CapacityRequest r;
+  r.stepTokens = 32;
+  r.sequences = r.logitRows = 16;
+  r.workers = 2;
+  r.kvBytes = 20 * engine->plan().kv.bytesPerBlock; // All together grow to 16 times 4.
+  const auto capacity = executor::chooseCapacity(engine->plan(), r);
+  ASSERT_TRUE(capacity.isOk());
+  auto executor = executor::Executor::create(*engine, *capacity, {.pin = false});
+  ASSERT_TRUE(executor.isOk());
+  generate::Generator generator(**executor, engine->plan());
+  for (int32_t s = 0; s < 16; ++s) {
+    generate::Request request;
+    request.prompt = promptOf(14, s);
+    request.maxNewTokens = 40;
+    ASSERT_TRUE(generator.add(std::move(request)).isOk());
+  }
+  Collect collect;
+  for (int steps = 0; generator.hasWork(); ++steps) {
+    ASSERT_LT(steps, 5000) << "no progress";
+    ASSERT_TRUE(generator.step(collect));
+    ASSERT_TRUE(generator.state().checkIntegrity());
+  }
+  EXPECT_GT(generator.state().preemptions(), 0u);
+  for (int32_t s = 0; s < 16; ++s)
+    EXPECT_EQ(collect.answers[uint64_t(s)], answerTo(promptOf(14, s), 40));
+}
+
+TEST(Pipeline, cancelsRequestsWhoseRowsAreUnderWay) {
+  const auto engine = pipelineEngine(TinyEngine::makePipeline(TENON_TINY_KERNELS, 2));
+  Shape shape;
+  shape.sequences = shape.logitRows = 16;
+  const auto executor = pipelineExecutor(*engine, shape);
+  generate::Generator generator(*executor, engine->plan());
+  addSixteen(generator);
+  Collect collect;
+  int steps = 0;
+  for (; steps < 1000 && (executor->inFlight() == 0 || collect.answers.size() < 16); ++steps)
+    ASSERT_TRUE(generator.step(collect));
+  ASSERT_GT(executor->inFlight(), 0u);
+  const auto before = collect.answers;
+  for (uint64_t odd = 1; odd < 16; odd += 2) { // Some of them in the step under way, some not.
+    generator.cancel(odd);
+    generator.cancel(odd);
+    EXPECT_TRUE(generator.promptOf(odd).tokens.empty());
+  }
+  while (generator.hasWork())
+    ASSERT_TRUE(generator.step(collect));
+  for (uint64_t s = 0; s < 16; ++s)
+    EXPECT_EQ(collect.answers[s],
+              s % 2 ? before.at(s) : answerTo(promptOf(3 + uint32_t(s) * 3, int32_t(s)), 10 + uint32_t(s)));
+  EXPECT_EQ(generator.state().pool().freeBlocks(), generator.state().pool().size());
 }
 
 } // namespace
