@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """One engine run by several processes: the answers of one, each with its own weights; and what happens when one fails."""
 
+import ctypes
+import errno
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -86,6 +89,42 @@ class Running:
         began = time.monotonic()
         _, err = self.process.communicate(timeout=seconds + 20)
         return time.monotonic() - began, err.decode("utf-8", "replace")
+
+
+class StoppedThread:
+    """Stops one thread of another process, as a debugger does; its other threads run on. Use as a context manager."""
+
+    ATTACH, ALL_THREADS = 16, 0x40000000  # sys/ptrace.h, __WALL of sys/wait.h.
+
+    def __init__(self, thread, test):
+        self.thread, self.test = thread, test
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+    def __enter__(self):
+        if self.libc.ptrace(self.ATTACH, self.thread, None, None) != 0:
+            error = ctypes.get_errno()
+            if error == errno.EPERM:
+                self.test.skipTest("this machine lets nobody trace another process")
+            raise OSError(error, os.strerror(error))
+        os.waitpid(self.thread, self.ALL_THREADS)
+        # A process cannot end before whoever traces one of its threads has heard of that thread's end.
+        self.end = threading.Thread(target=self.awaitEnd)
+        self.end.start()
+
+    def awaitEnd(self):
+        try:
+            while os.WIFSTOPPED(os.waitpid(self.thread, self.ALL_THREADS)[1]):
+                pass
+        except ChildProcessError:
+            pass
+
+    def __exit__(self, *exception):
+        try:
+            os.kill(self.thread, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # As it should be.
+        self.end.join()
 
 
 class ProcessesTest(unittest.TestCase):
@@ -190,6 +229,20 @@ class FailureTest(unittest.TestCase):
                 seconds, said = running.end()
                 self.assertLessEqual(seconds, END_SECONDS)
                 self.assertRegex(said, rf"rank {victim} \(host [^,]+, process {pid}\) has not been heard of")
+
+    def testAHungThreadEndsTheJob(self):
+        # One worker stands still, in a launch or at a barrier; the process lives, and its monitor still speaks.
+        for victim in (1, 0):
+            command = mpirun(2, "generate", self.engine, "--raw", "--prompt", "Once upon a time", "--ignore-eos", "--max-new-tokens", 8000,
+                             "--threads", 2)
+            with self.subTest(victim=victim), Running(self.engine, 2, command=command) as running:
+                pid = running.ranks()[victim]
+                worker, = (int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if (task / "comm").read_text() == "tenon-w1\n")
+                with StoppedThread(worker, self):
+                    seconds, said = running.end()
+                # The timeout of 6 s runs from the last launch; while others wait for a processor, all is slower.
+                self.assertLessEqual(seconds, END_SECONDS + 5)
+                self.assertRegex(said, rf"rank {victim} \(host [^,]+, process {pid}\) lives and has not finished a launch")
 
     def testAPausedJobGoesOn(self):
         # Longer than the timeout, but all of it: nobody may be blamed.
