@@ -3,6 +3,7 @@
 
 #include "compiler/engine/PlanTranslate.h"
 
+#include "runtime/device/cpu/KernelAbi.h"
 #include "runtime/engine/plan_generated.h"
 
 #include "llvm/ADT/DenseMap.h"
@@ -59,12 +60,20 @@ public:
     fb::FinishPlanBuffer(out, fb::CreatePlan(out, producer, target, grid, model, limits, chips, kv,
                                              weights, kernels, functions, calls,
                                              bufferIndex.lookup(engine.getLogitsAttr().getAttr()),
-                                             checks));
+                                             checks, logitsBlock()));
     return {out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize()};
   }
 
 private:
   using Indices = llvm::DenseMap<StringAttr, uint32_t>;
+
+  /// Whether the kernel that makes the logits leaves maxima behind them.
+  uint32_t logitsBlock() {
+    return llvm::any_of(engine.getOps<KernelOp>(),
+                        [](KernelOp kernel) { return kernel.getSpec().contains("maxima"); })
+               ? ::tenon::cpu::kLogitsBlock
+               : 0;
+  }
 
   template <typename OpT> void number(Indices &indices) {
     for (auto [index, op] : llvm::enumerate(engine.getOps<OpT>()))

@@ -39,6 +39,7 @@ template <typename SpecT, typename Visitor> static void visitFields(SpecT &spec,
   visit("row_bits", spec.rowBits);
   visit("residual", spec.residual);
   visit("logits", spec.logits);
+  visit("maxima", spec.maxima);
   visit("gather_logit_rows", spec.gatherLogitRows);
   visit("partial", spec.partial);
   visit("activation", spec.activation);
@@ -179,6 +180,8 @@ static std::optional<std::string> missingField(const KernelSpec &s) {
   case KernelKind::Linear:
     if (s.n == 0)
       return "n is missing";
+    if (s.maxima && (!s.logits || s.residual))
+      return "maxima are of logits";
     return wantFormats(1);
   case KernelKind::LinearGate:
     if (s.n == 0 || s.activation == Activation::None)
@@ -298,7 +301,8 @@ SmallVector<KernelSlot> plan::kernelSlots(const KernelSpec &s) {
   case KernelKind::Linear:
     buffer("in", SlotRole::In, s.quantIn, s.k, rows);
     matrix("w", 0, s.n);
-    buffer("out", s.residual ? SlotRole::InOut : SlotRole::Out, false, s.n, rows);
+    buffer("out", s.residual ? SlotRole::InOut : SlotRole::Out, false,
+           s.n + (s.maxima ? ::tenon::cpu::logitsBlocks(s.n) : 0), rows);
     break;
   case KernelKind::LinearGate:
     buffer("in", SlotRole::In, s.quantIn, s.k);

@@ -7,6 +7,9 @@
 
 #include "compiler/targets/cpu/Codegen.h"
 #include "passes/fuse/LaunchForm.h"
+#include "runtime/device/cpu/KernelAbi.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 using namespace mlir::tenon;
@@ -22,6 +25,33 @@ float f32(const APFloat &value) { return value.convertToFloat(); }
 ::tenon::cpu::Activation activationOf(Activation activation) {
   return activation == Activation::Silu ? ::tenon::cpu::Activation::Silu
                                         : ::tenon::cpu::Activation::GeluTanh;
+}
+
+bool endsTheStep(Value value) {
+  return llvm::all_of(value.getUsers(), llvm::IsaPred<func::ReturnOp>);
+}
+
+/// Whether chips put their logits together here in whole blocks, so that the blocks' maxima can go the same way.
+bool gathersMaxima(FusedOp region, GatherColumnsOp gather) {
+  auto source = region.getCaptured(cast<BlockArgument>(gather.getInput())).getDefiningOp<FusedOp>();
+  return source && !source.getOps<LogitsOp>().empty() && endsTheStep(region.getResult(0)) &&
+         llvm::all_of(gather.getBegins().drop_back(),
+                      [](int64_t begin) { return begin % ::tenon::cpu::kLogitsBlock == 0; });
+}
+
+/// Whether tokens are drawn from these logits, here or where they are put together, a whole step's at once: of a pipeline
+/// several steps' rows share the buffer, and leave no room behind each.
+bool isDrawnFrom(Value logits) {
+  for (auto region : logits.getDefiningOp()->getParentOfType<func::FuncOp>().getOps<FusedOp>())
+    if (!region.getOps<ReceiveOp>().empty())
+      return false;
+  return llvm::all_of(logits.getUsers(), [](Operation *user) {
+    if (isa<func::ReturnOp>(user))
+      return true;
+    auto region = dyn_cast<FusedOp>(user);
+    auto gathers = region ? llvm::to_vector(region.getOps<GatherColumnsOp>()) : SmallVector<GatherColumnsOp>();
+    return gathers.size() == 1 && gathersMaxima(region, gathers.front());
+  });
 }
 
 /// Fills a LaunchSpec from the roles of a region's ops.
@@ -187,6 +217,7 @@ private:
     s.softcap = f32(form.logits.getSoftcap());
     input(form.logits.getInput());
     addWeight(form.logits.getWeight());
+    s.maxima = isDrawnFrom(region.getResult(0));
     out.pointers.push_back(region.getResult(0));
     name(form.logits);
   }
@@ -273,8 +304,12 @@ private:
         update(region.getResult(0), form.residual);
     } else if (GatherColumnsOp op = form.gather) {
       common(op, plan::CollectiveKind::GatherColumns, op.getBegins());
-      rows("from", plan::SlotRole::In, outer(op.getInput()), dim(op.getInput(), 1));
-      rows("to", plan::SlotRole::Out, region.getResult(0), op.getBegins().back());
+      const bool maxima = gathersMaxima(region, op);
+      const auto width = [&](int64_t columns) {
+        return columns + (maxima ? ::tenon::cpu::logitsBlocks(columns) : 0);
+      };
+      rows("from", plan::SlotRole::In, outer(op.getInput()), width(dim(op.getInput(), 1)));
+      rows("to", plan::SlotRole::Out, region.getResult(0), width(op.getBegins().back()));
     } else if (SendOp op = form.send) {
       const int64_t columns = dim(op.getInput(), 1);
       common(op, plan::CollectiveKind::Send, {0, columns});

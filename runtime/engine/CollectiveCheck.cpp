@@ -3,6 +3,8 @@
 
 #include "runtime/engine/CollectiveCheck.h"
 
+#include "runtime/device/cpu/KernelAbi.h"
+
 #include <fmt/core.h>
 
 namespace tenon::engine {
@@ -40,12 +42,25 @@ Status checkBuffers(const Plan &plan, const ChipPlan &chip, const Sequence &list
     const uint64_t gives = c.kind == CollectiveKind::GatherColumns
                                ? c.columns[rank + 1] - c.columns[rank]
                                : c.columns.back();
-    if (c.gives() && !holds(chip.buffers[launch->args.front().index], c, gives))
+    uint64_t more = 0, moreAll = 0; // maxima behind logits
+    if (plan.logitsBlock && c.kind == CollectiveKind::GatherColumns &&
+        launch->args.back().index == plan.logitsBuffer) {
+      if (c.columns.size() > kMaxWorkers + 1)
+        return bad("collective '{}' gathers from {} chips; at most {} can share logits", launch->name,
+                   c.columns.size() - 1, kMaxWorkers);
+      for (size_t i = 0; i + 1 < c.columns.size(); ++i)
+        if (c.columns[i] % plan.logitsBlock)
+          return bad("collective '{}' cuts logits at column {}, within a block of {} with one maximum",
+                     launch->name, c.columns[i], plan.logitsBlock);
+      more = cpu::logitsBlocks(gives);
+      moreAll = cpu::logitsBlocks(c.columns.back());
+    }
+    if (c.gives() && !holds(chip.buffers[launch->args.front().index], c, gives + more))
       return bad("chip {} collective '{}': buffer '{}' has no {} columns", chip.id, launch->name,
-                 chip.buffers[launch->args.front().index].name, gives);
-    if (c.gets() && !holds(chip.buffers[launch->args.back().index], c, c.columns.back()))
+                 chip.buffers[launch->args.front().index].name, gives + more);
+    if (c.gets() && !holds(chip.buffers[launch->args.back().index], c, c.columns.back() + moreAll))
       return bad("chip {} collective '{}': buffer '{}' has no {} columns", chip.id, launch->name,
-                 chip.buffers[launch->args.back().index].name, c.columns.back());
+                 chip.buffers[launch->args.back().index].name, c.columns.back() + moreAll);
   }
   return Status::ok();
 }

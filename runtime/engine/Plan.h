@@ -193,6 +193,7 @@ struct Plan {
   std::vector<FunctionPlan> functions;
   std::vector<CallPlan> calls;
   uint32_t logitsBuffer = 0;
+  uint32_t logitsBlock = 0; ///< Columns of a block whose maxima follow the step's logits; 0: none do.
   std::vector<CheckPlan> checks;
 
   uint64_t storedWeightBytes() const; ///< Bytes of weights that lie in the file, of all chips.

@@ -180,9 +180,16 @@ Status Checker::checkChips() {
   if (plan.logitsBuffer >= plan.chips[0].buffers.size())
     return bad("logits_buffer is {}, and there are {} buffers", plan.logitsBuffer,
                plan.chips[0].buffers.size());
+  if (plan.logitsBlock != 0 && plan.logitsBlock != cpu::kLogitsBlock)
+    return bad("logits_block is {}; this runtime reads maxima of blocks of {}", plan.logitsBlock, cpu::kLogitsBlock);
+  if (plan.logitsBlock != 0 && plan.grid.size() > 1 && plan.grid.front() > 1)
+    return bad("logits_block is {} and the chips form {} stages, whose steps leave no room behind their logits",
+               plan.logitsBlock, plan.grid.front());
   const ChipPlan &chip = plan.chips[plan.logitsChip()];
+  const uint64_t rowFloats =
+      uint64_t(plan.model.vocabulary) + (plan.logitsBlock ? cpu::logitsBlocks(plan.model.vocabulary) : 0);
   for (const StepLimits &at : corners()) {
-      const uint64_t needed = at.logitRows * plan.model.vocabulary * sizeof(float);
+      const uint64_t needed = at.logitRows * rowFloats * sizeof(float);
       if (chip.buffers[plan.logitsBuffer].size.at(at) < needed)
         return bad("logits buffer '{}' has {} bytes for {} rows of {} logits, which need {}",
                    chip.buffers[plan.logitsBuffer].name,

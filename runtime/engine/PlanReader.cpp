@@ -193,6 +193,7 @@ StatusOr<Plan> readPlan(std::span<const std::byte> section) {
     return Status::dataLoss("plan: a list has an empty element");
   TENON_RETURN_IF_ERROR(badEnum);
   plan.logitsBuffer = p.logits_buffer();
+  plan.logitsBlock = p.logits_block();
   return plan;
 }
 

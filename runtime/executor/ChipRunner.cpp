@@ -119,7 +119,7 @@ void ChipRunner::bind() {
       trace.events.reserve((2 * launches.size() + 1) * setup.microBatches);
 }
 
-const std::byte *ChipRunner::buffer(uint32_t index) const {
+std::byte *ChipRunner::buffer(uint32_t index) const {
   return arena.data() + chip().buffers[index].offset.at(sizes);
 }
 
@@ -163,6 +163,14 @@ Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments,
     break;
   case engine::CollectiveKind::GatherColumns:
     TENON_RETURN_IF_ERROR(group.gatherColumns(who, in, out, rows, c.columns, /*root=*/0));
+    if (launch.arguments[1] == buffer(engine.plan().logitsBuffer) && engine.plan().logitsBlock) {
+      // The maxima of the logits' blocks stand behind them, and go the same way.
+      uint64_t edges[engine::kMaxWorkers + 1];
+      std::transform(c.columns.begin(), c.columns.end(), edges, cpu::logitsBlocks);
+      const uint64_t own = c.columns[who.member + 1] - c.columns[who.member];
+      TENON_RETURN_IF_ERROR(group.gatherColumns(who, in + rows * own, out + rows * columns, rows,
+                                                std::span(edges, c.columns.size()), /*root=*/0));
+    }
     break;
   case engine::CollectiveKind::Send:
     return group.send(who, in, rows * columns * sizeof(float), membership.member + 1);

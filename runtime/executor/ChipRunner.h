@@ -87,7 +87,7 @@ public:
   void countWork(uint32_t slot);
 
   /// First byte of a buffer of the plan.
-  const std::byte *buffer(uint32_t index) const;
+  std::byte *buffer(uint32_t index) const;
   void copyBlock(int32_t from, int32_t to);
   uint32_t launchesPerStep() const { return static_cast<uint32_t>(launches.size()); }
   std::span<const LaunchTiming> timings() const { return launchTimings; }

@@ -212,8 +212,9 @@ Status Executor::makeChips(SpinPolicy policy) {
     chips.push_back(std::move(*runner));
   }
   if (limits.chips.holds(plan.logitsChip())) {
-    logitsBase = reinterpret_cast<const float *>(
+    logitsBase = reinterpret_cast<float *>(
         chips[plan.logitsChip() - limits.chips.first]->buffer(plan.logitsBuffer));
+    hasMaxima = plan.logitsBlock != 0;
   } else if (commands) {
     const uint64_t bytes = uint64_t(limits.logitRows) * vocabulary * sizeof(float);
     auto made = Arena::map(bytes, {.hugePages = true, .populate = options.populate},
@@ -222,7 +223,7 @@ Status Executor::makeChips(SpinPolicy policy) {
       return made.status();
     farLogits = std::move(*made);
     memoryPlan.messages += bytes;
-    logitsBase = reinterpret_cast<const float *>(farLogits.data());
+    logitsBase = reinterpret_cast<float *>(farLogits.data());
   }
   return Status::ok();
 }

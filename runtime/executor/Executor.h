@@ -77,6 +77,20 @@ public:
     return {logitsBase + size_t(lastLogits.first + row) * vocabulary, vocabulary};
   }
 
+  /// The same row for whoever draws from it: written to meanwhile, and put back as it was.
+  std::span<float> logitsToDraw(uint32_t row) {
+    return {logitsBase + size_t(lastLogits.first + row) * vocabulary, vocabulary};
+  }
+
+  /// The largest of each cpu::kLogitsBlock of such a row; empty where the engine's kernels do not leave them, or another
+  /// process has them.
+  std::span<const float> logitMaxima(uint32_t row) const {
+    if (!hasMaxima)
+      return {};
+    const size_t blocks = cpu::logitsBlocks(vocabulary);
+    return {logitsBase + size_t(lastLogits.count) * vocabulary + row * blocks, blocks};
+  }
+
   /// What the last finished step was cut into, as kernels saw it; a chip that holds part of the vocabulary sees
   /// ids counted from its part. Valid until the next start().
   std::span<const MicroBatch> microBatches() const { return steps[lastSlot].tables.microBatches(); }
@@ -163,7 +177,8 @@ private:
   std::vector<Place> places; ///< Of each worker of the group.
   std::mutex stopping;
   Status stoppedBy; ///< Guarded by `stopping` within a step: the first worker's error.
-  const float *logitsBase = nullptr;
+  float *logitsBase = nullptr;
+  bool hasMaxima = false; ///< Behind the logits.
 
   uint32_t mostMicro = 1;  ///< Micro-batches of a step.
   std::vector<Step> steps; ///< By slot; step n has slot n % slots. Their tables are in `tables`.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <optional>
 
 namespace tenon::test {
@@ -194,6 +195,45 @@ TEST_P(EveryVariant, logitsAreCappedAndCountLogitRows) {
   EXPECT_LT(relativeError(out.f32(), expected), 3e-6);
   for (int i = 100; i < 150; ++i)
     EXPECT_EQ(out.f32()[i], 0.0f);
+}
+
+/// The largest number of each block behind the rows, whatever the number of rows, workers, and NaN among the logits.
+TEST_P(EveryVariant, logitsAreFollowedByTheMaximaOfTheirBlocks) {
+  const uint32_t n = 32 * 5 + 19, k = 64, blocks = uint32_t(cpu::logitsBlocks(n));
+  std::mt19937 random(16);
+  KernelSpec spec = linearSpec(WeightFormat::Q4_1, n, k);
+  spec.logits = spec.maxima = true;
+  TestWeight w = makeWeight(WeightFormat::Q4_1, n, k, random);
+  // A scale that is no number makes a channel NaN: f16 d of a panel's first group.
+  const auto spoil = [&](uint32_t channel) {
+    const PanelLayout panel(WeightFormat::Q4_1, k);
+    uint8_t *scale = w.packed.data() + channel / 16 * panel.bytes + panel.scales + channel % 16 * 2;
+    scale[0] = 0, scale[1] = 0x7e;
+  };
+  for (uint32_t channel = 64; channel < 96; ++channel)
+    spoil(channel); // a whole block
+  spoil(7);
+  spoil(n - 1);
+  const TestKernel kernel(spec, GetParam());
+  for (uint32_t rows : {1u, 3u, 7u, 40u}) {
+    std::vector<TestStep::Run> runs;
+    for (uint32_t r = 0; r < rows; ++r)
+      runs.push_back({r, 1});
+    Input in = makeInput(true, rows, k, random);
+    Bytes out(size_t(rows) * (n + blocks) * 4 + 4);
+    out.f32()[rows * (n + blocks)] = 77;
+    kernel.run({in.bytes, w.packed, out}, TestStep(runs).view, 1 + rows % 3);
+    for (uint32_t r = 0; r < rows; ++r) {
+      EXPECT_TRUE(std::isnan(out.f32()[r * n + 7]));
+      for (uint32_t b = 0; b < blocks; ++b) {
+        float most = -std::numeric_limits<float>::infinity();
+        for (uint32_t c = 32 * b; c < std::min(n, 32 * b + 32); ++c)
+          most = std::fmax(most, out.f32()[r * n + c]);
+        EXPECT_EQ(out.f32()[rows * n + r * blocks + b], most) << rows << " rows, row " << r << ", block " << b;
+      }
+    }
+    EXPECT_EQ(out.f32()[rows * (n + blocks)], 77.0f);
+  }
 }
 
 TEST_P(EveryVariant, gateMultipliesTheActivatedGateWithUp) {

@@ -98,6 +98,34 @@ TEST(CollectiveCheck, refusesRowsThatDoNotFit) {
              "chip 3 collective 'o': buffer 'a' has no 64 columns");
 }
 
+/// A second stage that gathers logits with the maxima of their blocks behind them.
+void gatherLogits(Plan &plan, uint64_t edge) {
+  LaunchPlan gather = allReduce("logits", 64);
+  gather.collective = {CollectiveKind::GatherColumns, 1, {0, edge, 64}, false, true, false, ""};
+  plan.functions[1].launches.push_back(gather);
+  plan.logitsBuffer = 1;
+  plan.logitsBlock = 32;
+  for (ChipPlan &chip : plan.chips) {
+    chip.buffers[0].size.perLogitRow = (32 + 1) * sizeof(float);
+    chip.buffers[1].size.perLogitRow = (64 + 2) * sizeof(float);
+  }
+}
+
+TEST(CollectiveCheck, wantsRoomForTheMaximaOfGatheredLogits) {
+  EXPECT_EQ(errorAfter([](Plan &p) { gatherLogits(p, 32); }), "");
+  expectSays(errorAfter([](Plan &p) { gatherLogits(p, 20); }), "'logits' cuts logits at column 20");
+  expectSays(errorAfter([](Plan &p) {
+               gatherLogits(p, 32);
+               p.chips[2].buffers[0].size.perLogitRow -= 4;
+             }),
+             "chip 2 collective 'logits': buffer 'a' has no 33 columns");
+  expectSays(errorAfter([](Plan &p) {
+               gatherLogits(p, 32);
+               p.chips[3].buffers[1].size.perLogitRow -= 4;
+             }),
+             "chip 3 collective 'logits': buffer 'b' has no 66 columns");
+}
+
 TEST(CollectiveCheck, refusesCollectivesAlongTheWrongAxis) {
   expectSays(errorAfter([](Plan &p) { p.functions[0].launches[0].collective->axis = 0; }),
              "chips of a stage talk along axis 1");

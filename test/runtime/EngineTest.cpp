@@ -243,6 +243,8 @@ TEST(PlanCheck, refusesBuffersOutsideTheArena) {
               "a coefficient above");
   EXPECT_SAYS(planError([](Plan &p) { p.logitsBuffer = 9; }), "logits_buffer is 9");
   EXPECT_SAYS(planError([](Plan &p) { p.logitsBuffer = 0; }), "logits buffer 'x'");
+  EXPECT_SAYS(planError([](Plan &p) { p.logitsBlock = 16; }), "logits_block is 16");
+  EXPECT_SAYS(planError([](Plan &p) { p.logitsBlock = 32; }), "logits buffer 'logits'"); // no room for maxima
   EXPECT_SAYS(planError([](Plan &p) { p.grid = {2}; }), "the grid has 2 chips");
   EXPECT_SAYS(planError([](Plan &p) { p.grid = {~0u, ~0u}; }), "the grid has 0 chips");
   EXPECT_SAYS(planError([](Plan &p) { p.chips.clear(); }),

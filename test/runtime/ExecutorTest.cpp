@@ -16,14 +16,16 @@ using namespace tenon::test;
 
 namespace {
 
-std::unique_ptr<engine::Engine> tinyEngine() {
+std::unique_ptr<engine::Engine> open(const TinyEngine &tiny) {
   const std::string path = testing::TempDir() + "/executor-" + std::to_string(getpid()) + ".tenon";
-  writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
+  writeFile(path, tiny.write());
   auto opened = engine::Engine::open(path, {});
   EXPECT_TRUE(opened.isOk()) << opened.status().message();
   unlink(path.c_str()); // It stays mapped.
   return std::move(*opened);
 }
+
+std::unique_ptr<engine::Engine> tinyEngine() { return open(TinyEngine::make(TENON_TINY_KERNELS)); }
 
 executor::CapacityRequest request(uint32_t stepTokens, uint32_t sequences, uint64_t blocks,
                                   uint32_t workers) {
@@ -242,6 +244,30 @@ TEST(Executor, refusesStepsBeyondItsCapacity) {
   refused({{std::span<const int32_t>(bad), 0, b, 1}}, "token 32");
   refused({{std::span<const int32_t>(negative), 0, b, 1}}, "token -1");
   refused({{t.first(1), 0, std::span<const int32_t>(outside), 1}}, "KV block 4 of 4");
+}
+
+TEST(Executor, findsTheMaximaBehindTheLogitsOfTheStep) {
+  TinyEngine tiny = TinyEngine::make(TENON_TINY_KERNELS);
+  tiny.plan.logitsBlock = cpu::kLogitsBlock;
+  tiny.plan.kernels[3].symbol = "tiny_logits_and_maxima";
+  tiny.plan.chips[0].buffers[3].size.perLogitRow += sizeof(float);
+  tiny.plan.chips[0].arena.perLogitRow += sizeof(float);
+  const auto engine = open(tiny);
+  const auto executor = tinyExecutor(*engine, request(16, 4, 4, 2));
+  const std::vector<int32_t> tokens = {3, 9, 30};
+  for (uint32_t sequences : {1u, 3u, 2u}) {
+    std::vector<int32_t> blocks = {0, 1, 2};
+    std::vector<executor::StepRows> rows;
+    for (uint32_t s = 0; s < sequences; ++s)
+      rows.push_back({std::span<const int32_t>(tokens).subspan(s, 1), 0, std::span<const int32_t>(blocks).subspan(s, 1), 1});
+    ASSERT_TRUE(executor->run(rows));
+    for (uint32_t s = 0; s < sequences; ++s) {
+      ASSERT_EQ(executor->logitMaxima(s).size(), 1u);
+      EXPECT_EQ(executor->logitMaxima(s)[0], 4.0f);
+      EXPECT_EQ(sample::argmax(executor->logits(s)), tokens[s]);
+    }
+  }
+  EXPECT_TRUE(tinyExecutor(*tinyEngine(), request(16, 1, 4, 1))->logitMaxima(0).empty());
 }
 
 TEST(Executor, copiesABlockInEveryLayer) {

@@ -71,3 +71,14 @@ void tiny_logits(void *const *buffers, const struct Step *s, uint32_t w, uint32_
       out[r * kVocabulary + c] = (float)c == wanted ? 4.0f : (float)c * 0.01f;
   }
 }
+
+/* The same, and behind the rows [S, 1] the largest of each. */
+void tiny_logits_and_maxima(void *const *buffers, const struct Step *s, uint32_t w, uint32_t n, void *scratch) {
+  float *out = buffers[2], *maxima = out + s->numLogitRows * kVocabulary;
+  tiny_logits(buffers, s, w, n, scratch);
+  for (uint32_t r = share(s->numLogitRows, w, n); r < share(s->numLogitRows, w + 1, n); ++r) {
+    maxima[r] = out[r * kVocabulary];
+    for (uint32_t c = 1; c < kVocabulary; ++c)
+      maxima[r] = out[r * kVocabulary + c] > maxima[r] ? out[r * kVocabulary + c] : maxima[r];
+  }
+}

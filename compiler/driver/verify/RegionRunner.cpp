@@ -206,7 +206,8 @@ llvm::Expected<ResultError> RegionRunner::run(cpu::KernelFn kernel, const Sample
   }
   for (Value result : region.getResults())
     if (isActivation(result) && result != launch.updated)
-      memory[result] = AlignedBytes(rowsOf(result, step) * rowBytes(result));
+      memory[result] = AlignedBytes(rowsOf(result, step) *
+                                    (rowBytes(result) + (launch.spec.maxima ? cpu::logitsBlocks(launch.spec.n) * 4 : 0)));
 
   // The kernel.
   llvm::SmallVector<void *> pointers;

@@ -73,6 +73,8 @@ llvm::Error checkSpec(const KernelSpec &spec) {
       return fail("needs channels in multiples of 32, found " + llvm::Twine(spec.n));
     break;
   case KernelKind::Linear:
+    if (spec.maxima && !spec.logits)
+      return fail("maxima are of logits");
     if (spec.residual && !multiple(spec.n, kPanelChannels))
       return fail("a residual needs channels in multiples of 16, found " + llvm::Twine(spec.n));
     break;

@@ -38,6 +38,8 @@ enum class KernelKind : uint8_t {
   Quantize,
   /// buffers: in quant(K) or [T, K], W, out [T, N] (row stride N). `residual`: out += instead of =.
   /// `logits`: rows are numLogitRows instead of numTokens; softcap != 0: out = cap * tanh(out / cap).
+  /// `maxima` (with `logits`): behind the S rows of out, [S, logitsBlocks(N)]: the largest number of each block of
+  /// columns (KernelAbi.h), -infinity where all are NaN.
   Linear,
   /// buffers: in, Wgate [N, K], Wup [N, K], out quant(N) or [T, N]. out = act(gate) * up.
   LinearGate,
@@ -69,6 +71,7 @@ struct KernelSpec {
   uint32_t rowBits = 15; ///< Of QuantRows, in and out: 15 or 8.
   bool residual = false;
   bool logits = false;
+  bool maxima = false;
   bool gatherLogitRows = false;
   bool partial = false; ///< The weights are some rows of a matrix that chips share.
   Activation activation = Activation::None;
@@ -79,7 +82,7 @@ struct KernelSpec {
   float eps = 0, scale = 1, softcap = 0, attentionScale = 1, ropeScale = 1;
 
   auto key() const {
-    return std::tie(kind, k, n, formats, quantIn, quantOut, rowBits, residual, logits, gatherLogitRows, partial,
+    return std::tie(kind, k, n, formats, quantIn, quantOut, rowBits, residual, logits, maxima, gatherLogitRows, partial,
                     activation, heads, kvHeads, headDim, rotary, qkNorm, window, context, eps, scale,
                     softcap, attentionScale, ropeScale);
   }

@@ -82,6 +82,10 @@ struct QuantRowLayout {
   /// Bytes from one row to the next; a multiple of 64.
   constexpr uint64_t stride() const { return (bytes() + 63) / 64 * 64; }
 };
+/// Columns of a block of logits whose maximum the kernel leaves behind them, for whoever draws from them.
+inline constexpr uint32_t kLogitsBlock = 32;
+constexpr uint64_t logitsBlocks(uint64_t columns) { return (columns + kLogitsBlock - 1) / kLogitsBlock; }
+
 /// Bits of the low plane.
 inline constexpr int32_t kQuantLowBits = 7;
 

@@ -12,13 +12,15 @@
 // CHECK-NEXT: plan.chip 0
 // CHECK-NEXT: plan.buffer @embed at <0> size <256 T>
 // CHECK-NEXT: plan.buffer @rope_table at <0> size <128 T>
-// CHECK: plan.buffer @linear at <0> size <2048 S>
+// The logits' buffer has room for the maxima of their blocks.
+// CHECK: plan.buffer @linear at <0> size <2112 S>
 // CHECK-NEXT: plan.buffer @workspace.shared at <0> size <{{[0-9]+}} W>
 // CHECK: plan.kv layers 2 heads 1 dim 32 block_tokens 0
 // CHECK: plan.weight @tok q4_1 rows 512 columns 64 at 0 size 20480 packed
 // CHECK-NEXT: plan.weight @freq f32 rows 1 columns 16 at 20480 size 64
 // CHECK: plan.kernel @[[QKV:.*]] "linear_qkv" {attention_scale = 1.250000e-01 : f32, formats = ["q4_1", "q4_1", "q4_1"], head_dim = 32 : i64, heads = 2 : i64, k = 64 : i64, kv_heads = 1 : i64, quant_in, rotary = 32 : i64}
 
+// CHECK: plan.kernel @{{.*}} "linear" {formats = ["q4_1"], k = 64 : i64, logits, maxima, n = 512 : i64, quant_in}
 // CHECK: plan.function @step_begin
 // CHECK-NEXT: "embed" (buffer @embed, weight @tok) cost
 // CHECK-NEXT: "rope_table" (buffer @rope_table, weight @freq) cost

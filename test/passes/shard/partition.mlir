@@ -6,6 +6,9 @@
 // RUN: tenon-opt %S/../fuse/fuse-pipeline.mlir \
 // RUN:   --pass-pipeline='builtin.module(tenon-shard{tensor=2},builtin.module(tenon-fuse),tenon-lower-to-plan)' \
 // RUN:   | FileCheck %s --check-prefix=PLAN
+// RUN: tenon-opt %S/../fuse/fuse-pipeline.mlir \
+// RUN:   --pass-pipeline='builtin.module(tenon-shard{pipeline=2},builtin.module(tenon-fuse),tenon-lower-to-plan)' \
+// RUN:   | FileCheck %s --check-prefix=PIPELINE
 //
 // Two query heads, one KV head, 96 channels and 512 tokens on two chips. 64 and 32 channels make two programs.
 
@@ -60,11 +63,19 @@
 
 // PLAN: plan.engine {{.*}} grid [1, 2] logits @gather_columns
 // PLAN: plan.chip 0 kind "cpu" arena {{.*}} kv 2 x 1 {
+// Each chip's logits leave the maxima of their blocks, and the gather has room for all.
+// PLAN: plan.buffer @linear.2 at <0> size <1056 S>
+// PLAN-NEXT: plan.buffer @gather_columns at <0> size <2112 S>
 // PLAN: plan.chip 1 kind "cpu" program 1 arena {{.*}} kv 2 x 1 first_token 256
 // PLAN: plan.weight @wd q4_1 rows 64 columns 64 {{.*}} part <1, [0, 64]>
 // PLAN: plan.weight @"wd#1" q4_1 rows 64 columns 32 {{.*}} program 1 of "wd" part <1, [0, 64]>
+// PLAN: "linear" {formats = ["q4_1"], k = 64 : i64, logits, maxima, n = 256 : i64, quant_in}
 // PLAN: plan.function @layer_0 {
 // PLAN: plan.collective all_reduce {{.*}} from @linear to @all_reduce axis 1 columns [0, 64] add cause
 // PLAN: plan.function @step_end {
 // PLAN: plan.collective gather_columns {{.*}} axis 1 columns [0, 256, 512] logit_rows
 // PLAN: plan.call @layer_0.1 weights [@"an#1", {{.*}}] kv_layer 1 program 1
+
+// Several steps' logits share the buffer of a pipeline: nothing may stand behind the rows of one.
+// PIPELINE: plan.buffer @linear at <0> size <2048 S>
+// PIPELINE-NOT: maxima

@@ -7,8 +7,20 @@
 #include "compiler/targets/cpu/emit/VectorMath.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace tenon::cpu {
+
+/// The largest number of a vector; -infinity if there is none.
+static Value horizontalMax(KernelBuilder &k, Value v) {
+  for (int64_t half = kLanes / 2; half; half /= 2) {
+    llvm::SmallVector<int64_t, kLanes> lanes;
+    for (int64_t lane = 0; lane < kLanes; ++lane)
+      lanes.push_back(lane ^ half);
+    v = k.maxF(k.shuffle(v, v, lanes), v);
+  }
+  return k.extract(v, 0);
+}
 
 void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
   Value weights = k.buffer(1), out = k.buffer(2);
@@ -20,6 +32,7 @@ void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
                           k.constI64((panels + unitPanels - 1) / unitPanels), kLinearUnitColumns};
   const auto storeUnit = [&](Value unit, Value row, Value tileRow, int64_t columns) {
     Value place = k.at(out, k.add(k.mulC(row, outStride), k.mulC(unit, kLinearUnitColumns * 4)));
+    Value most = k.splatF32(-std::numeric_limits<double>::infinity());
     for (int64_t first = 0; first < columns; first += kLanes) {
       Value sum = k.load(k.vec(k.f32), tileRow, {}, first * 4);
       if (spec.softcap != 0)
@@ -27,10 +40,19 @@ void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
       const int64_t valid = std::min(columns - first, kLanes);
       if (spec.residual)
         sum = k.addF(k.load(k.vec(k.f32), place, {}, first * 4), sum);
+      if (spec.maxima)
+        most = valid == kLanes
+                   ? k.maxF(sum, most)
+                   : k.select(k.cmpI("ult", k.lanesI32(), k.splatI32(valid)), k.maxF(sum, most), most);
       if (valid == kLanes)
         k.store(sum, place, {}, first * 4);
       for (int64_t lane = 0; lane < valid && valid < kLanes; ++lane)
         k.store(k.extract(sum, lane), place, {}, (first + lane) * 4);
+    }
+    if (spec.maxima) {
+      static_assert(kLinearUnitColumns == kLogitsBlock, "each block of logits has one writer");
+      Value block = k.add(k.mulC(row, int64_t(logitsBlocks(spec.n))), unit);
+      k.store(horizontalMax(k, most), k.at(out, k.add(k.mulC(shape.rows, outStride), k.mulC(block, 4))));
     }
   };
   // The last unit may have fewer panels, and its last panel fewer channels.
