@@ -9,32 +9,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <optional>
 
 namespace tenon::generate {
-
-namespace {
-/// Measures the time spent in a request's mask.
-class TimedMask : public sample::TokenMask {
-public:
-  TimedMask(sample::TokenMask *mask, uint64_t &nanos) : mask(mask), nanos(nanos) {}
-  void apply(std::span<float> logits) override {
-    const uint64_t began = nowNanos();
-    mask->apply(logits);
-    nanos += nowNanos() - began;
-  }
-  void accept(int32_t token) override {
-    const uint64_t began = nowNanos();
-    mask->accept(token);
-    nanos += nowNanos() - began;
-  }
-  bool failed() const override { return mask->failed(); }
-
-private:
-  sample::TokenMask *const mask;
-  uint64_t &nanos;
-};
-} // namespace
 
 struct Generator::Active {
   uint64_t number;
@@ -43,8 +19,7 @@ struct Generator::Active {
   sample::TokenHistory history;
   uint32_t reported = 0; ///< Prompt positions whose logits the listener has seen.
   uint64_t startedNanos = 0;
-  bool cancelled = false;        ///< It goes when the step that has rows of it ends.
-  std::optional<TimedMask> mask; ///< Around the request's.
+  bool cancelled = false; ///< It goes when the step that has rows of it ends.
 };
 
 const char *finishReasonName(FinishReason reason) {
@@ -107,8 +82,6 @@ StatusOr<uint64_t> Generator::add(Request request) {
     entry->history = sample::TokenHistory(request.prompt.size() + request.maxNewTokens);
     entry->history.addPrompt(request.prompt);
   }
-  if (request.mask)
-    entry->mask.emplace(request.mask.get(), times.grammar);
   entry->request = std::move(request);
   active.push_back(std::move(entry));
   return active.back()->number;
@@ -201,6 +174,7 @@ Status Generator::finish(Listener &listener) {
     if (draws(flight.planned[i], *flight.requests[i]))
       collect(flight.planned[i], *flight.requests[i]);
   stepDraws.run(executor);
+  times.grammar += stepDraws.maskNanos();
   size_t next = 0;
   for (size_t i = 0; i < flight.planned.size(); ++i)
     deliver(*flight.requests[i], flight.planned[i], next, listener);
@@ -252,11 +226,14 @@ bool Generator::draws(const schedule::ScheduledRows &p, const Active &a) {
 
 void Generator::collect(const schedule::ScheduledRows &p, Active &a) {
   StepDraws::Draw &draw = stepDraws.add();
-  draw.logits = executor.logits(p.logitBase + p.logitRows - 1);
+  const uint32_t row = p.logitBase + p.logitRows - 1;
+  draw.logits = executor.logitsToDraw(row);
+  draw.maxima = executor.logitMaxima(row);
+  draw.mask = a.request.mask.get();
   draw.params = &a.request.sampling;
   draw.history = &a.history;
   draw.index = p.sequence->generated();
-  draw.limits = {a.mask ? &*a.mask : nullptr, {}};
+  draw.limits = {};
   if (draw.index < a.request.minNewTokens)
     draw.limits.banned = a.request.stopTokens;
 }
@@ -274,7 +251,7 @@ void Generator::deliver(Active &a, const schedule::ScheduledRows &p, size_t &nex
   }
   const StepDraws::Draw &draw = stepDraws.results()[nextDraw++];
   const auto &stops = a.request.stopTokens;
-  sample::TokenMask *const mask = draw.limits.mask;
+  sample::TokenMask *const mask = draw.mask;
   TokenEvent event;
   event.request = a.number;
   if (mask) {
@@ -296,8 +273,11 @@ void Generator::deliver(Active &a, const schedule::ScheduledRows &p, size_t &nex
   event.finish = stop ? FinishReason::Stop : finished ? FinishReason::Length : FinishReason::None;
   if (a.request.sampling.changesLogits())
     a.history.addGenerated(event.token);
-  if (mask && !stop && !finished)
+  if (mask && !stop && !finished) {
+    const uint64_t accepting = nowNanos();
     mask->accept(event.token);
+    times.grammar += nowNanos() - accepting;
+  }
   if (finished)
     end(a);
   listener.onToken(event);

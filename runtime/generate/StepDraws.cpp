@@ -3,6 +3,8 @@
 
 #include "runtime/generate/StepDraws.h"
 
+#include "runtime/base/Clock.h"
+
 #include <algorithm>
 #include <atomic>
 
@@ -12,6 +14,7 @@ StepDraws::StepDraws(uint32_t vocabulary, uint32_t workers, uint32_t rows) : dra
   samplers.reserve(workers);
   for (uint32_t w = 0; w < workers; ++w)
     samplers.emplace_back(vocabulary);
+  masked.reserve(rows);
 }
 
 void StepDraws::reserveAlternatives(uint32_t most) {
@@ -22,27 +25,37 @@ void StepDraws::reserveAlternatives(uint32_t most) {
 void StepDraws::draw(sample::Sampler &sampler, Draw &d) {
   d.alternatives.clear();
   d.sampled = sampler.sample(d.logits, *d.params, *d.history, d.index,
-                             d.params->topLogprobs ? &d.alternatives : nullptr, d.limits);
+                             d.params->topLogprobs ? &d.alternatives : nullptr, d.limits, d.maxima);
 }
 
-void StepDraws::run(executor::Executor &executor) {
-  const std::span<Draw> all = std::span(draws).first(count);
+template <typename Work>
+void StepDraws::share(executor::Executor &executor, size_t items, Work &&work) {
   // Waking the others costs more than one row does, and workers with further steps under way have better things to do.
-  if (count < 2 || samplers.size() == 1 || executor.inFlight() > 0) {
-    for (Draw &d : all)
-      draw(samplers[0], d);
+  if (items < 2 || samplers.size() == 1 || executor.inFlight() > 0) {
+    for (size_t i = 0; i < items; ++i)
+      work(0, i);
     return;
   }
   std::atomic<size_t> next{0};
   executor.onWorkers([&](uint32_t worker) {
-    if (worker == 0)
-      for (Draw &d : all)
-        if (d.limits.mask)
-          draw(samplers[0], d);
-    for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < all.size();)
-      if (!all[i].limits.mask)
-        draw(samplers[worker], all[i]);
+    for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < items;)
+      work(worker, i);
   });
+}
+
+void StepDraws::run(executor::Executor &executor) {
+  const std::span<Draw> all = std::span(draws).first(count);
+  masked.clear();
+  for (Draw &d : all)
+    if (d.mask)
+      masked.push_back(&d);
+  maskTime = 0;
+  if (!masked.empty()) {
+    const uint64_t began = nowNanos();
+    share(executor, masked.size(), [&](uint32_t, size_t i) { masked[i]->limits.allowed = masked[i]->mask->next(); });
+    maskTime = nowNanos() - began;
+  }
+  share(executor, all.size(), [&](uint32_t worker, size_t i) { draw(samplers[worker], all[i]); });
 }
 
 } // namespace tenon::generate

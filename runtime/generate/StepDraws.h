@@ -23,11 +23,13 @@ public:
   void reserveAlternatives(uint32_t count);
 
   struct Draw {
-    std::span<const float> logits;
+    std::span<float> logits;       ///< No other draw's. Written to during run(), and put back.
+    std::span<const float> maxima; ///< Of their blocks; empty if unknown.
+    sample::TokenMask *mask = nullptr; ///< No other draw's.
     const sample::SamplingParams *params = nullptr;
     const sample::TokenHistory *history = nullptr;
     uint64_t index = 0;
-    sample::DrawLimits limits;
+    sample::DrawLimits limits; ///< `allowed` is the mask's, filled in by run().
     sample::Sampled sampled;                        ///< Result.
     std::vector<sample::TokenLogprob> alternatives; ///< Result.
   };
@@ -35,16 +37,22 @@ public:
   void clear() { count = 0; }
   /// The next draw, to be filled in; its results are those of an earlier step.
   Draw &add() { return draws[count++]; }
-  /// Draws all. Rows with a mask are drawn by the calling thread: masks are not for others.
+  /// Draws all: first every worker asks some of the masks, then every worker draws some of the rows.
   void run(executor::Executor &executor);
+  /// How long the masks took in the last run(), of the caller's time.
+  uint64_t maskNanos() const { return maskTime; }
   std::span<const Draw> results() const { return std::span(draws).first(count); }
 
 private:
   void draw(sample::Sampler &sampler, Draw &draw);
+  /// Calls work(worker, draw) for the draws, by all workers where there are several draws.
+  template <typename Work> void share(executor::Executor &executor, size_t draws, Work &&work);
 
   std::vector<sample::Sampler> samplers; ///< By worker.
   std::vector<Draw> draws;
+  std::vector<Draw *> masked;
   size_t count = 0;
+  uint64_t maskTime = 0;
 };
 
 } // namespace tenon::generate

@@ -9,8 +9,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <ctime>
-#include <limits>
 #include <new>
 
 namespace tenon::grammar {
@@ -91,9 +91,9 @@ public:
       : matcher(grammar, stopTokens), size(grammar.GetTokenizerInfo().GetVocabSize()),
         allowed(size_t(xgrammar::GetBitmaskSize(size))), shape{int64_t(allowed.size())} {}
 
-  void apply(std::span<float> logits) override {
+  std::span<const uint32_t> next() override {
     if (broken)
-      return;
+      return {};
     DLTensor tensor{allowed.data(), {kDLCPU, 0}, 1, xgrammar::GetBitmaskDLType(), &shape, nullptr, 0};
     bool restricts = true;
     const uint64_t began = threadNanos();
@@ -101,12 +101,17 @@ public:
       restricts = matcher.FillNextTokenBitmask(&tensor);
     } catch (const std::exception &) {
       broken = true;
-      return;
+      return {};
     }
     if (threadNanos() - began > kMaskNanosAtMost)
       broken = true;
-    if (restricts)
-      forbid(logits);
+    if (!restricts)
+      return {};
+    if (size % 32)
+      allowed.back() &= (1 << size % 32) - 1;
+    // None at all: no token spells what the grammar wants next, for the vocabulary lacks it.
+    broken |= std::all_of(allowed.begin(), allowed.end(), [](int32_t word) { return word == 0; });
+    return {reinterpret_cast<const uint32_t *>(allowed.data()), allowed.size()};
   }
 
   void accept(int32_t token) override {
@@ -125,26 +130,6 @@ public:
   bool failed() const override { return broken; }
 
 private:
-  void forbid(std::span<float> logits) {
-    constexpr float never = -std::numeric_limits<float>::infinity();
-    bool some = false;
-    const size_t end = std::min(logits.size(), size_t(size));
-    for (size_t word = 0, first = 0; first < end; ++word, first += 32) {
-      const auto bits = static_cast<uint32_t>(allowed[word]);
-      some |= bits != 0;
-      if (bits == ~0u)
-        continue;
-      const size_t last = std::min(first + 32, end);
-      for (size_t id = first; id < last; ++id)
-        if (!(bits >> (id - first) & 1))
-          logits[id] = never;
-    }
-    for (size_t id = end; id < logits.size(); ++id)
-      logits[id] = never;
-    // No token spells what the grammar wants next: the vocabulary lacks it.
-    broken |= !some;
-  }
-
   xgrammar::GrammarMatcher matcher;
   const int size;
   std::vector<int32_t> allowed; ///< One bit a token.

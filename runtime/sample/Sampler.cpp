@@ -13,6 +13,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <numeric>
 
 namespace tenon::sample {
 
@@ -20,6 +21,12 @@ namespace {
 
 /// Of the boundary of top-p, in temperatures: narrower takes more passes, wider more sorting.
 constexpr float kBoundaryWidth = 0.1f;
+
+/// Distances from the maximum, in temperatures, within which top-p looks for few tokens that suffice.
+constexpr float kNearTokens[] = {4, 8, 12};
+
+/// blockExpSums() adds sixteen numbers to each lane of a sum, expSumsOf() two: what they round differs by less than this.
+constexpr double kRounding = 2e-6;
 
 /// So many candidates are sorted rather than searched for a boundary.
 constexpr size_t kFewCandidates = 256;
@@ -86,23 +93,8 @@ void TokenHistory::addPrompt(std::span<const int32_t> tokens) {
 void TokenHistory::addGenerated(int32_t token) { ++entryOf(token).generated; }
 
 int32_t argmax(std::span<const float> logits) {
-  // In pieces, so that no memory for a vocabulary's maxima is needed.
-  constexpr size_t pieceBlocks = 64;
-  float maxima[pieceBlocks], most = -std::numeric_limits<float>::infinity();
-  size_t from = 0;
-  for (size_t at = 0; at < logits.size(); at += pieceBlocks * kLogitBlock) {
-    const auto piece = logits.subspan(at, std::min(pieceBlocks * kLogitBlock, logits.size() - at));
-    const float best = blockMaxima(piece, maxima);
-    if (best > most) {
-      most = best;
-      from = at + kLogitBlock *
-                      size_t(std::find(maxima, maxima + logitBlocks(piece.size()), best) - maxima);
-    }
-  }
-  for (size_t i = from; i < logits.size(); ++i)
-    if (logits[i] == most)
-      return static_cast<int32_t>(i);
-  return 0;
+  const size_t at = findFirst(logits, maximum(logits));
+  return at < logits.size() ? static_cast<int32_t>(at) : 0;
 }
 
 SoftmaxBase softmaxBase(std::span<const float> logits) {
@@ -119,12 +111,15 @@ SoftmaxBase softmaxBase(std::span<const float> logits) {
 }
 
 Sampler::Sampler(uint32_t vocabulary)
-    : maxima(logitBlocks(vocabulary)), order(maxima.size()),
-      sums(maxima.size()) {
+    : ownMaxima(maximaBlocks(vocabulary)), order(ownMaxima.size()), sums(logitBlocks(vocabulary)),
+      weighed(ownMaxima.size()), least(sums.size()), most(sums.size()) {
   adjusted.reserve(vocabulary);
+  changed.reserve(2 * size_t(vocabulary));
+  lowered.reserve(2 * size_t(vocabulary));
   candidates.reserve(vocabulary);
   weights.reserve(vocabulary);
   found.reserve(vocabulary);
+  which.reserve(ownMaxima.size());
 }
 
 float Sampler::logprob(std::span<const float> logits, int32_t token) {
@@ -132,9 +127,18 @@ float Sampler::logprob(std::span<const float> logits, int32_t token) {
                             softmaxBase(logits).logSum);
 }
 
+/// Without `maxima` they are found first, and stay valid until the next call.
+Sampler::Scan Sampler::scanOf(std::span<const float> logits, std::span<const float> maxima) {
+  if (maxima.empty()) {
+    blockMaxima(logits, ownMaxima.data());
+    maxima = std::span(ownMaxima).first(maximaBlocks(logits.size()));
+  }
+  return {logits, maxima, maximum(maxima)};
+}
+
 int32_t Sampler::first(const Scan &scan) const {
-  const size_t block = size_t(std::find(maxima.begin(), maxima.end(), scan.max) - maxima.begin());
-  for (size_t i = block * kLogitBlock; i < scan.logits.size(); ++i)
+  const size_t from = findFirst(scan.maxima, scan.max) * kMaximaBlock;
+  for (size_t i = from; i < scan.logits.size(); ++i)
     if (scan.logits[i] == scan.max)
       return static_cast<int32_t>(i);
   return 0; // no logit is a number
@@ -143,34 +147,115 @@ int32_t Sampler::first(const Scan &scan) const {
 /// Calls visit(id, logit) for every logit that is at least `least`, in order of ids; never for NaN.
 template <typename Visitor>
 void Sampler::forAtLeast(const Scan &scan, float least, Visitor &&visit) const {
-  for (size_t b = 0; b < logitBlocks(scan.logits.size()); ++b) {
-    if (!(maxima[b] >= least))
+  for (size_t b = 0; b < scan.maxima.size(); ++b) {
+    if (!(scan.maxima[b] >= least))
       continue;
-    const size_t end = std::min((b + 1) * kLogitBlock, scan.logits.size());
-    for (size_t i = b * kLogitBlock; i < end; ++i)
+    const size_t end = std::min((b + 1) * kMaximaBlock, scan.logits.size());
+    for (size_t i = b * kMaximaBlock; i < end; ++i)
       if (scan.logits[i] >= least)
         visit(static_cast<int32_t>(i), scan.logits[i]);
   }
+}
+
+/// Replaces a logit in place, keeping its block's maximum true unless that must be looked for again.
+template <typename Change>
+void Sampler::change(std::span<float> logits, int32_t id, Change &&change) {
+  float &logit = logits[static_cast<size_t>(id)];
+  const uint32_t block = static_cast<uint32_t>(id) / kMaximaBlock;
+  const float was = logit;
+  changed.push_back({was, id});
+  logit = change(was);
+  if (logit > ownMaxima[block])
+    ownMaxima[block] = logit;
+  else if (was == ownMaxima[block])
+    lowered.push_back(block);
+}
+
+void Sampler::changeBack(std::span<float> logits) {
+  for (size_t i = changed.size(); i-- > 0;)
+    logits[static_cast<size_t>(changed[i].id)] = changed[i].logit;
+  changed.clear();
+}
+
+/// Applies bias, penalties and limits: to a copy under a mask, which concerns every logit, else to the few logits in their
+/// place, until changeBack().
+Sampler::Scan Sampler::adjust(std::span<float> logits, const SamplingParams &params,
+                              const TokenHistory &history, const DrawLimits &limits,
+                              std::span<const float> maxima) {
+  std::span<float> used = logits;
+  changed.clear();
+  lowered.clear();
+  if (!limits.allowed.empty()) {
+    adjusted.resize(logits.size());
+    keepAllowed(logits, limits.allowed, adjusted.data());
+    used = adjusted;
+    maxima = {};
+  }
+  std::copy(maxima.begin(), maxima.end(), ownMaxima.begin());
+  for (const TokenHistory::Entry &e : history.seen())
+    __builtin_prefetch(&used[static_cast<size_t>(e.id)]);
+  for (const auto &[id, bias] : params.logitBias)
+    change(used, id, [bias = bias](float l) { return l + bias; });
+  for (const TokenHistory::Entry &e : history.seen())
+    change(used, e.id, [&](float l) {
+      l = l > 0 ? l / params.repetitionPenalty : l * params.repetitionPenalty;
+      if (e.generated)
+        l -= params.frequencyPenalty * float(e.generated) + params.presencePenalty;
+      return l;
+    });
+  for (int32_t id : limits.banned)
+    change(used, id, [](float) { return -std::numeric_limits<float>::infinity(); });
+  if (used.data() != logits.data())
+    changed.clear(); // The copy is nobody's.
+  if (maxima.empty())
+    return scanOf(used, {});
+  for (uint32_t block : lowered) {
+    const size_t at = block * kMaximaBlock;
+    ownMaxima[block] = maximum(used.subspan(at, std::min(kMaximaBlock, used.size() - at)));
+  }
+  return scanOf(used, std::span(ownMaxima).first(maxima.size()));
 }
 
 static bool isBetter(const Sampler::Candidate &a, const Sampler::Candidate &b) {
   return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
 }
 
+/// A bound that at least `k` logits reach, close to the k-th largest: the k-th largest of the blocks' maxima.
+float Sampler::atLeastInTopK(const Scan &scan, uint32_t k) {
+  const auto kthLargest = [&](size_t count) {
+    std::nth_element(order.begin(), order.begin() + (k - 1), order.begin() + ptrdiff_t(count),
+                     std::greater<>());
+    return order[k - 1];
+  };
+  if (k >= scan.maxima.size())
+    return -std::numeric_limits<float>::infinity();
+  // Of groups of blocks first: then few blocks are left to select from.
+  constexpr size_t group = kLogitBlock / kMaximaBlock;
+  const size_t groups = logitBlocks(scan.logits.size());
+  float least = -std::numeric_limits<float>::infinity();
+  if (k < groups) {
+    for (size_t g = 0; g < groups; ++g) {
+      const size_t at = g * group;
+      float most = scan.maxima[at];
+      for (size_t b = at + 1; b < std::min(at + group, scan.maxima.size()); ++b)
+        most = scan.maxima[b] > most ? scan.maxima[b] : most;
+      order[g] = most;
+    }
+    least = kthLargest(groups);
+  }
+  size_t count = 0;
+  for (float maximum : scan.maxima) {
+    order[count] = maximum;
+    count += maximum >= least;
+  }
+  return kthLargest(count);
+}
+
 void Sampler::keepTopK(const Scan &scan, uint32_t k) {
   candidates.clear();
   if (k == 0)
     return;
-  // The k-th largest of the blocks' maxima: k logits are at least as large, so no smaller one is
-  // kept.
-  float least = -std::numeric_limits<float>::infinity();
-  const size_t blocks = logitBlocks(scan.logits.size());
-  if (k < blocks) {
-    std::copy_n(maxima.begin(), blocks, order.begin());
-    std::nth_element(order.begin(), order.begin() + (k - 1), order.begin() + ptrdiff_t(blocks),
-                     std::greater<>());
-    least = order[k - 1];
-  }
+  const float least = atLeastInTopK(scan, k);
   // A heap whose front is the worst kept; ids ascend, so among equals the first stay.
   forAtLeast(scan, least, [&](int32_t id, float logit) {
     const Candidate c{logit, id};
@@ -188,7 +273,7 @@ void Sampler::keepTopK(const Scan &scan, uint32_t k) {
 
 void Sampler::topLogprobs(std::span<const float> logits, uint32_t count,
                           std::vector<TokenLogprob> &into) {
-  topLogprobs(scanOf(logits), count, softmaxBase(logits).logSum, into);
+  topLogprobs(scanOf(logits, {}), count, softmaxBase(logits).logSum, into);
 }
 
 void Sampler::topLogprobs(const Scan &scan, uint32_t count, double logSum,
@@ -212,11 +297,88 @@ void Sampler::cutAtMass(float max, float inverse, double mass, size_t sortedFrom
   }
 }
 
+/// What the blocks weigh that weigh more than `lightest`, and what the others weigh at most, all of them together. Not if
+/// the former are more than half of them (then all, in order, are as quick) or the latter may weigh so much that little
+/// would be decided.
+std::optional<Sampler::Share> Sampler::weighFew(const Scan &scan, float inverse, float lightest) {
+  exponentials(scan.maxima, scan.max, inverse, order.data());
+  const std::span<const float> all = std::span(order).first(scan.maxima.size());
+  const HeavyValues heavy = heavyValues(all, lightest);
+  if (heavy.count > all.size() / 2 || heavy.restSum * kMaximaBlock > heavy.sum * 2)
+    return std::nullopt;
+  which.resize(all.size());
+  size_t count = 0;
+  for (size_t b = 0; b < all.size(); ++b) { // without a branch, which would be guessed wrong
+    which[count] = static_cast<uint32_t>(b);
+    count += all[b] >= lightest;
+  }
+  which.resize(count);
+  expSumsOf(scan.logits, scan.max, inverse, which, weighed.data());
+  std::fill(least.begin(), least.end(), 0);
+  std::fill(most.begin(), most.end(), 0);
+  for (size_t b = 0, next = 0; b < scan.maxima.size(); ++b) {
+    const size_t of = b * kMaximaBlock / kLogitBlock;
+    if (next < which.size() && which[next] == b) {
+      least[of] += weighed[next] * (1 - kRounding);
+      most[of] += weighed[next++] * (1 + kRounding);
+    } else {
+      most[of] += double(order[b]) * kMaximaBlock * (1 + kRounding);
+    }
+  }
+  const auto blocks = ptrdiff_t(logitBlocks(scan.logits.size()));
+  const double low = std::accumulate(least.begin(), least.begin() + blocks, 0.0),
+               high = std::accumulate(most.begin(), most.begin() + blocks, 0.0);
+  return Share{low, high, 1e-12 * high};
+}
+
+/// As keepTopP() says where few tokens suffice; false where bounds do not decide that.
+bool Sampler::keepFewTopP(const Scan &scan, float inverse, float p) {
+  const WeighedLogits all{scan.logits, nullptr, scan.maxima.data()};
+  found.resize(scan.logits.size());
+  weights.resize(scan.logits.size());
+  for (float lightest : {1.2e-5f, 8e-7f}) { // e^-11.3, and e^-14 where that does not decide.
+    const std::optional<Share> share = weighFew(scan, inverse, lightest);
+    if (!share)
+      continue;
+    const double low = p * share->least - share->margin, high = p * share->most + share->margin;
+    for (float below : kNearTokens) {
+      const size_t count = findBetween(all, scan.max - below / inverse, std::numeric_limits<float>::infinity(),
+                                       found.data(), kFewCandidates);
+      if (count > kFewCandidates)
+        return false;
+      candidates.clear();
+      double reached = 0;
+      for (size_t i = 0; i < count; ++i) {
+        const auto id = size_t(found[i]);
+        candidates.push_back({scan.logits[id], found[i]});
+        weights[id] = expNegative((scan.logits[id] - scan.max) * inverse);
+        reached += double(weights[id]);
+      }
+      if (reached < low)
+        continue;
+      if (reached < high)
+        break;
+      std::sort(candidates.begin(), candidates.end(), isBetter);
+      double sum = 0;
+      size_t kept = 0;
+      while (kept < candidates.size() && sum < low)
+        sum += double(weights[size_t(candidates[kept++].id)]);
+      if (sum < high)
+        break;
+      candidates.resize(kept);
+      return true;
+    }
+  }
+  return false;
+}
+
 Sampler::Nucleus Sampler::keepTopP(const Scan &scan, float inverse, float p) {
+  if (keepFewTopP(scan, inverse, p))
+    return {};
   const float max = scan.max;
   weights.resize(scan.logits.size());
   const double mass = p * blockExpSums(scan.logits, max, inverse, sums.data(), weights.data());
-  const WeighedLogits all{scan.logits, weights.data(), maxima.data()};
+  const WeighedLogits all{scan.logits, weights.data(), scan.maxima.data()};
   found.resize(scan.logits.size());
   const auto collect = [&](float low, float above, size_t most) {
     const size_t count = findBetween(all, low, above, found.data(), most);
@@ -226,7 +388,7 @@ Sampler::Nucleus Sampler::keepTopP(const Scan &scan, float inverse, float p) {
     return count <= most;
   };
   // Mostly few tokens near the maximum suffice.
-  for (float below : {4.0f, 8.0f, 12.0f}) {
+  for (float below : kNearTokens) {
     if (!collect(max - below / inverse, std::numeric_limits<float>::infinity(), kFewCandidates))
       break;
     double reached = 0;
@@ -244,23 +406,34 @@ Sampler::Nucleus Sampler::keepTopP(const Scan &scan, float inverse, float p) {
   Nucleus nucleus;
   float low = max - far / inverse;
   float distances[kThresholds] = {2, 6, 12, 24};
-  while (far - near > kBoundaryWidth) {
+  double masses[kThresholds];
+  const auto weigh = [&](const float (&at)[kThresholds]) {
     float thresholds[kThresholds];
-    double masses[kThresholds];
     for (size_t t = 0; t < kThresholds; ++t)
-      thresholds[t] = max - distances[t] / inverse;
+      thresholds[t] = max - at[t] / inverse;
     massesAtLeast(all, thresholds, masses);
+  };
+  // Farther ones pass many more blocks, and mostly the boundary is nearer: what reaches the mass at 9 does so at 12.
+  const bool isNear = heavyValues(scan.maxima, max - 9 / inverse).count < scan.maxima.size() / 2;
+  if (isNear)
+    weigh({2, 6, 9, 9});
+  if (!isNear || masses[2] < mass)
+    weigh(distances);
+  while (true) {
     for (size_t t = kThresholds; t-- > 0;)
       if (masses[t] >= mass) {
-        low = thresholds[t];
+        low = max - distances[t] / inverse;
         far = distances[t];
       }
     for (size_t t = 0; t < kThresholds && masses[t] < mass; ++t) {
-      nucleus = {thresholds[t], masses[t]};
+      nucleus = {max - distances[t] / inverse, masses[t]};
       near = distances[t];
     }
+    if (far - near <= kBoundaryWidth)
+      break;
     for (size_t t = 0; t < kThresholds; ++t)
       distances[t] = near + (far - near) * float(t + 1) / float(kThresholds + 1);
+    weigh(distances);
   }
   collect(low, nucleus.above, scan.logits.size());
   std::sort(candidates.begin(), candidates.end(), isBetter);
@@ -269,7 +442,7 @@ Sampler::Nucleus Sampler::keepTopP(const Scan &scan, float inverse, float p) {
 }
 
 int32_t Sampler::drawFromNucleus(const Scan &scan, Nucleus nucleus, float inverse, float least, double u) {
-  const WeighedLogits all{scan.logits, weights.data(), maxima.data()};
+  const WeighedLogits all{scan.logits, weights.data(), scan.maxima.data()};
   if (least > nucleus.above) { // All that min-p leaves is far from the boundary.
     candidates.clear();
     nucleus = {least, blockMassesAtLeast(all, least, sums.data())};
@@ -309,6 +482,40 @@ int32_t Sampler::drawFromNucleus(const Scan &scan, Nucleus nucleus, float invers
       break;
   }
   return last >= 0 ? last : first(scan);
+}
+
+/// As drawFromAll() says, by the blocks that weigh most and bounds of what the others weigh; -1 where that does not decide.
+int32_t Sampler::drawFromFew(const Scan &scan, float inverse, double u) {
+  // Of e^-9 and e^-14: the second where the first does not decide.
+  for (float lightest : {1.2e-4f, 8e-7f}) {
+    const std::optional<Share> share = weighFew(scan, inverse, lightest);
+    if (!share)
+      continue;
+    const size_t blocks = logitBlocks(scan.logits.size());
+    // What is left of u's share of all weights, at least and at most.
+    double low = u * share->least - share->margin, high = u * share->most + share->margin;
+    double leastBefore = 0, mostBefore = 0;
+    size_t block = 0;
+    while (block < blocks && high >= leastBefore + least[block]) {
+      leastBefore += least[block];
+      mostBefore += most[block++];
+    }
+    if (block == blocks || (block > 0 && low < mostBefore))
+      continue;
+    low -= mostBefore;
+    high -= leastBefore;
+    double before = 0;
+    for (size_t i = block * kLogitBlock; i < std::min((block + 1) * kLogitBlock, scan.logits.size()); ++i) {
+      const double weight = double(expNegative((scan.logits[i] - scan.max) * inverse));
+      if (high < before + weight) {
+        if (before == 0 || low >= before)
+          return static_cast<int32_t>(i);
+        break;
+      }
+      before += weight;
+    }
+  }
+  return -1;
 }
 
 int32_t Sampler::drawFromAll(const Scan &scan, float inverse, double u) {
@@ -358,8 +565,10 @@ int32_t Sampler::draw(const Scan &scan, const SamplingParams &params, uint64_t i
     return first(scan);
   const double u = uniformDraw(params.seed, index);
   const bool cutsK = params.topK > 0 && params.topK < scan.logits.size(), cutsP = params.topP < 1;
-  if (!cutsK && !cutsP && params.minP <= 0)
-    return drawFromAll(scan, inverse, u);
+  if (!cutsK && !cutsP && params.minP <= 0) {
+    const int32_t token = drawFromFew(scan, inverse, u);
+    return token >= 0 ? token : drawFromAll(scan, inverse, u);
+  }
   const float least =
       scan.max + params.temperature * std::log(params.minP); // -infinity without min-p
   if (cutsK) {
@@ -382,33 +591,21 @@ int32_t Sampler::draw(const Scan &scan, const SamplingParams &params, uint64_t i
   return drawFromCandidates(scan, inverse, u);
 }
 
-Sampled Sampler::sample(std::span<const float> logits, const SamplingParams &params,
+Sampled Sampler::sample(std::span<float> logits, const SamplingParams &params,
                         const TokenHistory &history, uint64_t index,
-                        std::vector<TokenLogprob> *alternatives, const DrawLimits &limits) {
-  std::span<const float> used = logits;
-  if (params.changesLogits() || limits.mask || !limits.banned.empty()) {
-    adjusted.assign(logits.begin(), logits.end());
-    for (const auto &[id, bias] : params.logitBias)
-      adjusted[static_cast<size_t>(id)] += bias;
-    for (const TokenHistory::Entry &e : history.seen()) {
-      float &l = adjusted[static_cast<size_t>(e.id)];
-      l = l > 0 ? l / params.repetitionPenalty : l * params.repetitionPenalty;
-      if (e.generated)
-        l -= params.frequencyPenalty * float(e.generated) + params.presencePenalty;
-    }
-    for (int32_t id : limits.banned)
-      adjusted[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
-    if (limits.mask)
-      limits.mask->apply(adjusted);
-    used = adjusted;
-  }
-  Scan scan = scanOf(used);
+                        std::vector<TokenLogprob> *alternatives, const DrawLimits &limits,
+                        std::span<const float> maxima) {
+  const bool changes =
+      params.changesLogits() || !limits.allowed.empty() || !limits.banned.empty();
+  Scan scan = changes ? adjust(logits, params, history, limits, maxima) : scanOf(logits, maxima);
   Sampled result;
   result.token = params.temperature > 0 ? draw(scan, params, index) : first(scan);
+  if (changes)
+    changeBack(logits);
   if (!params.logprobs && !params.topLogprobs && !alternatives)
     return result;
-  if (used.data() != logits.data())
-    scan = scanOf(logits);
+  if (changes)
+    scan = scanOf(logits, maxima);
   const double logSum = double(scan.max) + std::log(blockExpSums(logits, scan.max, 1, sums.data()));
   result.logprob = static_cast<float>(double(logits[static_cast<size_t>(result.token)]) - logSum);
   if (alternatives)

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -59,14 +60,14 @@ private:
   std::vector<Entry> entries; ///< Sorted by id.
 };
 
-/// Says which tokens may come next: the place for grammars. One per request, used on the stepping
-/// thread only.
+/// Says which tokens may come next: the place for grammars. One per request; one thread at a time, which need not be
+/// the same each time.
 class TokenMask {
 public:
   virtual ~TokenMask() = default;
-  /// Sets the logits of tokens that may not come next to -infinity; must leave at least one
-  /// unless it fails.
-  virtual void apply(std::span<float> logits) = 0;
+  /// Which tokens may come next: bit t % 32 of word t / 32 says it of token t, and those beyond the words may not. Empty:
+  /// any may, or it has failed. Valid until the next call.
+  virtual std::span<const uint32_t> next() = 0;
   /// `token` was drawn and belongs to the answer.
   virtual void accept(int32_t token) = 0;
   /// It cannot go on: what it would allow is not known, or takes too long to find. The sequence must end.
@@ -75,8 +76,8 @@ public:
 
 /// What a single draw may not give, beyond the request's own parameters.
 struct DrawLimits {
-  TokenMask *mask = nullptr;
-  std::span<const int32_t> banned; ///< Never drawn; ids of the vocabulary.
+  std::span<const uint32_t> allowed; ///< As a TokenMask says it; empty: any.
+  std::span<const int32_t> banned;   ///< Never drawn; ids of the vocabulary.
 };
 
 struct Sampled {
@@ -90,11 +91,12 @@ class Sampler {
 public:
   explicit Sampler(uint32_t vocabulary);
 
-  /// Draws token number `index` of a request. `logits` is [vocabulary] and is not changed. NaN
-  /// counts as never. `alternatives` receives params.topLogprobs entries, best first, if not null.
-  Sampled sample(std::span<const float> logits, const SamplingParams &params,
-                 const TokenHistory &history, uint64_t index,
-                 std::vector<TokenLogprob> *alternatives = nullptr, const DrawLimits &limits = {});
+  /// Draws token number `index` of a request. `logits` is [vocabulary]: written to meanwhile, and afterwards what it was.
+  /// NaN counts as never. `maxima`, of the blocks of the logits (VocabularyPass.h), spares reading all of them where few
+  /// matter; empty if nobody has them. `alternatives` receives params.topLogprobs entries, best first, if not null.
+  Sampled sample(std::span<float> logits, const SamplingParams &params, const TokenHistory &history,
+                 uint64_t index, std::vector<TokenLogprob> *alternatives = nullptr,
+                 const DrawLimits &limits = {}, std::span<const float> maxima = {});
 
   /// log softmax(logits)[token].
   static float logprob(std::span<const float> logits, int32_t token);
@@ -110,37 +112,53 @@ public:
 private:
   /// Logits whose blocks' maxima are at hand: what can matter is looked for in few blocks.
   struct Scan {
-    std::span<const float> logits;
+    std::span<const float> logits, maxima;
     float max;
   };
-  Scan scanOf(std::span<const float> logits) {
-    return {logits, blockMaxima(logits, maxima.data())};
-  }
+  Scan scanOf(std::span<const float> logits, std::span<const float> maxima);
   template <typename Visitor> void forAtLeast(const Scan &scan, float least, Visitor &&visit) const;
+
+  Scan adjust(std::span<float> logits, const SamplingParams &params, const TokenHistory &history,
+              const DrawLimits &limits, std::span<const float> maxima);
+  template <typename Change> void change(std::span<float> logits, int32_t id, Change &&change);
+  void changeBack(std::span<float> logits);
 
   int32_t first(const Scan &scan) const; ///< Lowest id of the largest logit.
   int32_t draw(const Scan &scan, const SamplingParams &params, uint64_t index);
   int32_t drawFromAll(const Scan &scan, float inverse, double u);
+  int32_t drawFromFew(const Scan &scan, float inverse, double u);
   int32_t drawFromCandidates(const Scan &scan, float inverse, double u) const;
+  /// What all logits weigh together at least and at most, and how far sums in double may be off.
+  struct Share {
+    double least, most, margin;
+  };
+  std::optional<Share> weighFew(const Scan &scan, float inverse, float lightest);
+  float atLeastInTopK(const Scan &scan, uint32_t k);
   void keepTopK(const Scan &scan, uint32_t k);
   /// What top-p keeps: every logit from `above` on, which weigh `mass` together, and the candidates.
   struct Nucleus {
     float above = std::numeric_limits<float>::infinity();
     double mass = 0;
   };
+  bool keepFewTopP(const Scan &scan, float inverse, float p);
   Nucleus keepTopP(const Scan &scan, float inverse, float p);
   int32_t drawFromNucleus(const Scan &scan, Nucleus nucleus, float inverse, float least, double u);
   void cutAtMass(float max, float inverse, double mass, size_t sortedFrom, double before);
   void topLogprobs(const Scan &scan, uint32_t count, double logSum,
                    std::vector<TokenLogprob> &into);
 
-  std::vector<float> adjusted;       ///< Logits after bias and penalties.
-  std::vector<float> maxima;         ///< Of the blocks of the scan.
-  std::vector<float> order;          ///< Maxima, partly sorted.
+  std::vector<float> adjusted;       ///< Logits under a mask.
+  std::vector<Candidate> changed;    ///< Logits changed in place, as they were, in order of change.
+  std::vector<float> ownMaxima;      ///< Of the blocks of the scan, where nobody gives them or they change.
+  std::vector<uint32_t> lowered;     ///< Blocks whose largest logit has become smaller.
+  std::vector<float> order;          ///< Maxima, partly sorted, or weights of maxima.
   std::vector<Candidate> candidates; ///< What top-k, top-p and min-p leave.
   std::vector<double> sums;          ///< Of blocks.
-  std::vector<float> weights;        ///< Top-p: exponentials of the logits.
+  std::vector<float> weights;        ///< Exponentials of the logits.
   std::vector<int32_t> found;        ///< Top-p: ids near the boundary.
+  std::vector<uint32_t> which;       ///< Blocks that weigh.
+  std::vector<double> weighed;       ///< Their weights.
+  std::vector<double> least, most;   ///< Bounds of the sums of blocks.
 };
 
 /// Lowest id among the largest values; 0 if all are NaN.

@@ -23,20 +23,20 @@ using Lanes [[gnu::vector_size(kLanes * sizeof(float))]] = float;
 /// prefetching stops at each page.
 constexpr size_t kAhead = 2048;
 
-[[gnu::always_inline]] inline void prefetchAhead(const float *block) {
-  for (size_t i = 0; i < kLogitBlock; i += 16)
+[[gnu::always_inline]] inline void prefetchAhead(const float *block, size_t count) {
+  for (size_t i = 0; i < count; i += 16)
     __builtin_prefetch(block + kAhead + i);
 }
 
-[[gnu::always_inline]] inline float blockMaximum(const float *block, size_t count) {
+[[gnu::always_inline]] inline float maximumOf(const float *values, size_t count) {
   float best[kLanes];
   std::fill(best, best + kLanes, -std::numeric_limits<float>::infinity());
   size_t i = 0;
   for (; i + kLanes <= count; i += kLanes)
     for (size_t lane = 0; lane < kLanes; ++lane)
-      best[lane] = block[i + lane] > best[lane] ? block[i + lane] : best[lane];
+      best[lane] = values[i + lane] > best[lane] ? values[i + lane] : best[lane];
   for (; i < count; ++i)
-    best[i % kLanes] = block[i] > best[i % kLanes] ? block[i] : best[i % kLanes];
+    best[i % kLanes] = values[i] > best[i % kLanes] ? values[i] : best[i % kLanes];
   for (size_t half = kLanes / 2; half; half /= 2)
     for (size_t lane = 0; lane < half; ++lane)
       best[lane] = best[lane + half] > best[lane] ? best[lane + half] : best[lane];
@@ -80,26 +80,48 @@ constexpr size_t kAhead = 2048;
   return sumOf(sums);
 }
 
-[[gnu::always_inline]] inline double blockMassAtLeast(const float *block, const float *weights, size_t count,
-                                                      float threshold) {
-  float sums[kLanes] = {};
-  size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (size_t lane = 0; lane < kLanes; ++lane)
-      sums[lane] += block[i + lane] >= threshold ? weights[i + lane] : 0.0f;
-  for (; i < count; ++i)
-    sums[i % kLanes] += block[i] >= threshold ? weights[i] : 0.0f;
-  return sumOf(sums);
+[[gnu::always_inline]] inline void allMaxima(std::span<const float> logits, float *maxima) {
+  for (size_t at = 0, b = 0; at < logits.size(); at += kMaximaBlock, ++b) {
+    prefetchAhead(logits.data() + at, kMaximaBlock);
+    maxima[b] = maximumOf(logits.data() + at, std::min(kMaximaBlock, logits.size() - at));
+  }
 }
 
-[[gnu::always_inline]] inline float allMaxima(std::span<const float> logits, float *maxima) {
-  float most = -std::numeric_limits<float>::infinity();
-  for (size_t at = 0, b = 0; at < logits.size(); at += kLogitBlock, ++b) {
-    prefetchAhead(logits.data() + at);
-    maxima[b] = blockMaximum(logits.data() + at, std::min(kLogitBlock, logits.size() - at));
-    most = maxima[b] > most ? maxima[b] : most;
+[[gnu::always_inline]] inline size_t firstEqual(std::span<const float> values, float value) {
+  size_t i = 0;
+  for (; i + kLanes <= values.size(); i += kLanes) {
+    int hits = 0;
+    for (size_t lane = 0; lane < kLanes; ++lane)
+      hits += values[i + lane] == value;
+    if (hits)
+      break;
   }
-  return most;
+  while (i < values.size() && !(values[i] == value))
+    ++i;
+  return i;
+}
+
+[[gnu::always_inline]] inline void allowedOnly(std::span<const float> logits, std::span<const uint32_t> words, float *out) {
+  constexpr float never = -std::numeric_limits<float>::infinity();
+  for (size_t word = 0, at = 0; at < logits.size(); ++word, at += 32) {
+    const uint32_t bits = word < words.size() ? words[word] : 0;
+    if (at + 32 > logits.size()) {
+      for (size_t i = at; i < logits.size(); ++i)
+        out[i] = bits >> (i - at) & 1 ? logits[i] : never;
+    } else if (bits == 0) {
+      std::fill(out + at, out + at + 32, never);
+    } else if (bits == ~0u) {
+      std::memcpy(out + at, logits.data() + at, 32 * sizeof(float));
+    } else {
+      for (size_t i = 0; i < 32; ++i)
+        out[at + i] = bits & uint32_t(1) << i ? logits[at + i] : never;
+    }
+  }
+}
+
+[[gnu::always_inline]] inline void allExponentials(std::span<const float> values, float max, float inverse, float *out) {
+  for (size_t i = 0; i < values.size(); ++i)
+    out[i] = expNegative((values[i] - max) * inverse);
 }
 
 [[gnu::always_inline]] inline double allExpSums(std::span<const float> logits, float max, float inverse, double *sums,
@@ -107,6 +129,7 @@ constexpr size_t kAhead = 2048;
   double total = 0;
   for (size_t at = 0, b = 0; at < logits.size(); at += kLogitBlock, ++b) {
     const size_t count = std::min(kLogitBlock, logits.size() - at);
+    prefetchAhead(logits.data() + at, kLogitBlock);
     sums[b] = weights ? blockExpSum(logits.data() + at, count, max, inverse, weights + at)
                       : blockExpSum(logits.data() + at, count, max, inverse);
     total += sums[b];
@@ -114,74 +137,156 @@ constexpr size_t kAhead = 2048;
   return total;
 }
 
+[[gnu::always_inline]] inline void someExpSums(std::span<const float> logits, float max, float inverse,
+                                               std::span<const uint32_t> which, double *sums) {
+  constexpr size_t ahead = 16; // blocks
+  for (size_t i = 0; i < which.size(); ++i) {
+    if (i + ahead < which.size())
+      for (size_t line = 0; line < kMaximaBlock; line += 16)
+        __builtin_prefetch(logits.data() + which[i + ahead] * kMaximaBlock + line);
+    const size_t at = which[i] * kMaximaBlock;
+    sums[i] = blockExpSum(logits.data() + at, std::min(kMaximaBlock, logits.size() - at), max, inverse);
+  }
+}
+
+[[gnu::always_inline]] inline HeavyValues heavyOf(std::span<const float> values, float least) {
+  float heavy[kLanes] = {}, rest[kLanes] = {};
+  int counts[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= values.size(); i += kLanes)
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const bool is = values[i + lane] >= least;
+      counts[lane] += is;
+      heavy[lane] += is ? values[i + lane] : 0.0f;
+      rest[lane] += is ? 0.0f : values[i + lane];
+    }
+  for (; i < values.size(); ++i) {
+    const bool is = values[i] >= least;
+    counts[0] += is;
+    (is ? heavy : rest)[0] += values[i];
+  }
+  return {size_t(std::accumulate(counts, counts + kLanes, 0)), std::accumulate(heavy, heavy + kLanes, 0.0f),
+          std::accumulate(rest, rest + kLanes, 0.0f)};
+}
+
+/// Which blocks of a maximum hold nothing from `least` on is asked block by block only where that spares much: a processor
+/// that guesses wrong half the time loses more than it skips.
+[[gnu::always_inline]] inline bool areFewAtLeast(const WeighedLogits &all, float least) {
+  const size_t blocks = maximaBlocks(all.logits.size());
+  size_t some = 0;
+  for (size_t b = 0; b < blocks; ++b)
+    some += all.maxima[b] >= least;
+  return some * 6 < blocks;
+}
+
+/// Calls `body(begin, end)` for what may hold something from `least` on within [at, at + kLogitBlock): for blocks of a maximum
+/// if there are `few`, else for everything at once.
+template <typename Body>
+[[gnu::always_inline]] inline void forBlocksAtLeast(const WeighedLogits &all, size_t at, float least, bool few, Body &&body) {
+  const size_t end = std::min(at + kLogitBlock, all.logits.size());
+  int some = 0;
+  for (size_t begin = at; begin < end; begin += kMaximaBlock)
+    some += all.maxima[begin / kMaximaBlock] >= least;
+  if (!some)
+    return;
+  if (!few)
+    return body(at, end);
+  for (size_t begin = at; begin < end; begin += kMaximaBlock)
+    if (all.maxima[begin / kMaximaBlock] >= least)
+      body(begin, std::min(begin + kMaximaBlock, end));
+}
+
 [[gnu::always_inline]] inline void allMasses(const WeighedLogits &all, const float *thresholds, double *masses) {
   const float lowest = *std::min_element(thresholds, thresholds + kThresholds);
+  const bool few = areFewAtLeast(all, lowest);
   double totals[kThresholds][kLanes] = {};
-  for (size_t b = 0, at = 0; at < all.logits.size(); at += kLogitBlock, ++b) {
-    if (!(all.maxima[b] >= lowest))
-      continue;
-    const float *block = all.logits.data() + at, *weights = all.weights + at;
-    const size_t count = std::min(kLogitBlock, all.logits.size() - at);
-    // Spelled as vectors: compilers leave the nest of loops scalar.
+  for (size_t at = 0; at < all.logits.size(); at += kLogitBlock) {
+    // Spelled as vectors: compilers leave the nest of loops scalar. What a skipped block would add is zeros.
     Lanes vectors[kThresholds] = {};
-    size_t i = 0;
-    for (; i + kLanes <= count; i += kLanes) {
-      Lanes logits, weight;
-      std::memcpy(&logits, block + i, sizeof(logits));
-      std::memcpy(&weight, weights + i, sizeof(weight));
+    float rest[kThresholds][kLanes];
+    bool some = false, hasRest = false;
+    forBlocksAtLeast(all, at, lowest, few, [&](size_t begin, size_t end) __attribute__((always_inline)) {
+      some = true;
+      Lanes sums[kThresholds];
       for (size_t t = 0; t < kThresholds; ++t)
-        vectors[t] += logits >= thresholds[t] ? weight : Lanes{};
-    }
+        sums[t] = vectors[t];
+      size_t i = begin;
+      for (; i + kLanes <= end; i += kLanes) {
+        Lanes logits, weight;
+        std::memcpy(&logits, all.logits.data() + i, sizeof(logits));
+        std::memcpy(&weight, all.weights + i, sizeof(weight));
+        for (size_t t = 0; t < kThresholds; ++t)
+          sums[t] += logits >= thresholds[t] ? weight : Lanes{};
+      }
+      for (size_t t = 0; t < kThresholds; ++t)
+        vectors[t] = sums[t];
+      if (i == end)
+        return;
+      hasRest = true; // of the vocabulary
+      std::memset(rest, 0, sizeof(rest));
+      for (; i < end; ++i)
+        for (size_t t = 0; t < kThresholds; ++t)
+          rest[t][i % kLanes] = all.logits[i] >= thresholds[t] ? all.weights[i] : 0.0f;
+    });
+    if (!some)
+      continue;
     float sums[kThresholds][kLanes];
     std::memcpy(sums, vectors, sizeof(sums));
-    for (; i < count; ++i)
-      for (size_t t = 0; t < kThresholds; ++t)
-        sums[t][i % kLanes] += block[i] >= thresholds[t] ? weights[i] : 0.0f;
     for (size_t t = 0; t < kThresholds; ++t)
       for (size_t lane = 0; lane < kLanes; ++lane)
-        totals[t][lane] += double(sums[t][lane]);
+        totals[t][lane] += double(hasRest ? sums[t][lane] + rest[t][lane] : sums[t][lane]);
   }
   for (size_t t = 0; t < kThresholds; ++t)
     masses[t] = std::accumulate(totals[t], totals[t] + kLanes, 0.0);
 }
 
 [[gnu::always_inline]] inline double allBlockMasses(const WeighedLogits &all, float threshold, double *sums) {
+  const bool few = areFewAtLeast(all, threshold);
   double total = 0;
   for (size_t b = 0, at = 0; at < all.logits.size(); at += kLogitBlock, ++b) {
-    sums[b] = all.maxima[b] >= threshold
-                  ? blockMassAtLeast(all.logits.data() + at, all.weights + at,
-                                     std::min(kLogitBlock, all.logits.size() - at), threshold)
-                  : 0.0;
+    float lanes[kLanes] = {};
+    forBlocksAtLeast(all, at, threshold, few, [&](size_t begin, size_t end) __attribute__((always_inline)) {
+      size_t i = begin;
+      for (; i + kLanes <= end; i += kLanes)
+        for (size_t lane = 0; lane < kLanes; ++lane)
+          lanes[lane] += all.logits[i + lane] >= threshold ? all.weights[i + lane] : 0.0f;
+      for (; i < end; ++i)
+        lanes[i % kLanes] += all.logits[i] >= threshold ? all.weights[i] : 0.0f;
+    });
+    sums[b] = sumOf(lanes);
     total += sums[b];
   }
   return total;
 }
 
 [[gnu::always_inline]] inline size_t allBetween(const WeighedLogits &all, float low, float high, int32_t *ids, size_t most) {
+  const bool few = areFewAtLeast(all, low);
   size_t found = 0;
-  for (size_t b = 0, at = 0; at < all.logits.size(); at += kLogitBlock, ++b) {
-    if (!(all.maxima[b] >= low))
-      continue;
-    if (found > most)
-      break;
-    const size_t end = std::min(at + kLogitBlock, all.logits.size());
-    for (size_t i = at; i < end; i += kLanes) {
-      const float *lanes = all.logits.data() + i;
-      const size_t count = std::min(kLanes, end - i);
-      int hits = 0; // Mostly none: found by vectors.
-      for (size_t lane = 0; lane < count; ++lane)
-        hits += lanes[lane] >= low && lanes[lane] < high;
-      for (size_t lane = 0; hits && lane < count; ++lane)
-        if (lanes[lane] >= low && lanes[lane] < high)
-          ids[found++] = static_cast<int32_t>(i + lane);
-    }
-  }
+  for (size_t at = 0; at < all.logits.size() && found <= most; at += kLogitBlock)
+    forBlocksAtLeast(all, at, low, few, [&](size_t begin, size_t end) __attribute__((always_inline)) {
+      for (size_t i = begin; i < end; i += kLanes) {
+        const float *lanes = all.logits.data() + i;
+        const size_t count = std::min(kLanes, end - i);
+        int hits = 0; // Mostly none: found by vectors.
+        for (size_t lane = 0; lane < count; ++lane)
+          hits += lanes[lane] >= low && lanes[lane] < high;
+        for (size_t lane = 0; hits && lane < count; ++lane)
+          if (lanes[lane] >= low && lanes[lane] < high)
+            ids[found++] = static_cast<int32_t>(i + lane);
+      }
+    });
   return found;
 }
 
 struct Passes {
-  float (*maxima)(std::span<const float>, float *);
+  void (*maxima)(std::span<const float>, float *);
+  float (*maximum)(std::span<const float>);
+  size_t (*first)(std::span<const float>, float);
+  void (*allowed)(std::span<const float>, std::span<const uint32_t>, float *);
+  void (*exponentials)(std::span<const float>, float, float, float *);
   double (*expSums)(std::span<const float>, float, float, double *, float *);
+  void (*someSums)(std::span<const float>, float, float, std::span<const uint32_t>, double *);
+  HeavyValues (*heavy)(std::span<const float>, float);
   void (*masses)(const WeighedLogits &, const float *, double *);
   double (*blockMasses)(const WeighedLogits &, float, double *);
   size_t (*between)(const WeighedLogits &, float, float, int32_t *, size_t);
@@ -189,21 +294,36 @@ struct Passes {
 
 /// The passes of one instruction set.
 #define TENON_PASSES(NAME, ...)                                                                                        \
-  __VA_ARGS__ float maxima##NAME(std::span<const float> logits, float *maxima) { return allMaxima(logits, maxima); }   \
+  __VA_ARGS__ void maxima##NAME(std::span<const float> logits, float *maxima) { allMaxima(logits, maxima); }           \
+  __VA_ARGS__ float maximum##NAME(std::span<const float> values) { return maximumOf(values.data(), values.size()); }   \
+  __VA_ARGS__ size_t first##NAME(std::span<const float> values, float value) { return firstEqual(values, value); }     \
+  __VA_ARGS__ void allowed##NAME(std::span<const float> logits, std::span<const uint32_t> words, float *out) {         \
+    allowedOnly(logits, words, out);                                                                                   \
+  }                                                                                                                    \
+  __VA_ARGS__ void exponentials##NAME(std::span<const float> values, float max, float inverse, float *out) {           \
+    allExponentials(values, max, inverse, out);                                                                        \
+  }                                                                                                                    \
   __VA_ARGS__ double expSums##NAME(std::span<const float> logits, float max, float inverse, double *sums,              \
                                    float *weights) {                                                                   \
     return allExpSums(logits, max, inverse, sums, weights);                                                            \
   }                                                                                                                    \
+  __VA_ARGS__ void someSums##NAME(std::span<const float> logits, float max, float inverse,                             \
+                                  std::span<const uint32_t> which, double *sums) {                                     \
+    someExpSums(logits, max, inverse, which, sums);                                                                    \
+  }                                                                                                                    \
+  __VA_ARGS__ HeavyValues heavy##NAME(std::span<const float> values, float least) { return heavyOf(values, least); }   \
   __VA_ARGS__ void masses##NAME(const WeighedLogits &all, const float *thresholds, double *masses) {                   \
     allMasses(all, thresholds, masses);                                                                                \
   }                                                                                                                    \
   __VA_ARGS__ double blockMasses##NAME(const WeighedLogits &all, float threshold, double *sums) {                      \
     return allBlockMasses(all, threshold, sums);                                                                       \
   }                                                                                                                    \
-  __VA_ARGS__ size_t between##NAME(const WeighedLogits &all, float low, float high, int32_t *ids, size_t most) {                    \
-    return allBetween(all, low, high, ids, most);                                                                            \
+  __VA_ARGS__ size_t between##NAME(const WeighedLogits &all, float low, float high, int32_t *ids, size_t most) {       \
+    return allBetween(all, low, high, ids, most);                                                                      \
   }                                                                                                                    \
-  constexpr Passes k##NAME{maxima##NAME, expSums##NAME, masses##NAME, blockMasses##NAME, between##NAME};
+  constexpr Passes k##NAME{maxima##NAME,  maximum##NAME,  first##NAME,  allowed##NAME,     exponentials##NAME,         \
+                           expSums##NAME, someSums##NAME, heavy##NAME,  masses##NAME,      blockMasses##NAME,           \
+                           between##NAME};
 
 TENON_PASSES(Baseline, )
 #if defined(__x86_64__)
@@ -230,19 +350,30 @@ const Passes &passes() {
 
 } // namespace
 
-float blockMaxima(std::span<const float> logits, float *maxima) { return passes().maxima(logits, maxima); }
+void blockMaxima(std::span<const float> logits, float *maxima) { passes().maxima(logits, maxima); }
 
-float maximum(std::span<const float> logits) {
-  constexpr size_t piece = 64 * kLogitBlock;
-  float maxima[piece / kLogitBlock], most = -std::numeric_limits<float>::infinity();
-  for (size_t at = 0; at < logits.size(); at += piece)
-    most = std::max(most, blockMaxima(logits.subspan(at, std::min(piece, logits.size() - at)), maxima));
-  return most;
+float maximum(std::span<const float> values) { return passes().maximum(values); }
+
+size_t findFirst(std::span<const float> values, float value) { return passes().first(values, value); }
+
+void keepAllowed(std::span<const float> logits, std::span<const uint32_t> words, float *out) {
+  passes().allowed(logits, words, out);
+}
+
+void exponentials(std::span<const float> values, float max, float inverseTemperature, float *out) {
+  passes().exponentials(values, max, inverseTemperature, out);
+}
+
+void expSumsOf(std::span<const float> logits, float max, float inverseTemperature, std::span<const uint32_t> which,
+               double *sums) {
+  passes().someSums(logits, max, inverseTemperature, which, sums);
 }
 
 double blockExpSums(std::span<const float> logits, float max, float inverseTemperature, double *sums, float *weights) {
   return passes().expSums(logits, max, inverseTemperature, sums, weights);
 }
+
+HeavyValues heavyValues(std::span<const float> values, float least) { return passes().heavy(values, least); }
 
 void massesAtLeast(const WeighedLogits &all, const float (&thresholds)[kThresholds], double (&masses)[kThresholds]) {
   passes().masses(all, thresholds, masses);

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Microseconds of one thread for the tokens of one step, by how they are drawn. Rows are different logits, as a
-// step leaves them: 64 of a vocabulary of 262,144 are 64 MiB.
+// step leaves them: 64 of a vocabulary of 262,144 are 64 MiB. "maxima": those of their blocks are known, as kernels
+// leave them.
 //   tenon-sampler-bench --benchmark_filter='sequences:64'
 
 #include "runtime/sample/Sampler.h"
@@ -29,12 +30,15 @@ std::vector<float> makeLogits(uint32_t vocabulary, uint32_t seed) {
   return logits;
 }
 
-void sampleStep(benchmark::State &state, const SamplingParams &params, uint32_t vocabulary, uint32_t sequences) {
-  static std::vector<std::vector<float>> rows;
+void sampleStep(benchmark::State &state, const SamplingParams &params, uint32_t vocabulary, uint32_t sequences, bool withMaxima) {
+  static std::vector<std::vector<float>> rows, maxima;
   if (rows.size() < sequences || rows[0].size() != vocabulary) {
     rows.clear();
-    for (uint32_t s = 0; s < sequences; ++s)
+    maxima.clear();
+    for (uint32_t s = 0; s < sequences; ++s) {
       rows.push_back(makeLogits(vocabulary, s));
+      blockMaxima(rows.back(), maxima.emplace_back(maximaBlocks(vocabulary)).data());
+    }
   }
   Sampler sampler(vocabulary);
   TokenHistory history(512);
@@ -48,7 +52,8 @@ void sampleStep(benchmark::State &state, const SamplingParams &params, uint32_t 
   for (auto _ : state)
     for (uint32_t s = 0; s < sequences; ++s)
       benchmark::DoNotOptimize(
-          sampler.sample(rows[s], params, history, index++, params.topLogprobs ? &alternatives : nullptr));
+          sampler.sample(rows[s], params, history, index++, params.topLogprobs ? &alternatives : nullptr, {},
+                         withMaxima ? std::span<const float>(maxima[s]) : std::span<const float>()));
 }
 
 } // namespace
@@ -70,11 +75,16 @@ int main(int argc, char **argv) {
   way(6, "greedy,logprobs:5", 0).topLogprobs = 5;
   for (uint32_t vocabulary : {49'152u, 262'144u})
     for (uint32_t sequences : {1u, 64u})
-      for (const auto &[name, params] : ways)
-        benchmark::RegisterBenchmark(
-            ("sample/" + std::to_string(vocabulary) + "/" + name + "/sequences:" + std::to_string(sequences)).c_str(),
-            [params = params, vocabulary, sequences](benchmark::State &s) { sampleStep(s, params, vocabulary, sequences); })
-            ->Unit(benchmark::kMicrosecond);
+      for (bool maxima : {false, true})
+        for (const auto &[name, params] : ways)
+          benchmark::RegisterBenchmark(
+              ("sample/" + std::to_string(vocabulary) + "/" + name + "/sequences:" + std::to_string(sequences) +
+               (maxima ? "/maxima" : ""))
+                  .c_str(),
+              [params = params, vocabulary, sequences, maxima](benchmark::State &s) {
+                sampleStep(s, params, vocabulary, sequences, maxima);
+              })
+              ->Unit(benchmark::kMicrosecond);
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
   return 0;

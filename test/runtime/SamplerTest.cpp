@@ -33,9 +33,10 @@ std::vector<float> randomLogits(size_t n, unsigned seed, float deviation = 3) {
 std::map<int32_t, double> frequencies(const std::vector<float> &logits,
                                       const SamplingParams &params, int draws) {
   Sampler sampler(uint32_t(logits.size()));
+  std::vector<float> row = logits;
   std::map<int32_t, double> counts;
   for (int i = 0; i < draws; ++i)
-    counts[sampler.sample(logits, params, {}, uint64_t(i)).token] += 1.0 / draws;
+    counts[sampler.sample(row, params, {}, uint64_t(i)).token] += 1.0 / draws;
   return counts;
 }
 
@@ -190,27 +191,33 @@ TEST(VocabularyPass, givesTheBitsOfPlainLoops) {
   for (size_t count : {size_t(1), size_t(255), size_t(256), size_t(5000), size_t(49'152)}) {
     std::vector<float> logits = randomLogits(count, unsigned(count));
     logits[count / 2] = nan;
-    std::vector<float> maxima(logitBlocks(count));
-    std::vector<double> sums(maxima.size());
-    const float most = blockMaxima(logits, maxima.data());
+    std::vector<float> maxima(maximaBlocks(count));
+    std::vector<double> sums(logitBlocks(count));
+    blockMaxima(logits, maxima.data());
     const double total = blockExpSums(logits, 9, 0.7f, sums.data());
     float expectedMost = -std::numeric_limits<float>::infinity();
     double expectedTotal = 0;
     for (size_t b = 0; b < maxima.size(); ++b) {
-      float best = -std::numeric_limits<float>::infinity(), lanes[16] = {};
-      for (size_t i = b * kLogitBlock; i < std::min(count, (b + 1) * kLogitBlock); ++i) {
+      float best = -std::numeric_limits<float>::infinity();
+      for (size_t i = b * kMaximaBlock; i < std::min(count, (b + 1) * kMaximaBlock); ++i)
         best = logits[i] > best ? logits[i] : best;
+      EXPECT_EQ(maxima[b], best);
+      expectedMost = std::max(expectedMost, best);
+    }
+    for (size_t b = 0; b < sums.size(); ++b) {
+      float lanes[16] = {};
+      for (size_t i = b * kLogitBlock; i < std::min(count, (b + 1) * kLogitBlock); ++i)
         lanes[i % 16] += expNegative((logits[i] - 9) * 0.7f);
-      }
       double sum = 0;
       for (float lane : lanes)
         sum += double(lane);
-      EXPECT_EQ(maxima[b], best);
       EXPECT_EQ(sums[b], sum) << "block " << b;
-      expectedMost = std::max(expectedMost, best);
       expectedTotal += sum;
     }
-    EXPECT_EQ(most, expectedMost);
+    EXPECT_EQ(maximum(logits), expectedMost);
+    EXPECT_EQ(maximum(maxima), expectedMost);
+    EXPECT_EQ(findFirst(logits, logits[count - 1]), size_t(std::find(logits.begin(), logits.end(), logits[count - 1]) - logits.begin()));
+    EXPECT_EQ(findFirst(logits, 12345), count);
     EXPECT_EQ(total, expectedTotal);
   }
 }
@@ -219,9 +226,10 @@ TEST(VocabularyPass, weighsAndFindsWhatLiesBetween) {
   for (size_t count : {size_t(1), size_t(255), size_t(300), size_t(49'155)}) {
     std::vector<float> logits = randomLogits(count, unsigned(count));
     logits[count / 2] = std::numeric_limits<float>::quiet_NaN();
-    std::vector<float> maxima(logitBlocks(count)), weights(count);
-    std::vector<double> sums(maxima.size());
-    const float most = blockMaxima(logits, maxima.data());
+    std::vector<float> maxima(maximaBlocks(count)), weights(count);
+    std::vector<double> sums(logitBlocks(count));
+    blockMaxima(logits, maxima.data());
+    const float most = maximum(maxima);
     blockExpSums(logits, most, 1, sums.data(), weights.data());
     const WeighedLogits all{logits, weights.data(), maxima.data()};
     const float thresholds[kThresholds] = {most, 5, 0, -8};
@@ -265,7 +273,7 @@ TEST(Sampler, resolvesTiesAtTheBoundaryByLowerId) {
 }
 
 TEST(Sampler, theSameSeedAndIndexDrawTheSame) {
-  const std::vector<float> logits = randomLogits(262'144, 4);
+  std::vector<float> logits = randomLogits(262'144, 4);
   SamplingParams params;
   params.temperature = 1;
   params.topP = 0.95f;
@@ -318,7 +326,7 @@ TEST(Sampler, survivesLogitsThatAreNoNumbers) {
               nan = std::numeric_limits<float>::quiet_NaN();
   SamplingParams params;
   params.temperature = 1;
-  for (const std::vector<float> &logits :
+  for (std::vector<float> logits :
        {std::vector<float>(5, nan), std::vector<float>(5, inf), std::vector<float>(5, -inf),
         std::vector<float>{nan, 1, nan, inf, -inf}, std::vector<float>{nan, 1, -inf, 0, nan}})
     for (int mode = 0; mode < 4; ++mode) {

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <random>
 #include <thread>
 #include <unistd.h>
@@ -18,16 +19,21 @@ namespace {
 
 constexpr uint32_t kVocabulary = 1000, kRows = 24;
 
-/// Allows even tokens only, and remembers who asked.
+/// Allows even tokens only, and notices if two threads ask at a time.
 class EvenTokens : public sample::TokenMask {
 public:
-  void apply(std::span<float> logits) override {
-    caller = std::this_thread::get_id();
-    for (size_t i = 1; i < logits.size(); i += 2)
-      logits[i] = -std::numeric_limits<float>::infinity();
+  EvenTokens() : words(kVocabulary / 32 + 1, 0x55555555u) {}
+  std::span<const uint32_t> next() override {
+    EXPECT_FALSE(busy.exchange(true));
+    ++asked;
+    std::this_thread::yield();
+    busy = false;
+    return words;
   }
   void accept(int32_t) override {}
-  std::thread::id caller;
+  std::vector<uint32_t> words;
+  std::atomic<bool> busy{false};
+  int asked = 0;
 };
 
 class StepDrawsTest : public testing::Test {
@@ -45,6 +51,8 @@ protected:
       logits[r].resize(kVocabulary);
       for (float &l : logits[r])
         l = normal(random);
+      maxima[r].resize(sample::maximaBlocks(kVocabulary));
+      sample::blockMaxima(logits[r], maxima[r].data());
       params[r].temperature = r % 3 ? 0.9f : 0;
       params[r].topP = r % 4 ? 1 : 0.8f;
       params[r].seed = r;
@@ -67,10 +75,12 @@ protected:
       for (uint32_t r = 0; r < kRows; ++r) {
         StepDraws::Draw &d = draws.add();
         d.logits = logits[r];
+        d.maxima = r % 2 ? std::span<const float>(maxima[r]) : std::span<const float>();
+        d.mask = r % 6 == 1 ? &masks[r] : nullptr;
         d.params = &params[r];
         d.history = &history;
         d.index = uint64_t(step);
-        d.limits = {r % 6 == 1 ? &mask : nullptr, {}};
+        d.limits = {};
       }
       draws.run(**executor);
       for (const StepDraws::Draw &d : draws.results()) {
@@ -83,10 +93,10 @@ protected:
   }
 
   std::unique_ptr<engine::Engine> engine;
-  std::vector<float> logits[kRows];
+  std::vector<float> logits[kRows], maxima[kRows];
   sample::SamplingParams params[kRows];
   sample::TokenHistory history;
-  EvenTokens mask;
+  EvenTokens masks[kRows];
 };
 
 TEST_F(StepDrawsTest, giveTheSameWhoeverDraws) {
@@ -100,8 +110,8 @@ TEST_F(StepDrawsTest, giveTheSameWhoeverDraws) {
   }
   for (int again = 0; again < 20; ++again) {
     EXPECT_EQ(draw(3), alone);
-    EXPECT_EQ(mask.caller, std::this_thread::get_id()) << "a mask belongs to the stepping thread";
   }
+  EXPECT_EQ(masks[1].asked, 3 * 21) << "once a draw";
 }
 
 } // namespace
