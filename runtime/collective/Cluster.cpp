@@ -3,9 +3,11 @@
 
 #include "runtime/collective/Cluster.h"
 
+#include "runtime/base/ProcessMemory.h"
 #include "runtime/collective/ClusterMonitor.h"
 #include "runtime/collective/TransportLoader.h"
 
+#include <algorithm>
 #include <cstring>
 #include <sched.h>
 #include <unistd.h>
@@ -32,10 +34,12 @@ Cluster::Cluster(Transport &transport, ClusterOptions o)
 StatusOr<std::unique_ptr<Cluster>> Cluster::join(ClusterOptions options) {
   if (!(options.timeoutSeconds >= 1) || options.timeoutSeconds > 3600)
     return Status::invalidArgument("--rank-timeout: 1 to 3600 seconds");
+  const uint64_t before = residentBytes();
   auto transport = loadTransport();
   if (!transport)
     return transport.status();
   std::unique_ptr<Cluster> cluster(new Cluster(**transport, std::move(options)));
+  cluster->library = residentBytes() - std::min(before, residentBytes());
   TENON_RETURN_IF_ERROR(cluster->introduce());
   cluster->monitor = std::make_unique<ClusterMonitor>(*cluster, cluster->options);
   return cluster;

@@ -52,6 +52,10 @@ public:
   /// "rank 1 (host a, process 4711)".
   std::string nameOf(uint32_t rank) const;
 
+  /// What this process has grown by while the message-passing library started: its code, tables and queues. No plan
+  /// for an engine knows it, and it is there before the engine is.
+  uint64_t libraryBytes() const { return library; }
+
   /// Collects `own` of every rank, equally long everywhere, into `all` in order of rank.
   Status gatherAll(std::span<const std::byte> own, std::byte *all);
 
@@ -71,6 +75,7 @@ private:
   Status introduce();
 
   const ClusterOptions options;
+  uint64_t library = 0;
   std::vector<Peer> peers;
   std::unique_ptr<ClusterMonitor> monitor;
 };

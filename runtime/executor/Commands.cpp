@@ -17,7 +17,7 @@ using collective::Tag;
 
 namespace {
 constexpr size_t kFewWords = 64;    // Every command but a step.
-constexpr size_t kPrepareWords = 8; // After the command.
+constexpr size_t kPrepareWords = 9; // After the command.
 constexpr size_t kRowWords = 4;     // Of a sequence in a step.
 } // namespace
 
@@ -73,10 +73,10 @@ Status CommandSender::send(Command command, std::span<const uint32_t> words) {
   return batch.wait();
 }
 
-Status CommandSender::prepare(const Capacity &c, bool timeLaunches, uint32_t microBatchRows) {
+Status CommandSender::prepare(const Capacity &c, bool timeLaunches, bool trace, uint32_t microBatchRows) {
   message.reserve(mostCommandWords(c));
   const uint32_t words[kPrepareWords] = {c.stepTokens, c.sequences, c.logitRows, c.context,
-                                         c.kvBlocks,   c.blockTableStride, timeLaunches, microBatchRows};
+                                         c.kvBlocks,   c.blockTableStride, timeLaunches, trace, microBatchRows};
   return send(Command::Prepare, words);
 }
 
@@ -106,7 +106,7 @@ StatusOr<Command> CommandReceiver::next() {
   return Command(message[0]);
 }
 
-Status CommandReceiver::readPrepare(Capacity &c, bool &timeLaunches, uint32_t &microBatchRows) {
+Status CommandReceiver::readPrepare(Capacity &c, bool &timeLaunches, bool &trace, uint32_t &microBatchRows) {
   const auto w = words();
   if (w.size() != kPrepareWords || w[0] == 0 || w[1] == 0 || w[2] == 0 || w[3] == 0 || w[4] == 0 ||
       w[0] > engine::kMaxStepTokens || w[1] > engine::kMaxSequences ||
@@ -120,7 +120,8 @@ Status CommandReceiver::readPrepare(Capacity &c, bool &timeLaunches, uint32_t &m
   c.kvBlocks = w[4];
   c.blockTableStride = w[5];
   timeLaunches = w[6] != 0;
-  microBatchRows = w[7];
+  trace = w[7] != 0;
+  microBatchRows = w[8];
   const size_t most = mostCommandWords(c);
   if (most > collective::Transport::kMostBytes / sizeof(uint32_t))
     return Status::dataLoss(cluster.nameOf(0) + " sent limits whose steps no message can hold");

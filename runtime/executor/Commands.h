@@ -19,7 +19,17 @@
 namespace tenon::executor {
 
 /// First word of a message.
-enum class Command : uint32_t { Open = 1, Prepare, Step, CopyBlock, Release, Report, Stop };
+enum class Command : uint32_t {
+  Open = 1,
+  Prepare,
+  Step,
+  CopyBlock,
+  Release,
+  Report,
+  Clock, ///< TraceGather.h, as Trace.
+  Trace,
+  Stop
+};
 
 /// How a process fared with Open or Prepare. Plain bytes.
 struct Outcome {
@@ -53,7 +63,7 @@ public:
   explicit CommandSender(collective::Cluster &cluster);
 
   Status send(Command command, std::span<const uint32_t> words = {});
-  Status prepare(const Capacity &capacity, bool timeLaunches, uint32_t microBatchRows);
+  Status prepare(const Capacity &capacity, bool timeLaunches, bool trace, uint32_t microBatchRows);
   Status step(std::span<const StepRows> rows);
 
 private:
@@ -73,7 +83,7 @@ public:
   std::span<const uint32_t> words() const { return {message.data() + 1, count - 1}; }
 
   /// Of Prepare: `capacity` but for this process's own workers and chips.
-  Status readPrepare(Capacity &capacity, bool &timeLaunches, uint32_t &microBatchRows);
+  Status readPrepare(Capacity &capacity, bool &timeLaunches, bool &trace, uint32_t &microBatchRows);
   /// Of Step. The rows point into the message.
   Status readStep(std::vector<StepRows> &rows) const;
 

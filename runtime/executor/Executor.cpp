@@ -32,9 +32,12 @@ StatusOr<std::unique_ptr<Executor>> Executor::create(const engine::Engine &engin
                     chips.end(), engine.chips().first, engine.chips().end()));
   std::unique_ptr<Executor> executor(new Executor(engine, capacity, options));
   collective::Cluster *cluster = options.cluster;
+  if (cluster)
+    executor->memoryPlan.messages += cluster->libraryBytes();
   if (cluster && cluster->rank() == 0) {
     executor->commands = std::make_unique<CommandSender>(*cluster);
-    TENON_RETURN_IF_ERROR(executor->commands->prepare(capacity, options.timeLaunches, options.microBatchRows));
+    TENON_RETURN_IF_ERROR(executor->commands->prepare(capacity, options.timeLaunches, options.trace,
+                                                      options.microBatchRows));
   }
   Status status = executor->allocate();
   if (status)
@@ -43,6 +46,13 @@ StatusOr<std::unique_ptr<Executor>> Executor::create(const engine::Engine &engin
     status = agree(*cluster, Outcome::of(status));
   if (!status)
     return status;
+  if (executor->commands && options.trace) {
+    auto gathered = TraceGather::create(*cluster, *executor->commands,
+                                        static_cast<uint32_t>(engine.plan().chips.size()));
+    if (!gathered)
+      return gathered.status();
+    executor->gathered = std::make_unique<TraceGather>(std::move(*gathered));
+  }
   return executor;
 }
 

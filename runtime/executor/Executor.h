@@ -21,6 +21,7 @@
 #include "runtime/executor/MemoryPlan.h"
 #include "runtime/executor/StepRows.h"
 #include "runtime/executor/StepTables.h"
+#include "runtime/executor/TraceGather.h"
 
 #include <memory>
 #include <mutex>
@@ -121,11 +122,18 @@ public:
   std::span<const LaunchTiming> timings(uint32_t chip = 0) const { return chips[chip]->timings(); }
   void resetTimings();
 
-  /// What a worker of a chip did in the last step; empty unless `trace`.
+  /// What a worker of a chip did in the last step; empty unless `trace`. On rank 0 of a cluster of any chip, in the
+  /// step at which collectTrace() was called.
   std::span<const TraceEvent> trace(uint32_t chip, uint32_t worker) const {
-    return chips[chip]->trace(worker);
+    return limits.chips.holds(chip) ? chips[chip - limits.chips.first]->trace(worker)
+                                    : gathered->trace(chip, worker);
   }
-  uint32_t workersOf(uint32_t chip) const { return chips[chip]->workers(); }
+  uint32_t workersOf(uint32_t chip) const {
+    return limits.chips.holds(chip) ? chips[chip - limits.chips.first]->workers()
+                                    : gathered->workersOf(chip);
+  }
+  /// With `trace`: fetches what chips of other processes did in the last step. Rank 0 calls it.
+  Status collectTrace() { return gathered ? gathered->collect() : Status::ok(); }
 
 private:
   Executor(const engine::Engine &engine, const Capacity &capacity, const ExecutorOptions &options);
@@ -164,6 +172,7 @@ private:
   Arena tables;
   std::unique_ptr<WorkerGroup> workers;
   std::unique_ptr<CommandSender> commands; ///< Rank 0 of a cluster.
+  std::unique_ptr<TraceGather> gathered;   ///< Rank 0 of a cluster that traces.
   std::unique_ptr<collective::MessageBatch> messages; ///< Of a cluster.
   Arena farLogits; ///< On rank 0, if another process computes them.
   Status broken;   ///< Of the step that failed.

@@ -4,6 +4,7 @@
 #include "runtime/executor/Follower.h"
 
 #include "runtime/executor/Commands.h"
+#include "runtime/executor/TraceGather.h"
 
 #include <algorithm>
 
@@ -24,6 +25,7 @@ private:
   Status openEngine();
   Status prepare();
   Status step();
+  Status sendTrace();
 
   collective::Cluster &cluster;
   const std::function<StatusOr<std::unique_ptr<engine::Engine>>()> &open;
@@ -42,6 +44,7 @@ Status Follower::openEngine() {
   Outcome outcome = Outcome::of(opened.status());
   if (opened) {
     engine = std::move(*opened);
+    engine->releasePages(engine::SectionKind::Tokenizer); // Read for its checksum; rank 0 needs it.
     outcome.identity = engine->identity();
   }
   // If they disagree, rank 0 says so and gives up.
@@ -52,7 +55,8 @@ Status Follower::openEngine() {
 Status Follower::prepare() {
   executor.reset();
   Capacity capacity;
-  TENON_RETURN_IF_ERROR(commands.readPrepare(capacity, options.timeLaunches, options.microBatchRows));
+  TENON_RETURN_IF_ERROR(commands.readPrepare(capacity, options.timeLaunches, options.trace,
+                                             options.microBatchRows));
   if (!engine)
     return Status::dataLoss(cluster.nameOf(0) + " wants steps of no engine");
   capacity.chips = engine->chips();
@@ -69,6 +73,17 @@ Status Follower::step() {
   if (!executor)
     return Status::dataLoss(cluster.nameOf(0) + " wants a step before it has said how large");
   return executor->run(rows);
+}
+
+Status Follower::sendTrace() {
+  std::vector<std::vector<std::span<const TraceEvent>>> events;
+  const engine::ChipRange own = engine ? engine->chips() : engine::ChipRange{};
+  for (uint32_t chip = own.first; executor && chip < own.end(); ++chip) {
+    events.emplace_back();
+    for (uint32_t worker = 0; worker < executor->workersOf(chip); ++worker)
+      events.back().push_back(executor->trace(chip, worker));
+  }
+  return TraceGather::send(cluster, own.first, events);
 }
 
 Status Follower::run() {
@@ -96,6 +111,12 @@ Status Follower::run() {
         break;
       case Command::Report:
         status = gatherReports(cluster, executor ? executor->report() : ProcessReport{}).status();
+        break;
+      case Command::Clock:
+        status = TraceGather::answerClock(cluster);
+        break;
+      case Command::Trace:
+        status = sendTrace();
         break;
       case Command::Stop:
         return Status::ok();

@@ -45,7 +45,7 @@ struct MemoryPlan {
   uint64_t kv = 0;
   uint64_t scratch = 0;
   uint64_t stepTables = 0; ///< Token ids, positions, block tables and the like.
-  uint64_t messages = 0;   ///< What other processes send.
+  uint64_t messages = 0;   ///< What other processes send, and the library that carries it.
   uint64_t total() const {
     return storedWeights + madeWeights + arena + kv + scratch + stepTables + messages;
   }

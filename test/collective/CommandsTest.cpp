@@ -39,9 +39,9 @@ Words soundStep() {
 
 Status readPrepareOf(CommandReceiver &receiver) {
   Capacity capacity;
-  bool timeLaunches = false;
+  bool timeLaunches = false, trace = false;
   uint32_t microBatchRows = 0;
-  return receiver.readPrepare(capacity, timeLaunches, microBatchRows);
+  return receiver.readPrepare(capacity, timeLaunches, trace, microBatchRows);
 }
 
 /// What each rank but 0 makes of the messages that rank 0 sends it.
@@ -50,7 +50,7 @@ protected:
   void SetUp() override {
     receiver = std::make_unique<CommandReceiver>(cluster());
     if (cluster().rank() == 0) {
-      ASSERT_TRUE(CommandSender(cluster()).prepare(smallCapacity(), false, 0).isOk());
+      ASSERT_TRUE(CommandSender(cluster()).prepare(smallCapacity(), false, false, 0).isOk());
     } else {
       ASSERT_EQ(*receiver->next(), Command::Prepare);
       ASSERT_TRUE(readPrepareOf(*receiver).isOk()); // Makes room for steps of the capacity.
@@ -138,7 +138,7 @@ TEST_F(CommandsTest, refusesCountsThatTheMessageDoesNotHold) {
 
 TEST_F(CommandsTest, refusesLimitsThatNoEngineHas) {
   // Tokens, sequences, rows with logits, context, blocks, entries of a block table.
-  const Words sound = {uint32_t(Command::Prepare), 32, 4, 4, 64, 16, 4, 0, 0};
+  const Words sound = {uint32_t(Command::Prepare), 32, 4, 4, 64, 16, 4, 0, 0, 0};
   for (size_t at = 1; at <= 5; ++at) {
     Words message = sound;
     message[at] = 0;
@@ -152,7 +152,7 @@ TEST_F(CommandsTest, refusesLimitsThatNoEngineHas) {
     expectRefused(message);
   }
   // Each is possible; a command for all together would be larger than a message can be.
-  expectRefused({uint32_t(Command::Prepare), 1 << 16, 1 << 16, 1 << 16, 1 << 24, 1 << 20, 1 << 20, 0, 0});
+  expectRefused({uint32_t(Command::Prepare), 1 << 16, 1 << 16, 1 << 16, 1 << 24, 1 << 20, 1 << 20, 0, 0, 0});
   for (size_t length = 1; length < sound.size(); ++length)
     expectRefused(Words(sound.begin(), sound.begin() + static_cast<std::ptrdiff_t>(length)));
 }

@@ -48,9 +48,6 @@ Status run(const BenchOptions &o) {
     return Status::invalidArgument("bench: --svg shows launches; take --launches none away");
   if (!o.trace.empty() && o.launches == LaunchDetail::None)
     return Status::invalidArgument("bench: --trace shows launches; take --launches none away");
-  if (!o.trace.empty() && o.run.cluster)
-    return Status::invalidArgument("bench: --trace sees the chips of one process; run it without "
-                                   "mpirun");
   if (!o.svg.empty() && !o.limits)
     return Status::invalidArgument("bench: --svg draws the machine's roofs; take --no-limits away");
   auto opened = Session::open(o.run);

@@ -50,11 +50,14 @@ struct Times {
 struct Watchers {
   Ledger *ledger = nullptr;
   StepTrace *trace = nullptr;
-  void see(Session &session, const generate::Generator &generator, bool more = false) const {
+  Status see(Session &session, const generate::Generator &generator, bool more = false) const {
     if (ledger)
       ledger->add(session.executor().microBatches(), session.executor().timings(), more);
-    if (trace)
-      trace->add(session.executor(), generator.lastStep());
+    if (!trace)
+      return Status::ok();
+    TENON_RETURN_IF_ERROR(session.executor().collectTrace());
+    trace->add(session.executor(), generator.lastStep());
+    return Status::ok();
   }
 };
 
@@ -190,7 +193,7 @@ Status CellRun::fill(generate::Generator &generator, Sample &sample, std::vector
   while (generator.hasWork()) {
     session.executor().resetTimings();
     TENON_RETURN_IF_ERROR(generator.step(first));
-    watchers.see(session, generator);
+    TENON_RETURN_IF_ERROR(watchers.see(session, generator));
   }
   const generate::StepStats &after = generator.stats();
   const double compute = double(after.computeNanos - before.computeNanos) * 1e-9;
@@ -240,7 +243,7 @@ Status CellRun::decode(generate::Generator &generator, uint32_t steps, Sample &s
     drawn += tokens;
     delayed += delay.nanos() - delayBefore;
     sample.hostSeconds += took - double(after.computeNanos - before.computeNanos) * 1e-9;
-    watchers.see(session, generator, /*more=*/drawn < sequences);
+    TENON_RETURN_IF_ERROR(watchers.see(session, generator, /*more=*/drawn < sequences));
     if (drawn < sequences)
       continue;
     ++sample.steps;
@@ -397,7 +400,7 @@ StatusOr<BenchResults> measureGrid(Session &session, const BenchOptions &o) {
                          (tokens == o.promptTokens.front() || tokens == contexts.front());
       if (o.watchOnly || detail == LaunchDetail::All || (detail == LaunchDetail::First && first)) {
         TENON_RETURN_IF_ERROR(run.measureLaunches(cell, wantPrefill, wantDecode));
-        if (!o.watchOnly && !o.run.cluster) // A trace sees the chips of one process.
+        if (!o.watchOnly)
           TENON_RETURN_IF_ERROR(run.traceChips(cell, wantDecode));
       }
     }
