@@ -6,6 +6,7 @@
 #include "runtime/device/cpu/CpuFeatures.h"
 #include "tools/tenon/BenchChip.h"
 #include "tools/tenon/CollectiveProbe.h"
+#include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 
 #include <CLI/CLI.hpp>
@@ -19,7 +20,8 @@ namespace tenon::tool {
 namespace {
 
 struct Options {
-  uint32_t chips = 2, threads = 0;
+  RunOptions run; ///< For the processes of a launcher.
+  uint32_t chips = 0, threads = 0;
   std::vector<uint64_t> rows = {1, 16, 512}, hidden = {576, 1024, 2048, 4096, 8192};
   std::vector<std::string> kinds;
   double seconds = 0.05;
@@ -65,12 +67,50 @@ double limitOf(const Line &line, const ChipLimits &chip, uint32_t members) {
   return 0;
 }
 
+const char *backendOf(const Options &o) { return o.run.cluster ? "mpi" : "local"; }
+
+/// Whether the members share one machine's memory, which is the limit that is known.
+bool onOneHost(const collective::Cluster *cluster) {
+  for (uint32_t r = 1; cluster && r < cluster->size(); ++r)
+    if (cluster->peer(r).host != cluster->peer(0).host)
+      return false;
+  return true;
+}
+
+/// Looks at the machine while nothing else of the job computes; the others get nothing.
+StatusOr<ChipLimits> limitsOf(const Options &o) {
+  ChipLimits chip;
+  chip.threads = o.threads;
+  collective::Cluster *cluster = o.run.cluster;
+  const bool looks = o.limits && onOneHost(cluster) && (!cluster || cluster->rank() == 0);
+  if (looks) {
+    auto measured = measureChip(o.threads, 1);
+    if (!measured && cluster)
+      cluster->fail(measured.status());
+    if (!measured)
+      return measured.status();
+    chip = *measured;
+  }
+  if (!cluster)
+    return chip;
+  std::byte done{};
+  collective::MessageBatch batch(*cluster, cluster->size());
+  for (uint32_t r = 1; cluster->rank() == 0 && r < cluster->size(); ++r)
+    batch.send(r, collective::Tag::Command, &done, sizeof(done));
+  if (cluster->rank() != 0)
+    batch.receive(0, collective::Tag::Command, &done, sizeof(done));
+  TENON_RETURN_IF_ERROR(batch.wait(collective::MessageBatch::Wait::Idle));
+  return chip;
+}
+
 void printTable(const Options &o, const ChipLimits &chip, const std::vector<Line> &lines) {
-  fmt::print("{}: {} chips of {} worker(s), local collectives, f32\n"
+  const uint32_t processes = o.run.cluster ? o.run.cluster->size() : 1;
+  fmt::print("{}: {} chips of {} worker(s) in {} process{}, {} collectives, f32\n"
              "times from when all members are ready to when the last is done; bandwidths as "
              "nccl-tests define them\n\n"
              "{:<16}{:>6}{:>8}{:>11} |{:>10}{:>10}{:>10} |{:>9}{:>9} |{:>10}{:>10}\n",
-             cpu::cpuName(), o.chips, o.threads / o.chips, "collective", "rows", "hidden", "bytes",
+             cpu::cpuName(), o.chips, o.threads / o.chips, processes, processes == 1 ? "" : "es",
+             backendOf(o), "collective", "rows", "hidden", "bytes",
              "us", "best", "p99", "algbw", "busbw", "limit us", "beyond");
   for (const Line &l : lines) {
     fmt::print("{:<16}{:>6}{:>8}{:>11} |{:>10.2f}{:>10.2f}{:>10.2f} |", collectiveName(l.kind),
@@ -93,7 +133,7 @@ void printLines(const Options &o, const ChipLimits &chip, const std::vector<Line
   for (const Line &l : lines) {
     const std::string_view name = collectiveName(l.kind);
     boost::json::object row = {
-        {"backend", "local"},
+        {"backend", backendOf(o)},
         {"collective", boost::json::string(name.data(), name.size())},
         {"rows", l.rows},
         {"hidden", l.hidden},
@@ -110,6 +150,7 @@ void printLines(const Options &o, const ChipLimits &chip, const std::vector<Line
   printJson({{"machine", machineJson(chip)},
              {"chips", o.chips},
              {"workers", o.threads / o.chips},
+             {"processes", o.run.cluster ? o.run.cluster->size() : 1},
              {"collectives", std::move(rows)}});
 }
 
@@ -119,18 +160,23 @@ Status run(Options o) {
     if (o.kinds.empty() ||
         std::find(o.kinds.begin(), o.kinds.end(), collectiveName(kind)) != o.kinds.end())
       kinds.push_back(kind);
+  collective::Cluster *cluster = o.run.cluster;
+  if (o.chips == 0)
+    o.chips = cluster ? cluster->size() : 2;
   o.threads = std::max(o.threads / o.chips, 1u) * o.chips;
-  ChipLimits chip;
-  chip.threads = o.threads;
-  if (o.limits) {
-    auto measured = measureChip(o.threads, 1);
-    if (!measured)
-      return measured.status();
-    chip = *measured;
-  }
-  auto probe = CollectiveProbe::create(o.chips, o.threads / o.chips, o.pin);
-  if (!probe)
-    return probe.status();
+  const uint64_t mostBytes = *std::max_element(o.rows.begin(), o.rows.end()) *
+                             *std::max_element(o.hidden.begin(), o.hidden.end()) * sizeof(float);
+  auto probe = CollectiveProbe::create(
+      {o.chips, o.threads / o.chips, o.pin, mostBytes, cluster});
+  Status status = probe.status();
+  if (cluster) // All or none.
+    status = executor::agree(*cluster, executor::Outcome::of(status));
+  if (!status)
+    return status;
+  auto limits = limitsOf(o);
+  if (!limits)
+    return limits.status();
+  const ChipLimits &chip = *limits;
   std::vector<Line> lines;
   for (ProbedCollective kind : kinds)
     for (uint64_t rows : o.rows)
@@ -143,6 +189,8 @@ Status run(Options o) {
         Line &line = lines.emplace_back(Line{kind, rows, hidden, *time});
         line.limit = limitOf(line, chip, o.chips);
       }
+  if (cluster && cluster->rank() != 0)
+    return Status::ok();
   if (o.json)
     printLines(o, chip, lines);
   else
@@ -155,8 +203,8 @@ Status run(Options o) {
 CLI::App *addBenchCollectives(CLI::App &bench, Action &action) {
   auto o = std::make_shared<Options>();
   CLI::App *command = bench.add_subcommand(
-      "collectives", "Time what chips of one process say to each other, by size");
-  command->add_option("--chips", o->chips, "Chips in the group (default 2)")
+      "collectives", "Time what chips say to each other, within a process or (mpirun) between several, by size");
+  command->add_option("--chips", o->chips, "Chips in the group (default 2, or one for each process)")
       ->check(CLI::Range(2u, 256u));
   command->add_option("--threads", o->threads, "Workers of all chips together (default: one each)")
       ->check(CLI::Range(1u, 1024u));
@@ -174,14 +222,20 @@ CLI::App *addBenchCollectives(CLI::App &bench, Action &action) {
       ->check(CLI::IsMember(names));
   command->add_option("--seconds", o->seconds, "Time for each size (default 0.05)")
       ->check(CLI::Range(1e-3, 60.0));
+  command->add_option("--rank-timeout", o->run.rankTimeout,
+                      "With several processes (mpirun): seconds without a sign of life, after which a process has "
+                      "failed (default 6)");
   command->add_flag("!--no-pin", o->pin, "Do not bind workers to processors");
   command->add_flag("!--no-limits", o->limits, "Do not measure the machine's limit");
   command->add_flag("--json", o->json, "One JSON object on standard output");
   command->footer("\nRows between chips are f32. `us` is the median over rounds, `beyond` what it is "
                   "more than the limit:\nthe time to read the bytes that come to a chip.\n\n"
                   "Examples:\n  tenon bench collectives\n"
-                  "  tenon bench collectives --kinds all_reduce --rows 1 --hidden 576 --json");
-  command->callback([o, &action] { action = [o] { return run(*o); }; });
+                  "  tenon bench collectives --kinds all_reduce --rows 1 --hidden 576 --json\n"
+                  "  mpirun -n 2 tenon bench collectives");
+  command->callback([o, &action] {
+    action = [o] { return onEveryProcess(o->run, [&] { return run(*o); }); };
+  });
   return command;
 }
 

@@ -6,26 +6,26 @@
 #include "runtime/base/Arena.h"
 #include "runtime/base/Clock.h"
 #include "runtime/collective/Local.h"
+#include "runtime/collective/RemoteGroup.h"
 #include "runtime/device/cpu/Topology.h"
 
 #include <algorithm>
-#include <atomic>
 #include <span>
 
 namespace tenon::tool {
 
-namespace {
-
-constexpr uint32_t kWarmUp = 20;
-constexpr uint32_t kMostRounds = 1u << 14;
-
-/// What one member brings along; pages are touched by its own worker 0.
-struct Member {
+/// What one member brings along; pages are touched by its own workers.
+struct CollectiveProbe::Member {
   Arena in[2]; ///< In turn, as the contract of collectives asks.
   Arena out;
   std::vector<uint64_t> nanos; ///< Of each round.
   Status status = Status::ok();
 };
+
+namespace {
+
+constexpr uint32_t kWarmUp = 20;
+constexpr uint32_t kMostRounds = 1u << 14;
 
 /// One round's call, by every worker.
 Status call(collective::Group &group, const collective::Caller &who, ProbedCollective what,
@@ -94,98 +94,136 @@ double busFactor(ProbedCollective collective, uint32_t members) {
   return 0;
 }
 
-StatusOr<std::unique_ptr<CollectiveProbe>>
-CollectiveProbe::create(uint32_t chips, uint32_t workersEach, bool pin) {
-  if (chips < 2 || workersEach == 0)
+StatusOr<std::unique_ptr<CollectiveProbe>> CollectiveProbe::create(const Setup &setup) {
+  if (setup.chips < 2 || setup.workersEach == 0)
     return Status::invalidArgument("collectives need two chips and a worker on each");
-  std::unique_ptr<CollectiveProbe> probe(new CollectiveProbe);
-  probe->workersEach = workersEach;
+  collective::Cluster *cluster = setup.cluster;
+  const uint32_t processes = cluster ? cluster->size() : 1, rank = cluster ? cluster->rank() : 0;
+  if (setup.chips < processes)
+    return Status::invalidArgument("--chips " + std::to_string(setup.chips) + ": there are " +
+                                   std::to_string(processes) + " processes; each needs a chip");
+  std::unique_ptr<CollectiveProbe> probe(new CollectiveProbe(setup));
+  probe->own = engine::chipsOfProcess(setup.chips, rank, processes);
   WorkerGroup::Options options;
-  options.workers = chips * workersEach;
+  options.workers = probe->own.count * setup.workersEach;
   const cpu::Topology &topology = cpu::readTopology();
-  if (options.workers > topology.processors.size())
+  // As the executor places its workers: processes that may use the same processors share them out.
+  const uint32_t sharers = cluster ? cluster->peer(rank).sharers : 1;
+  const uint32_t place = cluster ? cluster->peer(rank).place : 0;
+  if (uint64_t(options.workers) * sharers > topology.processors.size()) {
     options.barrierPolicy.spins = options.idlePolicy.spins = 0;
-  else if (pin)
-    options.processors.assign(topology.processors.begin(),
-                              topology.processors.begin() + options.workers);
+  } else if (setup.pin) {
+    const auto first = topology.processors.begin() + place * options.workers;
+    options.processors.assign(first, first + options.workers);
+  }
   const SpinPolicy policy = options.barrierPolicy;
   auto workers = WorkerGroup::start(std::move(options));
   if (!workers)
     return workers.status();
   probe->workers = std::move(*workers);
-  auto group =
-      collective::LocalGroup::create(std::vector<uint32_t>(chips, workersEach), policy);
+  if (!cluster) {
+    auto group = collective::LocalGroup::create(
+        std::vector<uint32_t>(setup.chips, setup.workersEach), policy);
+    if (!group)
+      return group.status();
+    probe->group = std::move(*group);
+    return probe;
+  }
+  collective::RemoteGroup::Setup remote;
+  for (uint32_t r = 0; r < processes; ++r)
+    remote.ranks.insert(remote.ranks.end(), engine::chipsOfProcess(setup.chips, r, processes).count,
+                        r);
+  remote.workers.assign(probe->own.count, setup.workersEach);
+  remote.mostBytes = setup.mostBytes;
+  remote.policy = policy;
+  auto group = collective::RemoteGroup::create(*cluster, std::move(remote));
   if (!group)
     return group.status();
   probe->group = std::move(*group);
   return probe;
 }
 
-StatusOr<CollectiveTime> CollectiveProbe::measure(ProbedCollective what, uint64_t rows,
-                                                  uint64_t columns, double seconds) {
-  const uint32_t size = members();
-  const uint64_t bytes = rows * columns * sizeof(float);
+/// Runs so many rounds and keeps their times.
+Status CollectiveProbe::rounds(ProbedCollective what, uint64_t rows, uint64_t columns,
+                               uint32_t count, std::vector<Member> &mine) {
+  const uint32_t size = members(), each = setup.workersEach;
   std::vector<uint64_t> begins;
   for (uint32_t m = 0; m <= size; ++m)
     begins.push_back(columns * m / size);
-  std::vector<Member> all(size);
-  for (Member &member : all) {
+  for (Member &member : mine)
+    member.nanos.assign(count, 0);
+  workers->runEach([&](uint32_t worker) {
+    const collective::Caller who = {own.first + worker / each, worker % each, each};
+    Member &member = mine[worker / each];
+    const uint64_t values = rows * columns;
+    const uint64_t first = values * who.worker / each, last = values * (who.worker + 1) / each;
+    auto *out = reinterpret_cast<float *>(member.out.data());
+    std::fill(out + first, out + last, 0.0f);
+    for (uint32_t round = 0; round < count; ++round) {
+      auto *in = reinterpret_cast<float *>(member.in[round % 2].data());
+      std::fill(in + first, in + last, float(round));
+      const Status ready = group->barrier(who);
+      const uint64_t began = nowNanos();
+      const Status done = ready.isOk() ? call(*group, who, what, in, out, rows, columns, begins)
+                                       : ready;
+      const uint64_t took = nowNanos() - began;
+      if (who.worker == 0) {
+        member.nanos[round] = took;
+        member.status = done;
+      }
+      if (!done.isOk())
+        return; // Within a process it fails for all, between processes the job has failed.
+    }
+  });
+  for (const Member &member : mine)
+    TENON_RETURN_IF_ERROR(member.status);
+  return Status::ok();
+}
+
+/// Rank 0's number.
+StatusOr<uint32_t> CollectiveProbe::agreeOn(uint32_t rounds) {
+  if (!setup.cluster)
+    return rounds;
+  std::vector<uint32_t> all(setup.cluster->size());
+  TENON_RETURN_IF_ERROR(setup.cluster->gatherAll(std::as_bytes(std::span(&rounds, 1)),
+                                                 reinterpret_cast<std::byte *>(all.data())));
+  return all[0];
+}
+
+StatusOr<CollectiveTime> CollectiveProbe::measure(ProbedCollective what, uint64_t rows,
+                                                  uint64_t columns, double seconds) {
+  std::vector<Member> mine(own.count);
+  for (Member &member : mine)
     for (Arena *arena : {&member.in[0], &member.in[1], &member.out}) {
-      auto made = Arena::map(bytes, {.hugePages = true, .populate = false}, "a collective's rows");
+      auto made = Arena::map(rows * columns * sizeof(float), {.hugePages = true, .populate = false},
+                             "a collective's rows");
       if (!made)
         return made.status();
       *arena = std::move(*made);
     }
-    member.nanos.resize(kMostRounds + kWarmUp);
+  const Stopwatch watch;
+  TENON_RETURN_IF_ERROR(rounds(what, rows, columns, kWarmUp, mine));
+  const double each = watch.seconds() / kWarmUp; // The writing of inputs included.
+  auto count = agreeOn(static_cast<uint32_t>(
+      std::clamp(seconds / each, double(kWarmUp), double(kMostRounds))));
+  if (!count)
+    return count.status();
+  TENON_RETURN_IF_ERROR(rounds(what, rows, columns, *count, mine));
+
+  std::vector<uint64_t> slowest(*count, 0);
+  for (const Member &member : mine)
+    for (uint32_t round = 0; round < *count; ++round)
+      slowest[round] = std::max(slowest[round], member.nanos[round]);
+  if (setup.cluster) {
+    std::vector<uint64_t> all(size_t(*count) * setup.cluster->size());
+    TENON_RETURN_IF_ERROR(setup.cluster->gatherAll(std::as_bytes(std::span(slowest)),
+                                                   reinterpret_cast<std::byte *>(all.data())));
+    for (size_t i = 0; i < all.size(); ++i)
+      slowest[i % *count] = std::max(slowest[i % *count], all[i]);
   }
-  // Member 0 decides; the others learn from the barrier that follows.
-  std::atomic<bool> over{false};
-  uint32_t rounds = 0;
-  uint64_t end = 0; // Counted from the end of the warm-up.
-  workers->runEach([&](uint32_t worker) {
-    const collective::Caller who = {worker / workersEach, worker % workersEach, workersEach};
-    Member &mine = all[who.member];
-    const uint64_t values = rows * columns;
-    const uint64_t first = values * who.worker / workersEach,
-                   last = values * (who.worker + 1) / workersEach;
-    auto *out = reinterpret_cast<float *>(mine.out.data());
-    std::fill(out + first, out + last, 0.0f);
-    for (uint32_t round = 0;; ++round) {
-      auto *in = reinterpret_cast<float *>(mine.in[round % 2].data());
-      std::fill(in + first, in + last, float(round));
-      if (worker == 0 && round == kWarmUp)
-        end = nowNanos() + static_cast<uint64_t>(seconds * 1e9);
-      if (worker == 0 && (round == kMostRounds + kWarmUp || (round > kWarmUp && nowNanos() > end))) {
-        rounds = round;
-        over.store(true, std::memory_order_relaxed);
-      }
-      // Within a process a collective can only fail for all, and at its first call.
-      const Status ready = group->barrier(who);
-      if (over.load(std::memory_order_relaxed))
-        return;
-      const uint64_t began = nowNanos();
-      const Status done = call(*group, who, what, in, out, rows, columns, begins);
-      if (who.worker == 0) {
-        mine.nanos[round] = nowNanos() - began;
-        if (mine.status.isOk())
-          mine.status = ready.isOk() ? done : ready;
-      }
-    }
-  });
-  std::vector<double> times;
-  for (uint32_t round = kWarmUp; round < rounds; ++round) {
-    uint64_t slowest = 0;
-    for (const Member &member : all)
-      slowest = std::max(slowest, member.nanos[round]);
-    times.push_back(double(slowest) * 1e-9);
-  }
-  for (const Member &member : all)
-    TENON_RETURN_IF_ERROR(member.status);
-  if (times.empty())
-    return Status::internal("no round of a collective was timed");
-  std::sort(times.begin(), times.end());
-  return CollectiveTime{times[times.size() / 2], times.front(), times[times.size() * 99 / 100],
-                        static_cast<uint32_t>(times.size())};
+  std::sort(slowest.begin(), slowest.end());
+  const auto at = [&](size_t i) { return double(slowest[i]) * 1e-9; };
+  return CollectiveTime{at(slowest.size() / 2), at(0), at(slowest.size() * 99 / 100), *count};
 }
 
 } // namespace tenon::tool

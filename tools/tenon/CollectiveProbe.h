@@ -4,7 +4,9 @@
 #define TENON_TOOLS_TENON_COLLECTIVEPROBE_H
 
 #include "runtime/base/WorkerGroup.h"
+#include "runtime/collective/Cluster.h"
 #include "runtime/collective/Collective.h"
+#include "runtime/engine/Plan.h"
 
 #include <cstdint>
 #include <memory>
@@ -41,22 +43,34 @@ struct CollectiveTime {
   uint32_t rounds = 0;
 };
 
-/// Chips of one process, joined by the local collectives, each with as many workers.
+/// Chips with as many workers each: of this process, joined by the local collectives, or of all processes
+/// of a cluster, each of which makes a probe and measures at the same time.
 class CollectiveProbe {
 public:
-  /// `pin`: bind workers to processors where there are enough.
-  static StatusOr<std::unique_ptr<CollectiveProbe>> create(uint32_t chips, uint32_t workersEach,
-                                                           bool pin);
+  struct Setup {
+    uint32_t chips = 2, workersEach = 1;
+    bool pin = true;        ///< Bind workers to processors where there are enough.
+    uint64_t mostBytes = 0; ///< Of the largest operand to come; with a cluster.
+    collective::Cluster *cluster = nullptr; ///< Null for one process. Outlives the probe.
+  };
+  static StatusOr<std::unique_ptr<CollectiveProbe>> create(const Setup &setup);
 
   /// Times rounds of [rows, columns] f32 for about `seconds`. Before each round every member has
-  /// written its input, as a launch before the collective would have.
+  /// written its input, as a launch before the collective would have. With a cluster rank 0 says how many rounds,
+  /// and every rank gets the same answer.
   StatusOr<CollectiveTime> measure(ProbedCollective collective, uint64_t rows, uint64_t columns,
                                    double seconds);
   uint32_t members() const { return group->size(); }
 
 private:
-  CollectiveProbe() = default;
-  uint32_t workersEach = 1;
+  struct Member;
+  explicit CollectiveProbe(const Setup &setup) : setup(setup) {}
+  Status rounds(ProbedCollective what, uint64_t rows, uint64_t columns, uint32_t count,
+                std::vector<Member> &mine);
+  StatusOr<uint32_t> agreeOn(uint32_t rounds);
+
+  const Setup setup;
+  engine::ChipRange own; ///< Members of this process.
   std::unique_ptr<WorkerGroup> workers;
   std::unique_ptr<collective::Group> group;
 };

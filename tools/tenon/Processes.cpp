@@ -9,6 +9,7 @@
 
 #include <boost/json.hpp>
 
+#include <csignal>
 #include <cstdio>
 #include <unistd.h>
 
@@ -24,6 +25,9 @@ namespace {
 }
 
 Status followRankZero(const RunOptions &options) {
+  if (options.drains)
+    for (int asked : {SIGTERM, SIGINT}) // A launcher passes them to all; rank 0 says when it is over.
+      std::signal(asked, SIG_IGN);
   executor::ExecutorOptions executing;
   executing.pin = !options.noPin;
   executing.microBatchRows = options.microBatch;
@@ -34,7 +38,7 @@ Status followRankZero(const RunOptions &options) {
 
 } // namespace
 
-Status withProcesses(RunOptions &options, const std::function<Status()> &body) {
+Status onEveryProcess(RunOptions &options, const std::function<Status()> &body) {
   if (collective::launchedProcesses() == 1)
     return body();
   auto joined = collective::Cluster::join({options.rankTimeout, endJob});
@@ -42,14 +46,7 @@ Status withProcesses(RunOptions &options, const std::function<Status()> &body) {
     return joined.status();
   collective::Cluster &cluster = **joined;
   options.cluster = &cluster;
-  Status status;
-  if (cluster.rank() == 0) {
-    status = body();
-    if (cluster.failure().isOk())
-      (void)executor::CommandSender(cluster).send(executor::Command::Stop);
-  } else {
-    status = followRankZero(options);
-  }
+  const Status status = body();
   if (cluster.failure().isOk())
     (void)cluster.leave();
   if (Status why = cluster.failure(); !why.isOk()) {
@@ -61,6 +58,18 @@ Status withProcesses(RunOptions &options, const std::function<Status()> &body) {
   }
   options.cluster = nullptr;
   return status;
+}
+
+Status withProcesses(RunOptions &options, const std::function<Status()> &body) {
+  return onEveryProcess(options, [&]() -> Status {
+    collective::Cluster *cluster = options.cluster;
+    if (cluster && cluster->rank() != 0)
+      return followRankZero(options);
+    const Status status = body();
+    if (cluster && cluster->failure().isOk())
+      (void)executor::CommandSender(*cluster).send(executor::Command::Stop);
+    return status;
+  });
 }
 
 StatusOr<boost::json::array> processesJson(const RunOptions &options,

@@ -18,6 +18,9 @@ namespace tenon::tool {
 /// hangs, each of the others prints who it was and ends with the code of Unavailable.
 Status withProcesses(RunOptions &options, const std::function<Status()> &body);
 
+/// As withProcesses(), but every rank runs `body`, with `options.cluster` set to its own.
+Status onEveryProcess(RunOptions &options, const std::function<Status()> &body);
+
 /// Of a command run by several processes: one object each, with rank, host and memory. Empty for one.
 StatusOr<boost::json::array> processesJson(const RunOptions &options, executor::Executor &executor);
 

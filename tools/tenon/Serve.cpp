@@ -184,6 +184,7 @@ void addServe(CLI::App &app, Action &action) {
   command->footer("\nExamples:\n  tenon serve m.tenon --port 8000\n"
                   "  tenon serve m.tenon --host 0.0.0.0 --api-key-file keys.txt --log json");
   command->callback([o, &action] {
+    o->run.drains = true;
     action = [o] { return withProcesses(o->run, [&] { return run(*o); }); };
   });
 }

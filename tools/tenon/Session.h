@@ -34,6 +34,7 @@ struct RunOptions {
   bool noPin = false;
   uint32_t microBatch = 0; ///< Rows; 0: chosen.
   double rankTimeout = 6; ///< Seconds.
+  bool drains = false;    ///< Rank 0 ends in order when it is asked to end; the others wait for it.
   /// The processes that run the engine together; null for one (Processes.h).
   collective::Cluster *cluster = nullptr;
 };

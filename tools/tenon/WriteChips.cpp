@@ -68,7 +68,7 @@ StatusOr<double> writeBandwidth(uint32_t threads) {
 
 /// The time by which chips reach each other, and the bytes a second of one to another.
 StatusOr<boost::json::object> linkOf(uint32_t chips, uint32_t workersEach) {
-  auto probe = CollectiveProbe::create(chips, workersEach, /*pin=*/true);
+  auto probe = CollectiveProbe::create({.chips = chips, .workersEach = workersEach});
   if (!probe)
     return probe.status();
   constexpr uint64_t kRows = 64, kColumns = 1024;
