@@ -39,15 +39,16 @@ Strategy predict(const GridChoice &grid, mlir::plan::EngineOp plan, const ChipsF
   return strategy;
 }
 
-llvm::Expected<std::vector<Strategy>> searchStrategies(const frontend::Checkpoint &checkpoint,
-                                                       const CompileOptions &options,
-                                                       llvm::StringRef target,
-                                                       const ChipsFile &chips) {
+llvm::Expected<StrategySearch> searchStrategies(const frontend::Checkpoint &checkpoint,
+                                                const CompileOptions &options,
+                                                llvm::StringRef target, const ChipsFile &chips) {
   CompileOptions quiet = options;
   quiet.explain = false;
   quiet.dumpAfter.clear();
   const int64_t count = chips.chips.size();
-  std::vector<Strategy> strategies;
+  StrategySearch search;
+  std::vector<Strategy> &strategies = search.strategies;
+  double least = 0; ///< Of the requests so far.
   for (int64_t tensor = count; tensor >= 1; --tensor) {
     if (count % tensor)
       continue;
@@ -63,8 +64,14 @@ llvm::Expected<std::vector<Strategy>> searchStrategies(const frontend::Checkpoin
       strategy.verdict = "not possible: " + llvm::toString(compiled.takeError());
       continue;
     }
-    strategies.push_back(
+    const Strategy &strategy = strategies.emplace_back(
         predict(grid, *compiled->plan, chips, summarizeChips(*compiled->plan, count)));
+    if (!strategy.possible || (least > 0 && strategy.request >= least))
+      continue;
+    least = strategy.request;
+    search.grid = grid;
+    search.compiled.reset(); // Assignment would destroy the context before what lies in it.
+    search.compiled.emplace(std::move(*compiled));
   }
   Strategy *best = nullptr;
   for (Strategy &strategy : strategies)
@@ -83,7 +90,7 @@ llvm::Expected<std::vector<Strategy>> searchStrategies(const frontend::Checkpoin
           << llvm::format("a request takes %.2f x as long", strategy.request / best->request);
     }
   best->verdict = "chosen";
-  return std::move(strategies);
+  return std::move(search);
 }
 
 void printStrategies(llvm::raw_ostream &out, llvm::ArrayRef<Strategy> strategies) {

@@ -10,6 +10,7 @@
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,12 +32,18 @@ struct Strategy {
 Strategy predict(const GridChoice &grid, mlir::plan::EngineOp plan, const ChipsFile &chips,
                  llvm::ArrayRef<MemorySummary> memory);
 
-/// Plans every grid of all the chips and returns them, the fastest that fits marked "chosen". Reads no
-/// weight data. Fails if none is possible, with the reasons.
-llvm::Expected<std::vector<Strategy>> searchStrategies(const frontend::Checkpoint &checkpoint,
-                                                       const CompileOptions &options,
-                                                       llvm::StringRef target,
-                                                       const ChipsFile &chips);
+/// Every strategy that was weighed, and the plan of the one that is marked "chosen".
+struct StrategySearch {
+  std::vector<Strategy> strategies;
+  GridChoice grid;
+  std::optional<Compiled> compiled; ///< Without --explain's decisions.
+};
+
+/// Plans every grid of all the chips and marks the fastest that fits "chosen". Reads no weight data. Fails
+/// if none is possible, with the reasons.
+llvm::Expected<StrategySearch> searchStrategies(const frontend::Checkpoint &checkpoint,
+                                                const CompileOptions &options,
+                                                llvm::StringRef target, const ChipsFile &chips);
 
 /// The table, a line for each strategy.
 void printStrategies(llvm::raw_ostream &out, llvm::ArrayRef<Strategy> strategies);

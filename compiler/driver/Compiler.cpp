@@ -59,12 +59,14 @@ public:
       if (llvm::Error error = searchGrid())
         return fail(std::move(error), kDoesNotFit);
 
-    auto result =
-        runPipeline(*checkpoint, options, grid, target.text, timer,
-                    [&](llvm::StringRef stage, mlir::Operation *ir) { return dump(stage, ir); });
-    if (!result)
-      return fail(result.takeError(), kFailed);
-    compiled = std::move(*result);
+    if (!compiled.plan) { // Else the search has it.
+      auto result =
+          runPipeline(*checkpoint, options, grid, target.text, timer,
+                      [&](llvm::StringRef stage, mlir::Operation *ir) { return dump(stage, ir); });
+      if (!result)
+        return fail(result.takeError(), kFailed);
+      compiled = std::move(*result);
+    }
     weights = weightUses(*compiled.module, *checkpoint);
     measuresAccuracy = (changesWeights(weights) || options.activations == "int8") && options.accuracy;
     if (options.explain && !options.json)
@@ -127,10 +129,10 @@ private:
     auto found = searchStrategies(*checkpoint, options, target.text, chips);
     if (!found)
       return found.takeError();
-    strategies = std::move(*found);
-    for (const Strategy &strategy : strategies)
-      if (strategy.verdict == "chosen")
-        grid = strategy.grid;
+    strategies = std::move(found->strategies);
+    grid = found->grid;
+    if (!options.explain && options.dumpAfter.empty())
+      compiled = std::move(*found->compiled);
     timer.finish("choose sharding");
     return llvm::Error::success();
   }
