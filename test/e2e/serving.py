@@ -15,18 +15,18 @@ import tenon_cli
 
 
 class Server:
-    """A running server. Use as a context manager; ending it checks that it ended well."""
+    """A running server. Use as a context manager; ending it checks that it ended well. `launcher`: what comes before the command."""
 
-    def __init__(self, engine, *options):
+    def __init__(self, engine, *options, launcher=(), environment=None):
         tenon_cli.WORK.mkdir(parents=True, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(dir=tenon_cli.WORK)
         port_file = Path(self._folder.name) / "port"
         self.log = Path(self._folder.name) / "log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [str(tenon_cli.binary("tenon")), "serve", str(engine), "--port", "0", "--port-file", str(port_file),
+                [*launcher, str(tenon_cli.binary("tenon")), "serve", str(engine), "--port", "0", "--port-file", str(port_file),
                  "--served-model-name", "model", "--audit", *(() if "--log" in options else ("--log", "json")), *map(str, options)],
-                stderr=log, stdout=log)
+                stderr=log, stdout=log, env=environment)
         deadline = time.monotonic() + 60
         while not (port_file.exists() and port_file.read_text().endswith("\n")):
             if self.process.poll() is not None or time.monotonic() > deadline:
