@@ -353,8 +353,9 @@ LogicalResult EngineOp::verifyRegions() {
         (failed(checkWeightRanges(*this, /*made=*/false, chip)) ||
          failed(checkWeightRanges(*this, /*made=*/true, chip))))
       return failure();
+  const uint32_t programs = getNumPrograms(); // It looks at every op: once for all weights.
   for (WeightOp weight : getOps<WeightOp>()) {
-    if (weight.getProgramNumber() >= getNumPrograms())
+    if (weight.getProgramNumber() >= programs)
       return weight.emitOpError("belongs to program ")
              << weight.getProgramNumber() << ", which no chip runs";
     if (auto part = weight.getPart(); part && static_cast<int64_t>(part->getBegins().size()) !=
