@@ -251,6 +251,34 @@ class PredictionTest(unittest.TestCase):
                 self.assertIn("int8_by_rows is a list of [rows, multiply-accumulates a second]", result.err)
 
 
+class ShippedChipsTest(unittest.TestCase):
+    """Every file of tools/chips is read, and all its grids are weighed at once."""
+
+    def testEveryGridOfEveryShippedFileIsPlannedSoon(self):
+        files = sorted((ROOT / "tools" / "chips").glob("*.json"))
+        self.assertGreaterEqual(len(files), 4)
+        for path in files:
+            with self.subTest(file=path.name):
+                described = json.loads(path.read_text())
+                count = sum(chip.get("count", 1) for chip in described["chips"])
+                memory = sum(chip.get("count", 1) * chip["memory"] for chip in described["chips"])
+                geometry = "llama-3.1-70b" if memory > 64e9 else "llama-3.2-1b"  # What fits.
+                before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                result = measure("tenon-compile", CONFIGS / f"{geometry}.json", "--random-weights", 1, "--plan-only", "--json", "-q",
+                                 "--chips", path, "--sharding", "auto")
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+                print(f"\n{described['name']}, {geometry}: {processor:.2f} s of a processor, {result.peak_bytes >> 20} MiB")
+                self.assertLessEqual(processor, 2)  # What others take of the machine is not counted.
+                self.assertLessEqual(result.peak_bytes, 300e6)
+                strategies = result.json()["strategies"]
+                grids = {f"tp={tensor},pp={count // tensor}" for tensor in range(1, count + 1) if count % tensor == 0}
+                self.assertEqual({s["sharding"] for s in strategies}, grids)
+                self.assertEqual([s["verdict"] for s in strategies].count("chosen"), 1)
+                for s in strategies:
+                    self.assertTrue(0 < s["token_seconds"] < s["first_token_seconds"] < 3600, s)
+
+
 class LargePlanTest(unittest.TestCase):
     def testSeventyBillionOnEightChips(self):
         """Llama 3.1 70B in q4_0 (18 bytes for 32 weights): every number of the plan from the geometry."""
