@@ -18,9 +18,10 @@ def ShardStrategyPass : Tenon_ShardPass<"tenon-shard-strategy"> {
     up by channels, the embedding and output matrices by vocabulary. What follows from these is left
     to `tenon-propagate-sharding`.
 
-    - Heads are cut between KV heads. With more chips than KV heads, a KV head is not annotated: the
-      chips that share its query heads each keep a copy (`tenon-partition` stores only the heads
-      that a chip reads).
+    - Heads are cut between KV heads where that is even. Else between query heads, if the chip with
+      the most attention then has less of it: 9 heads with 3 KV heads are 5 and 4 for two chips. A KV
+      head whose query heads are shared is not annotated: those chips each keep a copy
+      (`tenon-partition` stores only the heads that a chip reads).
     - Edges lie on quantisation groups of the product that adds up the parts (32 columns, 256 for the K
       formats), so that parts of a row are quantised as the whole was. Vocabularies are cut between
       panels of 16.
@@ -37,7 +38,7 @@ def ShardStrategyPass : Tenon_ShardPass<"tenon-shard-strategy"> {
     ```mlir
     shard.grid @chips(shape = 1x2)
     func.func private @layer_0(…, %wq: tensor<576x576xf32>, …) {
-      %s = shard.sharding @chips split_axes = [[1]] sharded_dims_offsets = [0, 384, 576] : !shard.sharding
+      %s = shard.sharding @chips split_axes = [[1]] sharded_dims_offsets = [0, 320, 576] : !shard.sharding
       %c = shard.shard %wq to %s : tensor<576x576xf32>
       %q = tenon.linear %n, %c : …
     ```
@@ -74,9 +75,9 @@ def PropagateShardingPass : Tenon_ShardPass<"tenon-propagate-sharding"> {
     ```mlir
     %c = shard.shard %wq to %s : tensor<576x576xf32>
     %q = tenon.linear %n, %c : …
-    %q1 = shard.shard %q to %s1 : tensor<?x576xf32>                // columns [0, 384, 576]
+    %q1 = shard.shard %q to %s1 : tensor<?x576xf32>                // columns [0, 320, 576]
     %h = tenon.split_heads %q1 : tensor<?x576xf32> -> tensor<?x9x64xf32>
-    %h1 = shard.shard %h to %s2 : tensor<?x9x64xf32>               // heads [0, 6, 9]
+    %h1 = shard.shard %h to %s2 : tensor<?x9x64xf32>               // heads [0, 5, 9]
     ```
   }];
 }
@@ -130,6 +131,27 @@ def FoldCollectivesPass : Tenon_ShardPass<"tenon-fold-collectives"> {
     ```mlir
     %c0 = tenon.add %a, %b : tensor<?x64xf32>
     %c = tenon.all_reduce %c0 axis 1 : tensor<?x64xf32>
+    ```
+  }];
+}
+
+def VerifyPartitionPass : Tenon_ShardPass<"tenon-verify-partition"> {
+  let summary = "Refuse programs that use an unreduced value as if it were the sum";
+  let description = [{
+    Where an op sums over a dimension along which chips share a weight, each chip has its terms of the
+    sum only. Such values may go through what is linear (`add` of two of them, `scale`, `split_heads`,
+    `merge_heads`, `select_rows`, the rows of a `linear`) and end in a `tenon.all_reduce`. It is an
+    error, at the op, if anything else reads one, if one is added to a value that every chip has
+    whole, if a function returns one, and if a whole value is added up.
+
+    `tenon-partition` places every sum that its own cuts need; this is for partitions written or
+    changed by hand or by another pass. Changes nothing. Requires `tenon-partition`, and that fusing
+    has not begun.
+
+    Refused:
+    ```mlir
+    %p = tenon.linear %h, %wd : …                        // @wd is cut along dimension 1
+    %n = tenon.rms_norm %p, %w : …                       // of each chip's own terms
     ```
   }];
 }

@@ -16,6 +16,7 @@ void mlir::tenon::buildShardPipeline(OpPassManager &manager, int64_t tensor, int
   manager.addPass(createPropagateShardingPass());
   manager.addPass(createPartitionPass());
   manager.addPass(createFoldCollectivesPass());
+  manager.addPass(createVerifyPartitionPass());
 }
 
 namespace {
