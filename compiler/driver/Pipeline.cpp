@@ -89,11 +89,6 @@ llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
   auto choice = chooseWeights(options);
   if (!choice)
     return choice.takeError();
-  if (choice->changesAnything() && grid.tensor > 1)
-    return llvm::createStringError(
-        "--weights with " + grid.text() +
-        ": matrices that chips cut by columns cannot be rounded yet, because a row's scale covers all "
-        "of its columns; share the model by pp alone, or give --weights keep");
   if (choice->changesAnything()) {
     if (llvm::Error error = runPasses(*result.module, [&](OpPassManager &manager) {
           mlir::tenon::buildReblockPipeline(

@@ -4,6 +4,7 @@
 #include "compiler/engine/WeightStream.h"
 
 #include "compiler/pack/Packer.h"
+#include "compiler/pack/PanelColumns.h"
 #include "compiler/pack/Reblock.h"
 #include "compiler/pack/TensorPart.h"
 #include "dialects/tenon/TenonOps.h"
@@ -112,10 +113,15 @@ private:
       return keep ? packMatrix(tensor, order, row, count, piece)
                   : reblockMatrix(tensor, format, order, row, count,
                                   std::max(1u, std::thread::hardware_concurrency()), piece);
-    if (!keep) // A row's scale covers all of its columns.
-      return llvm::createStringError("tensor '" + tensor.name +
-                                     "' is cut by columns, and parts of rows cannot be rounded; "
-                                     "give --weights keep, or share the model by pp");
+    if (!keep) { // A row's scale covers all of its columns: rows are rounded whole.
+      columns.resize(packedBytes(format, count, tensor.columns));
+      if (llvm::Error error =
+              reblockMatrix(tensor, format, order, row, count,
+                            std::max(1u, std::thread::hardware_concurrency()), columns))
+        return error;
+      copyPanelColumns(format, columns, tensor.columns, part.firstColumn, part.columns, piece);
+      return llvm::Error::success();
+    }
     auto copy = copyPart(tensor, order, {row, count, part.firstColumn, part.columns}, columns);
     if (!copy)
       return copy.takeError();

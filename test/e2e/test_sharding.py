@@ -70,6 +70,19 @@ class Sharding:
                         self.assertLess(first["logprob"] - second["logprob"], GAP, f"token {position}")
                         break  # From here on they have read different texts.
 
+    def testWeightsAreRoundedBeforeTheyAreCut(self):
+        for weights in ("q4", "q8"):
+            with self.subTest(weights=weights):
+                options = ("--target", "cpu:native", "--weights", weights, "--no-accuracy")
+                whole = self.score(compile_engine(self.checkpoint, *options))
+                parts = self.score(compile_engine(self.checkpoint, *options, "--sharding", "tp=2"))
+                mean = np.mean([kl(a, b) for a, b in zip(whole["top"], parts["top"], strict=True) if a])
+                self.assertLessEqual(mean, MEAN_KL)
+                # The bar tells rounding apart: against the file's own weights q4 is far beyond it.
+                if weights == "q4":
+                    rounded = np.mean([kl(a, b) for a, b in zip(self.expected["top"], whole["top"], strict=True) if a])
+                    self.assertGreater(rounded, 10 * MEAN_KL)
+
     def testBatchesChunksAndThreadsDoNotChangeLogits(self):
         for grid in GRIDS:
             with self.subTest(grid=grid):

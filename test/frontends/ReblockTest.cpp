@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "compiler/pack/Packer.h"
+#include "compiler/pack/PanelColumns.h"
 #include "compiler/pack/Reblock.h"
 
 #include <bit>
@@ -214,6 +215,30 @@ TEST_P(RowScaled, roundsASliceOfPermutedRowsLikeTheWhole) {
     for (uint64_t k = 0; k < 64; ++k)
       ASSERT_EQ(compiler::unpackValue(format(), slice, 64, row, k),
                 compiler::unpackValue(format(), whole, 64, order[5 + row], k));
+}
+
+/// Columns of rounded panels, as chips that share a matrix have them.
+void expectColumnsOfTheWhole(WeightFormat format, uint64_t columns) {
+  const Matrix matrix = Matrix::normal(40, columns); // the last panel is not full
+  const std::vector<uint8_t> whole = reblock(matrix.tensor, format);
+  for (auto [first, count] : {std::pair{uint64_t(0), uint64_t(32)}, {32, 96}, {64, columns - 64}, {0, columns}}) {
+    std::vector<uint8_t> part(packedBytes(format, 40, count), 0xcd);
+    compiler::copyPanelColumns(format, whole, columns, first, count, part);
+    for (uint64_t row = 0; row < 40; ++row)
+      for (uint64_t k = 0; k < count; ++k)
+        ASSERT_EQ(compiler::unpackValue(format, part, count, row, k),
+                  compiler::unpackValue(format, whole, columns, row, first + k))
+            << "row " << row << ", column " << k << " of " << count << " from " << first;
+    if (count == columns)
+      EXPECT_EQ(part, whole);
+  }
+}
+
+TEST_P(RowScaled, columnsOfPanelsAreThoseOfTheWhole) { expectColumnsOfTheWhole(format(), 160); }
+
+TEST(ReblockBfloat, columnsOfPanelsAreThoseOfTheWhole) {
+  expectColumnsOfTheWhole(WeightFormat::BF16, 160);
+  expectColumnsOfTheWhole(WeightFormat::BF16, 163);
 }
 
 TEST_P(RowScaled, namesTheFirstValueThatIsNoNumber) {
