@@ -47,6 +47,8 @@ template <typename SpecT, typename Visitor> static void visitFields(SpecT &spec,
   visit("kv_heads", spec.kvHeads);
   visit("head_dim", spec.headDim);
   visit("rotary", spec.rotary);
+  visit("group", spec.group);
+  visit("skipped_heads", spec.skippedHeads);
   visit("qk_norm", spec.qkNorm);
   visit("window", spec.window);
   visit("context", spec.context);
@@ -159,8 +161,10 @@ static std::optional<std::string> missingField(const KernelSpec &s) {
   if (needsK && s.k == 0)
     return "k is missing";
   const bool attends = s.kind == KernelKind::LinearQkv || s.kind == KernelKind::Attention;
-  if (attends && (s.heads == 0 || s.kvHeads == 0 || s.headDim == 0 || s.heads % s.kvHeads))
-    return "heads, kv_heads and head_dim must be set, heads a multiple of kv_heads";
+  if (attends && (s.heads == 0 || s.kvHeads == 0 || s.headDim == 0))
+    return "heads, kv_heads and head_dim must be set";
+  if (s.kind == KernelKind::Attention && !::tenon::cpu::headsFit(s))
+    return "heads must be a multiple of kv_heads, or group and skipped_heads say which KV head they read";
   switch (s.kind) {
   case KernelKind::RopeTable:
     return s.rotary == 0 || s.rotary % 2

@@ -108,13 +108,22 @@ static LogicalResult checkKeys(std::optional<Location> loc, RankedTensorType typ
   return success();
 }
 
-static LogicalResult checkQuery(std::optional<Location> loc, RankedTensorType type, KvType kv) {
+/// `group` and `skipped`: as the attention's attributes.
+static LogicalResult checkQuery(std::optional<Location> loc, RankedTensorType type, KvType kv,
+                                int64_t group, int64_t skipped) {
   if (failed(checkRows(loc, type, 3, "query")))
     return failure();
   if (type.getDimSize(2) != kv.getHeadDim())
     return emitOptionalError(loc, "query heads have ", type.getDimSize(2),
                              " elements and the cache is ", kv);
-  if (type.getDimSize(1) % kv.getKvHeads() != 0)
+  const int64_t heads = type.getDimSize(1);
+  if (group ? skipped >= group : skipped > 0)
+    return emitOptionalError(loc, "skips ", skipped, " query heads of a group of ", group);
+  if (group && (heads + skipped + group - 1) / group != kv.getKvHeads())
+    return emitOptionalError(loc, heads, " query heads after ", skipped,
+                             " in groups of ", group, " do not read ", kv.getKvHeads(),
+                             " KV heads");
+  if (!group && heads % kv.getKvHeads() != 0)
     return emitOptionalError(loc, type.getDimSize(1), " query heads are no multiple of ",
                              kv.getKvHeads(), " KV heads");
   return success();
@@ -139,7 +148,7 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *context, std::optional<
                                             Adaptor adaptor, SmallVectorImpl<Type> &types) {
   auto kv = cast<KvType>(adaptor.getKv().getType());
   RankedTensorType query = tensorType(adaptor.getQuery()), key = tensorType(adaptor.getKey());
-  if (failed(checkQuery(loc, query, kv)) ||
+  if (failed(checkQuery(loc, query, kv, adaptor.getGroup(), adaptor.getSkippedHeads())) ||
       failed(checkKeysAndValues(loc, key, tensorType(adaptor.getValue()), kv)) ||
       failed(checkSameRows(loc, query, "query", key, "key")))
     return failure();
@@ -162,7 +171,8 @@ LogicalResult KvAppendOp::inferReturnTypes(MLIRContext *context, std::optional<L
 LogicalResult AttendOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
                                          Adaptor adaptor, SmallVectorImpl<Type> &types) {
   RankedTensorType query = tensorType(adaptor.getQuery());
-  if (failed(checkQuery(loc, query, cast<KvType>(adaptor.getKv().getType()))))
+  if (failed(checkQuery(loc, query, cast<KvType>(adaptor.getKv().getType()), adaptor.getGroup(),
+                        adaptor.getSkippedHeads())))
     return failure();
   types.push_back(query);
   return success();

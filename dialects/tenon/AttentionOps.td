@@ -91,7 +91,9 @@ def Tenon_AttentionOp : Tenon_AttentionLike<"attention", [MemoryEffects<[MemRead
 
     `result[t, h, :] = sum over j of softmax(cap(scale * query . k[j])) * v[j]`, where `cap(s)` is
     `softcap * tanh(s / softcap)`, or `s` if `softcap` is 0. Query head `h` reads KV head
-    `h * kvHeads / heads` (grouped-query attention, Ainslie et al., section 2).
+    `h * kvHeads / heads` (grouped-query attention, Ainslie et al., section 2). Where chips share the
+    query heads of one KV head, `group` is how many a whole KV head has, `skipped_heads` how many of
+    the first one's are on chips before, and head `h` reads KV head `(h + skipped_heads) / group`.
 
     Attention sinks and non-causal attention are not here yet; they are attributes of this op.
 
@@ -103,7 +105,9 @@ def Tenon_AttentionOp : Tenon_AttentionLike<"attention", [MemoryEffects<[MemRead
   let arguments = (ins Tenon_Tensor:$query, Tenon_Tensor:$key, Tenon_Tensor:$value, Tenon_KvType:$kv,
                        F32Attr:$scale,
                        DefaultValuedAttr<ConfinedAttr<I32Attr, [IntNonNegative]>, "0">:$window,
-                       DefaultValuedAttr<F32Attr, "0.0f">:$softcap);
+                       DefaultValuedAttr<F32Attr, "0.0f">:$softcap,
+                       DefaultValuedAttr<ConfinedAttr<I32Attr, [IntNonNegative]>, "0">:$group,
+                       DefaultValuedAttr<ConfinedAttr<I32Attr, [IntNonNegative]>, "0">:$skipped_heads);
   let results = (outs Tenon_Tensor:$result);
   let assemblyFormat = [{
     $query `,` $key `,` $value `,` $kv attr-dict `:` functional-type(operands, results)
@@ -131,7 +135,7 @@ def Tenon_AttendOp : Tenon_AttentionLike<"attend", [MemoryEffects<[MemRead]>]> {
   let summary = "Attend causally to what the cache holds";
   let description = [{
     The read half of `tenon.attention`; made by `SplitAttention`. The query is already multiplied by
-    the attention scale.
+    the attention scale. `group` and `skipped_heads` are those of `tenon.attention`.
 
     ```mlir
     %a = tenon.attend %q, %kv1 {window = 512 : i32}
@@ -140,7 +144,9 @@ def Tenon_AttendOp : Tenon_AttentionLike<"attend", [MemoryEffects<[MemRead]>]> {
   }];
   let arguments = (ins Tenon_Tensor:$query, Tenon_KvType:$kv,
                        DefaultValuedAttr<ConfinedAttr<I32Attr, [IntNonNegative]>, "0">:$window,
-                       DefaultValuedAttr<F32Attr, "0.0f">:$softcap);
+                       DefaultValuedAttr<F32Attr, "0.0f">:$softcap,
+                       DefaultValuedAttr<ConfinedAttr<I32Attr, [IntNonNegative]>, "0">:$group,
+                       DefaultValuedAttr<ConfinedAttr<I32Attr, [IntNonNegative]>, "0">:$skipped_heads);
   let results = (outs Tenon_Tensor:$result);
   let assemblyFormat = "$query `,` $kv attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;

@@ -25,7 +25,8 @@ struct SplitAttentionPass : mlir::tenon::impl::SplitAttentionPassBase<SplitAtten
       auto append =
           KvAppendOp::create(rewriter, op.getLoc(), op.getKey(), op.getValue(), op.getKv());
       rewriter.replaceOpWithNewOp<AttendOp>(op, query, append.getResult(), op.getWindowAttr(),
-                                            op.getSoftcapAttr());
+                                            op.getSoftcapAttr(), op.getGroupAttr(),
+                                            op.getSkippedHeadsAttr());
     }
   }
 };

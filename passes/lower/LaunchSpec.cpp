@@ -259,6 +259,8 @@ private:
     s.heads = dim(form.attend.getQuery(), 1);
     s.headDim = dim(form.attend.getQuery(), 2);
     s.kvHeads = cast<KvType>(form.attend.getKv().getType()).getKvHeads();
+    s.group = form.attend.getGroup();
+    s.skippedHeads = form.attend.getSkippedHeads();
     s.window = form.attend.getWindow();
     s.softcap = f32(form.attend.getSoftcap());
     out.pointers = {outer(form.attend.getQuery()), Value(), Value(), region.getResult(0)};

@@ -199,18 +199,14 @@ LogicalResult CutAnalysis::inferByRule(shard::ShardingInterface op) {
   return success();
 }
 
-/// KV heads that the query heads [begin, begin + size) of `heads` read, of `kvHeads`; nothing if the
-/// part's own groups would not be those of the whole.
-static std::optional<Cut::Part> kvPart(Cut::Part query, int64_t heads, int64_t kvHeads) {
-  const int64_t first = query.begin * kvHeads / heads;
-  const int64_t end = ((query.begin + query.size) * kvHeads + heads - 1) / heads;
-  const Cut::Part part = {first, end - first};
-  if (query.size % part.size)
-    return std::nullopt;
-  for (int64_t head = 0; head < query.size; ++head)
-    if ((query.begin + head) * kvHeads / heads - first != head * part.size / query.size)
-      return std::nullopt;
-  return part;
+HeadReads mlir::tenon::readsOf(Cut::Part part, int64_t heads, int64_t kvHeads) {
+  const int64_t group = heads / kvHeads, first = part.begin / group;
+  const int64_t end = (part.begin + part.size + group - 1) / group;
+  HeadReads reads = {{first, end - first}, group, part.begin % group};
+  // Whole groups, or some queries of one KV head.
+  if (reads.kv.size == 1 || (reads.skipped == 0 && part.size % group == 0))
+    reads.group = reads.skipped = 0;
+  return reads;
 }
 
 LogicalResult CutAnalysis::inferAttention(AttentionOp op) {
@@ -228,16 +224,8 @@ LogicalResult CutAnalysis::inferAttention(AttentionOp op) {
            << parts.dim;
   Cut needed;
   needed.dim = 1;
-  for (auto [chip, part] : llvm::enumerate(parts.parts)) {
-    auto kv = kvPart(part, heads, kvHeads);
-    if (!kv)
-      return op.emitOpError("gives chip ")
-             << chip << " query heads " << part.begin << " to " << part.begin + part.size - 1
-             << ", which do not read equal numbers of query heads for each KV head; cut the " << heads
-             << " query heads between the groups of the " << kvHeads
-             << " KV heads, or within one of them";
-    needed.parts.push_back(*kv);
-  }
+  for (Cut::Part part : parts.parts)
+    needed.parts.push_back(readsOf(part, heads, kvHeads).kv);
   for (Value value : {Value(op.getKey()), Value(op.getValue())}) {
     if (const Cut *known = find(value)) {
       if (*known != needed)

@@ -18,6 +18,16 @@
 
 namespace mlir::tenon {
 
+/// What a part of an attention's query heads reads: KV heads, and the attention's `group` and
+/// `skipped_heads` (0 where all of these KV heads are read by equally many).
+struct HeadReads {
+  Cut::Part kv;
+  int64_t group, skipped;
+};
+
+/// Of query heads `part` of `heads`, which have `kvHeads` KV heads.
+HeadReads readsOf(Cut::Part part, int64_t heads, int64_t kvHeads);
+
 class CutAnalysis {
 public:
   /// Fails, with an error at the op, on shardings that contradict each other or an op's rule.

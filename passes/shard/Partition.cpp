@@ -20,12 +20,26 @@ namespace {
 /// Chips of a stage whose parts have equal sizes, by number along the tensor axis.
 using Ranks = SmallVector<int64_t>;
 
-std::vector<Ranks> ranksOfEqualShape(const CutAnalysis &cuts) {
+/// What chip `rank` reads of an attention's KV heads; nothing if it has the attention whole.
+std::optional<HeadReads> readsOfChip(AttentionOp attention, const CutAnalysis &cuts, int64_t rank) {
+  const Cut *query = cuts.find(attention.getQuery());
+  if (!query)
+    return std::nullopt;
+  return readsOf(query->parts[rank], attention.getQuery().getType().getDimSize(1),
+                 attention.getKey().getType().getDimSize(1));
+}
+
+std::vector<Ranks> ranksOfEqualShape(ModuleOp module, const CutAnalysis &cuts) {
+  SmallVector<AttentionOp> attentions;
+  module.walk([&](AttentionOp op) { attentions.push_back(op); });
   std::vector<std::pair<SmallVector<int64_t>, Ranks>> shapes;
   for (int64_t rank = 0; rank < cuts.chips(); ++rank) {
     SmallVector<int64_t> shape;
     for (auto &[value, cut] : cuts.all())
       shape.push_back(cut.parts[rank].size);
+    for (AttentionOp attention : attentions)
+      if (auto reads = readsOfChip(attention, cuts, rank))
+        shape.append({reads->group, reads->skipped});
     auto known = llvm::find_if(shapes, [&](auto &entry) { return entry.first == shape; });
     if (known == shapes.end())
       shapes.push_back({std::move(shape), {rank}});
@@ -120,6 +134,11 @@ Operation *ProgramBuilder::cloneOp(Operation &op, IRMapping &mapping) {
     localResult.setType(localType(result));
   if (auto embed = dyn_cast<EmbedOp>(local); embed && cuts.isPartial(&op))
     embed.setPartial(true);
+  if (auto attention = dyn_cast<AttentionOp>(op))
+    if (auto reads = readsOfChip(attention, cuts, rank())) {
+      cast<AttentionOp>(local).setGroup(reads->group);
+      cast<AttentionOp>(local).setSkippedHeads(reads->skipped);
+    }
   if (cuts.isPartial(&op)) {
     auto sum = AllReduceOp::create(builder, op.getLoc(), local->getResult(0), kTensorAxis,
                                    builder.getStringAttr(cuts.causeOf(&op)));
@@ -281,7 +300,7 @@ struct PartitionPass : mlir::tenon::impl::PartitionPassBase<PartitionPass> {
     for (Type type : step.getArgumentTypes())
       if (isa<CacheType>(type))
         module->setAttr(TenonDialect::kCacheAttrName, TypeAttr::get(type));
-    const std::vector<Ranks> shapes = ranksOfEqualShape(*cuts);
+    const std::vector<Ranks> shapes = ranksOfEqualShape(module, *cuts);
     size_t number = 0;
     for (size_t stage = 0; stage < stages->size(); ++stage)
       for (const Ranks &ranks : shapes)

@@ -1,7 +1,7 @@
 //===- ShardStrategy.cpp - Which weights are cut, and where ---------------===//
 // SPDX-License-Identifier: Apache-2.0
 
-#include "passes/shard/Cut.h"
+#include "passes/shard/CutAnalysis.h"
 #include "passes/shard/Explain.h"
 #include "passes/shard/Passes.h"
 
@@ -56,17 +56,15 @@ LinearOp productReading(Value value) {
   return {};
 }
 
-/// Edges of query heads: between KV heads, or within the groups of those that several chips share.
-/// Nothing if there are fewer heads than chips.
-std::optional<SmallVector<int64_t>> headOffsets(int64_t heads, int64_t kvHeads, int64_t chips) {
+/// Edges of query heads between KV heads, or within the groups of those that several chips share.
+/// `chips` is at most `heads`.
+SmallVector<int64_t> wholeGroups(int64_t heads, int64_t kvHeads, int64_t chips) {
   const int64_t group = heads / kvHeads;
   if (auto offsets = evenOffsets(kvHeads, 1, chips)) {
     for (int64_t &offset : *offsets)
       offset *= group;
-    return offsets;
+    return *offsets;
   }
-  if (chips > heads)
-    return std::nullopt;
   SmallVector<int64_t> offsets = {0};
   const SmallVector<int64_t> sharers = *evenOffsets(chips, 1, kvHeads);
   for (int64_t kv = 0; kv < kvHeads; ++kv)
@@ -74,6 +72,26 @@ std::optional<SmallVector<int64_t>> headOffsets(int64_t heads, int64_t kvHeads, 
          ArrayRef(*evenOffsets(group, 1, sharers[kv + 1] - sharers[kv])).drop_front())
       offsets.push_back(kv * group + offset);
   return offsets;
+}
+
+/// The attention of the chip that has the most of it, in the units of the CPU kernels' own sharing of
+/// a decode's work: the keys and values of a head take 3, a query 2.
+int64_t mostAttention(ArrayRef<int64_t> offsets, int64_t heads, int64_t kvHeads) {
+  int64_t most = 0;
+  for (auto [begin, end] : llvm::zip(offsets.drop_back(), offsets.drop_front()))
+    most = std::max(most, 2 * (end - begin) +
+                              3 * readsOf({begin, end - begin}, heads, kvHeads).kv.size);
+  return most;
+}
+
+/// Where query heads may be cut, best first; none if there are fewer heads than chips.
+SmallVector<SmallVector<int64_t>> headOffsets(int64_t heads, int64_t kvHeads, int64_t chips) {
+  if (chips > heads)
+    return {};
+  SmallVector<int64_t> groups = wholeGroups(heads, kvHeads, chips), even = *evenOffsets(heads, 1, chips);
+  if (mostAttention(even, heads, kvHeads) < mostAttention(groups, heads, kvHeads))
+    return {even, groups};
+  return {groups};
 }
 
 struct ShardStrategyPass : mlir::tenon::impl::ShardStrategyPassBase<ShardStrategyPass> {
@@ -136,32 +154,40 @@ private:
                                      "products of query, key, value and output");
       return success();
     }
-    auto offsets = headOffsets(heads, kvHeads, tensor);
-    if (!offsets)
+    SmallVector<SmallVector<int64_t>> choices = headOffsets(heads, kvHeads, tensor);
+    if (choices.empty())
       return attention.emitOpError("has ") << heads << " heads, and " << int64_t(tensor)
                                            << " chips are to share them; use tp=" << heads
                                            << " or less, and more stages (pp)";
     const int64_t granule = columnGranule(output.getWeight());
-    for (int64_t offset : *offsets)
-      if (offset * headDim % granule) {
-        explainWhole(attention, kPass,
-                     "attention is whole on every chip: head " + Twine(offset) +
-                         " begins at column " + Twine(offset * headDim) +
-                         " of the output product, whose weight is cut between groups of " +
-                         Twine(granule));
-        return success();
-      }
-    cutWeight(query.getWeight(), 0, times(*offsets, headDim));
-    std::string copies;
-    if (auto kvOffsets = evenOffsets(kvHeads, 1, tensor)) {
-      cutWeight(key.getWeight(), 0, times(*kvOffsets, headDim));
-      cutWeight(value.getWeight(), 0, times(*kvOffsets, headDim));
-    } else {
-      copies = "; the " + std::to_string(kvHeads) +
-               " KV heads are kept by every chip that reads them";
+    const auto misplaced = [&](ArrayRef<int64_t> offsets) {
+      return llvm::find_if(offsets, [&](int64_t offset) { return offset * headDim % granule; });
+    };
+    const auto *chosen = llvm::find_if(choices, [&](ArrayRef<int64_t> offsets) {
+      return misplaced(offsets) == offsets.end();
+    });
+    if (chosen == choices.end()) {
+      const int64_t head = *misplaced(choices.back());
+      explainWhole(attention, kPass,
+                   "attention is whole on every chip: head " + Twine(head) + " begins at column " +
+                       Twine(head * headDim) +
+                       " of the output product, whose weight is cut between groups of " +
+                       Twine(granule));
+      return success();
     }
-    explainCut(attention, kPass,
-               "query heads at " + Cut::between(0, *offsets).text() + copies);
+    ArrayRef<int64_t> offsets = *chosen;
+    cutWeight(query.getWeight(), 0, times(offsets, headDim));
+    Cut reads;
+    for (auto [begin, end] : llvm::zip(offsets.drop_back(), offsets.drop_front()))
+      reads.parts.push_back(readsOf({begin, end - begin}, heads, kvHeads).kv);
+    std::string copies;
+    if (reads.isContiguous()) {
+      cutWeight(key.getWeight(), 0, times(reads.offsets(), headDim));
+      cutWeight(value.getWeight(), 0, times(reads.offsets(), headDim));
+    } else {
+      copies = "; KV heads " + reads.text() + ", kept by every chip that reads them";
+    }
+    explainCut(attention, kPass, "query heads at " + Cut::between(0, offsets).text() + copies);
     return success();
   }
 

@@ -15,7 +15,13 @@ using cpu::KernelSpec;
 struct Shape {
   uint32_t heads, kvHeads, headDim, window;
   float softcap;
+  uint32_t group = 0, skippedHeads = 0;
+  uint32_t kvHeadOf(uint32_t head) const { return (head + skippedHeads) / (group ? group : heads / kvHeads); }
 };
+
+/// Shapes whose first and last KV heads have fewer query heads than the others.
+const Shape kPartsOfGroups[] = {
+    {5, 2, 64, 0, 0, 3, 0}, {4, 2, 64, 0, 0, 3, 2}, {7, 3, 80, 40, 0, 3, 1}, {6, 3, 32, 0, 20, 4, 3}};
 
 KernelSpec attentionSpec(const Shape &s, bool quantOut) {
   KernelSpec spec;
@@ -23,6 +29,8 @@ KernelSpec attentionSpec(const Shape &s, bool quantOut) {
   spec.heads = s.heads;
   spec.kvHeads = s.kvHeads;
   spec.headDim = s.headDim;
+  spec.group = s.group;
+  spec.skippedHeads = s.skippedHeads;
   spec.window = s.window;
   spec.softcap = s.softcap;
   spec.quantOut = quantOut;
@@ -58,7 +66,7 @@ std::vector<float> attend(const Pools &pools, const float *q, const TestStep &st
   std::vector<float> out(step.ids.size() * s.heads * s.headDim);
   for (uint32_t r = 0; r < step.ids.size(); ++r)
     for (uint32_t h = 0; h < s.heads; ++h) {
-      const uint32_t seq = step.sequence[r], last = step.positions[r], kv = h / (s.heads / s.kvHeads);
+      const uint32_t seq = step.sequence[r], last = step.positions[r], kv = s.kvHeadOf(h);
       const uint32_t first = s.window && last + 1 > s.window ? last + 1 - s.window : 0;
       const float *query = q + (size_t(r) * s.heads + h) * s.headDim;
       std::vector<double> p;
@@ -88,7 +96,9 @@ class Attention : public testing::TestWithParam<engine::Variant> {};
 
 TEST_P(Attention, equalsSoftmaxInDoublePrecision) {
   std::mt19937 random(1);
-  for (Shape s : {Shape{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {6, 3, 80, 0, 20}, {2, 2, 16, 70, 0}, {8, 1, 96, 0, 0}}) {
+  std::vector<Shape> shapes = {{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {6, 3, 80, 0, 20}, {2, 2, 16, 70, 0}, {8, 1, 96, 0, 0}};
+  shapes.insert(shapes.end(), std::begin(kPartsOfGroups), std::end(kPartsOfGroups));
+  for (Shape s : shapes) {
     TestStep step({{0, 1}, {7, 1}, {200, 1}, {0, 75}, {61, 10}, {600, 1}, {230, 40}});
     Pools pools(s, step, random);
     Bytes q = makeFloats(step.ids.size() * s.heads * s.headDim, random, 0.4f);
@@ -114,7 +124,7 @@ bool sameBits(const Bytes &a, const Bytes &b) { return a.size() == b.size() && !
 TEST_P(Attention, aRowGivesTheSameBitsInAnyTileAndForAnyNumberOfWorkers) {
   std::mt19937 random(2);
   const std::vector<TestStep::Run> runs{{3, 70}, {300, 1}, {240, 45}, {900, 1}, {511, 3}, {513, 2}};
-  for (Shape s : {Shape{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {2, 2, 32, 300, 30}}) {
+  for (Shape s : {Shape{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {2, 2, 32, 300, 30}, {7, 3, 80, 40, 0, 3, 1}}) {
     TestStep single(runs, 1);
     Pools pools(s, single, random);
     Bytes q = makeFloats(single.ids.size() * s.heads * s.headDim, random);
@@ -131,6 +141,43 @@ TEST_P(Attention, aRowGivesTheSameBitsInAnyTileAndForAnyNumberOfWorkers) {
         EXPECT_TRUE(sameBits(outputsOf(sharedKernel, shared, pools, q, tiled, workers), expected)) << rows << " x " << workers;
       }
     }
+  }
+}
+
+TEST_P(Attention, headsGiveTheSameBitsOnAChipThatHasPartOfTheirGroup) {
+  std::mt19937 random(8);
+  const Shape whole{9, 3, 64, 0, 0};
+  TestStep step({{600, 1}, {30, 1}, {230, 40}});
+  Pools pools(whole, step, random);
+  const size_t rows = step.ids.size(), headBytes = whole.headDim * 4;
+  Bytes q = makeFloats(rows * whole.heads * whole.headDim, random, 0.4f);
+  KernelSpec spec = attentionSpec(whole, false);
+  spec.context = 1000;
+  const Bytes expected = outputsOf(TestKernel(spec, GetParam()), spec, pools, q, step, 1);
+  for (auto [firstHead, firstKvHead, s] :
+       {std::tuple{0u, 0u, Shape{5, 2, 64, 0, 0, 3, 0}}, std::tuple{5u, 1u, Shape{4, 2, 64, 0, 0, 3, 2}}}) {
+    Pools part(s, step, random);
+    const size_t headOfBlock = size_t(whole.headDim) * cpu::kBlockTokens * 2;
+    for (uint32_t block = 0; block < step.numBlocks; ++block)
+      for (uint32_t h = 0; h < s.kvHeads; ++h) {
+        const size_t to = (size_t(block) * s.kvHeads + h) * headOfBlock;
+        const size_t from = (size_t(block) * whole.kvHeads + firstKvHead + h) * headOfBlock;
+        std::memcpy(part.k.data() + to, pools.k.data() + from, headOfBlock);
+        std::memcpy(part.v.data() + to, pools.v.data() + from, headOfBlock);
+      }
+    const auto partOf = [&](const Bytes &all) {
+      Bytes rowsOfPart(rows * s.heads * headBytes);
+      for (size_t r = 0; r < rows; ++r)
+        std::memcpy(rowsOfPart.data() + r * s.heads * headBytes,
+                    all.data() + (r * whole.heads + firstHead) * headBytes, s.heads * headBytes);
+      return rowsOfPart;
+    };
+    KernelSpec own = attentionSpec(s, false);
+    own.context = spec.context;
+    const TestKernel kernel(own, GetParam());
+    for (uint32_t workers : {1u, 3u})
+      EXPECT_TRUE(sameBits(outputsOf(kernel, own, part, partOf(q), step, workers), partOf(expected)))
+          << "from head " << firstHead << ", " << workers << " workers";
   }
 }
 

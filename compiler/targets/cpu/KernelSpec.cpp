@@ -58,9 +58,13 @@ llvm::Error checkSpec(const KernelSpec &spec) {
   if (spec.rowBits != 15 && spec.rowBits != 8)
     return fail("quantised rows have 15 or 8 bits, found " + llvm::Twine(spec.rowBits));
   const bool heads = spec.kind == KernelKind::LinearQkv || spec.kind == KernelKind::Attention;
-  if (heads && (!multiple(spec.headDim, kPanelChannels) || !spec.kvHeads || !multiple(spec.heads, spec.kvHeads)))
-    return fail("needs a head size in multiples of 16 and heads in multiples of KV heads, found " +
-                llvm::Twine(spec.headDim) + ", " + llvm::Twine(spec.heads) + ", " + llvm::Twine(spec.kvHeads));
+  if (heads && (!multiple(spec.headDim, kPanelChannels) || !spec.heads || !spec.kvHeads))
+    return fail("needs heads, KV heads and a head size in multiples of 16, found " + llvm::Twine(spec.heads) + ", " +
+                llvm::Twine(spec.kvHeads) + ", " + llvm::Twine(spec.headDim));
+  if (spec.kind == KernelKind::Attention && !headsFit(spec))
+    return fail("needs query heads that read every KV head, found " + llvm::Twine(spec.heads) + " of " +
+                llvm::Twine(spec.kvHeads) + " KV heads, groups of " + llvm::Twine(spec.group) + " and " +
+                llvm::Twine(spec.skippedHeads) + " skipped");
   if (spec.kind == KernelKind::LinearQkv && (!multiple(spec.rotary, 2) || spec.rotary > spec.headDim))
     return fail("rotary size " + llvm::Twine(spec.rotary) + " must be even and within the head");
   switch (spec.kind) {

@@ -52,6 +52,8 @@ enum class KernelKind : uint8_t {
   /// buffers: q [T, heads*headDim], kPool, vPool, out quant(heads*headDim) or [T, heads*headDim], and with
   ///   `context` partials [workers, attentionPartialBytes].
   /// Causal; `window` > 0: key j is seen from position p iff p - j < window. softcap as above on scores.
+  /// Query head h reads KV head (h + skippedHeads) / queryGroup: a chip may have some of the first and of the last
+  /// KV head's query heads only.
   /// `context` > 0: no position is beyond it, and workers share the keys of one row. They hand each other partial
   /// results through `partials`, which holds zeros before the first launch and belongs to Attention launches alone.
   Attention,
@@ -76,6 +78,8 @@ struct KernelSpec {
   bool partial = false; ///< The weights are some rows of a matrix that chips share.
   Activation activation = Activation::None;
   uint32_t heads = 0, kvHeads = 0, headDim = 0, rotary = 0;
+  uint32_t group = 0;        ///< Query heads of a whole KV head (Attention); 0: heads / kvHeads.
+  uint32_t skippedHeads = 0; ///< Query heads of the first KV head that are not here; below `group`.
   bool qkNorm = false;
   uint32_t window = 0;  ///< 0: full causal attention.
   uint32_t context = 0; ///< Positions that a sequence may have (Attention); 0: a row is one worker's.
@@ -83,12 +87,24 @@ struct KernelSpec {
 
   auto key() const {
     return std::tie(kind, k, n, formats, quantIn, quantOut, rowBits, residual, logits, maxima, gatherLogitRows, partial,
-                    activation, heads, kvHeads, headDim, rotary, qkNorm, window, context, eps, scale,
+                    activation, heads, kvHeads, headDim, rotary, group, skippedHeads, qkNorm, window, context, eps, scale,
                     softcap, attentionScale, ropeScale);
   }
   bool operator==(const KernelSpec &o) const { return key() == o.key(); }
   bool operator<(const KernelSpec &o) const { return key() < o.key(); }
 };
+
+/// Query heads that read one KV head, at most.
+constexpr uint32_t queryGroup(const KernelSpec &spec) { return spec.group ? spec.group : spec.heads / spec.kvHeads; }
+/// Whether every query head reads a KV head, and every KV head is read.
+constexpr bool headsFit(const KernelSpec &spec) {
+  if (!spec.heads || !spec.kvHeads)
+    return false;
+  if (!spec.group)
+    return spec.heads % spec.kvHeads == 0 && !spec.skippedHeads;
+  return spec.skippedHeads < spec.group &&
+         (spec.heads + spec.skippedHeads + spec.group - 1) / spec.group == spec.kvHeads;
+}
 
 /// Keys of one softmax partial of attention; segments start at absolute multiples of it.
 inline constexpr uint32_t kSegmentKeys = 256;
@@ -102,7 +118,7 @@ constexpr uint64_t attentionPartialBytes(const KernelSpec &spec) {
   uint64_t segments = (uint64_t(spec.context) + kSegmentKeys - 1) / kSegmentKeys;
   if (spec.window)
     segments = std::min(segments, (uint64_t(spec.window) + kSegmentKeys - 2) / kSegmentKeys + 1);
-  return 64 + segments * (spec.heads / spec.kvHeads) * attentionRecordBytes(spec.headDim);
+  return 64 + segments * queryGroup(spec) * attentionRecordBytes(spec.headDim);
 }
 
 /// Bytes of `scratch` that the kernel needs per worker (0 if none).

@@ -129,10 +129,15 @@ static void attendHead(ArrayRef<float> query, const HostTensor &kv, int64_t kvHe
     out[i] = static_cast<float>(sums[i] / total);
 }
 
-static Values attend(Operation *op, const HostTensor &query, const HostTensor &kv,
+/// Heads by the KV head that they read.
+struct Grouping {
+  int64_t group, skipped;
+};
+
+static Values attend(Operation *op, Grouping grouping, const HostTensor &query, const HostTensor &kv,
                      const ScoreRule &rule, const ReferenceContext &context) {
   const int64_t rows = query.dim(0), heads = query.dim(1), dim = query.dim(2);
-  const int64_t group = heads / kv.kvCacheRef().kvHeads();
+  const int64_t group = grouping.group ? grouping.group : heads / kv.kvCacheRef().kvHeads();
   std::vector<float> out(rows * heads * dim);
   for (int64_t row = 0; row < rows; ++row) {
     const int32_t sequence = context.sequences[row], position = context.positions[row];
@@ -141,7 +146,7 @@ static Values attend(Operation *op, const HostTensor &query, const HostTensor &k
                                << " of sequence " << sequence << ", which was not written";
     for (int64_t head = 0; head < heads; ++head) {
       const int64_t at = (row * heads + head) * dim;
-      attendHead(query.floats().slice(at, dim), kv, head / group, sequence, position, rule,
+      attendHead(query.floats().slice(at, dim), kv, (head + grouping.skipped) / group, sequence, position, rule,
                  MutableArrayRef<float>(out).slice(at, dim));
     }
   }
@@ -152,7 +157,7 @@ Values AttentionOp::evaluate(ArrayRef<HostTensor> operands, ReferenceContext &co
   if (failed(checkPlaces(*this, operands[0], context)))
     return failure();
   append(operands[1], operands[2], operands[3], context);
-  return attend(*this, operands[0], operands[3],
+  return attend(*this, {getGroup(), getSkippedHeads()}, operands[0], operands[3],
                 {getScale().convertToFloat(), getSoftcap().convertToFloat(),
                  static_cast<int32_t>(getWindow())},
                 context);
@@ -168,6 +173,6 @@ Values KvAppendOp::evaluate(ArrayRef<HostTensor> operands, ReferenceContext &con
 Values AttendOp::evaluate(ArrayRef<HostTensor> operands, ReferenceContext &context) {
   if (failed(checkPlaces(*this, operands[0], context)))
     return failure();
-  return attend(*this, operands[0], operands[1],
+  return attend(*this, {getGroup(), getSkippedHeads()}, operands[0], operands[1],
                 {1.0, getSoftcap().convertToFloat(), static_cast<int32_t>(getWindow())}, context);
 }

@@ -265,3 +265,30 @@ func.func @f(%x: tensor<?x64xf32>) {
   // expected-error @+1 {{'tenon.yield' op expects parent op 'tenon.fused'}}
   tenon.yield %x : tensor<?x64xf32>
 }
+
+// -----
+
+func.func @f(%q: tensor<?x5x32xf32>, %kv: !tenon.kv<2, 32>) {
+  // expected-error @+2 {{5 query heads are no multiple of 2 KV heads}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = tenon.attend %q, %kv : (tensor<?x5x32xf32>, !tenon.kv<2, 32>) -> tensor<?x5x32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%q: tensor<?x5x32xf32>, %kv: !tenon.kv<2, 32>) {
+  // expected-error @+2 {{5 query heads after 2 in groups of 3 do not read 2 KV heads}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = tenon.attend %q, %kv {group = 3 : i32, skipped_heads = 2 : i32} : (tensor<?x5x32xf32>, !tenon.kv<2, 32>) -> tensor<?x5x32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%q: tensor<?x4x32xf32>, %kv: !tenon.kv<2, 32>) {
+  // expected-error @+2 {{skips 3 query heads of a group of 3}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = tenon.attend %q, %kv {group = 3 : i32, skipped_heads = 3 : i32} : (tensor<?x4x32xf32>, !tenon.kv<2, 32>) -> tensor<?x4x32xf32>
+  return
+}

@@ -64,14 +64,18 @@ func.func private @leaves_parts(%x: tensor<?x64xf32>, %w: tensor<96x64xf32>) -> 
 
 // -----
 
-// Four query heads for each KV head: five and three are no whole groups.
+// Four query heads for each KV head: five and three both read the second, and keys cut evenly lack it.
 shard.grid @chips(shape = 1x2)
-func.func @within_a_group(%x: tensor<?x64xf32>, %kv: !tenon.kv<2, 16>, %wq: tensor<128x64xf32>, %k: tensor<?x2x16xf32>) -> tensor<?x8x16xf32> {
+func.func @within_a_group(%x: tensor<?x64xf32>, %kv: !tenon.kv<2, 16>, %wq: tensor<128x64xf32>, %wk: tensor<32x64xf32>) -> tensor<?x8x16xf32> {
   %a = shard.sharding @chips split_axes = [[1]] sharded_dims_offsets = [0, 80, 128] : !shard.sharding
   %w0 = shard.shard %wq to %a : tensor<128x64xf32>
   %q0 = tenon.linear %x, %w0 : (tensor<?x64xf32>, tensor<128x64xf32>) -> tensor<?x128xf32>
   %q = tenon.split_heads %q0 : tensor<?x128xf32> -> tensor<?x8x16xf32>
-  // expected-error @below {{gives chip 0 query heads 0 to 4, which do not read equal numbers of query heads for each KV head}}
+  %b = shard.sharding @chips split_axes = [[1]] : !shard.sharding
+  %wk0 = shard.shard %wk to %b : tensor<32x64xf32>
+  %k0 = tenon.linear %x, %wk0 : (tensor<?x64xf32>, tensor<32x64xf32>) -> tensor<?x32xf32>
+  %k = tenon.split_heads %k0 : tensor<?x32xf32> -> tensor<?x2x16xf32>
+  // expected-error @below {{reads keys or values cut at [0, 1, 2], and its query heads, cut at [0, 5, 8], read [0..2, 1..2]}}
   %r = tenon.attention %q, %k, %k, %kv {scale = 1.0 : f32}
     : (tensor<?x8x16xf32>, tensor<?x2x16xf32>, tensor<?x2x16xf32>, !tenon.kv<2, 16>) -> tensor<?x8x16xf32>
   return %r : tensor<?x8x16xf32>

@@ -19,10 +19,33 @@
 namespace tenon::cpu {
 namespace {
 
-/// A tile as a stretch of the line: for each KV head `parts` equal parts of `partCost` units.
+/// A tile as a stretch of the line: for each KV head `parts` equal parts. A part of a head with g queries costs
+/// `perPart + perQuery * g` units.
 struct TileWork {
-  Value firstRow, rows, isRow, parts, partCost, cost;
+  Value firstRow, rows, isRow, parts, perPart, perQuery;
 };
+
+/// KV heads [first, end) that are read by `group` query heads each.
+struct HeadRun {
+  int64_t first, end, group;
+};
+
+/// The heads of a launch in runs: all in one, unless the first and the last have fewer queries than the others.
+std::vector<HeadRun> headRuns(const KernelSpec &spec) {
+  const int64_t group = queryGroup(spec), last = spec.kvHeads - 1;
+  const auto queriesUpTo = [&](int64_t kvHead) { // of all heads before `kvHead`
+    return std::clamp<int64_t>(kvHead * group - spec.skippedHeads, 0, spec.heads);
+  };
+  std::vector<HeadRun> runs;
+  for (int64_t head = 0; head <= last; ++head) {
+    const int64_t own = queriesUpTo(head + 1) - queriesUpTo(head);
+    if (!runs.empty() && runs.back().group == own)
+      runs.back().end = head + 1;
+    else
+      runs.push_back({head, head + 1, own});
+  }
+  return runs;
+}
 
 class Launch {
 public:
@@ -33,17 +56,22 @@ public:
     positions = k.stepPointer(offsetof(StepView, positions));
     Value zero = k.constI64(0);
     count = k.stepU32(offsetof(StepView, numAttentionTiles));
-    Value perHead = k.forLoop(zero, count, 1, zero, [&](Value tile, ValueRange sum) {
-      return Values{k.add(sum[0], workOf(tile).cost)};
+    total = k.forLoop(zero, count, 1, zero, [&](Value tile, ValueRange sum) {
+      return Values{k.add(sum[0], costOf(workOf(tile)))};
     })[0];
-    total = k.mulC(perHead, spec.kvHeads);
     std::tie(begin, end) = k.share(total);
     k.forLoop(zero, count, 1, zero, [&](Value tile, ValueRange before) {
       TileWork work = workOf(tile);
-      Value next = k.add(before[0], k.mulC(work.cost, spec.kvHeads));
+      Value next = k.add(before[0], costOf(work));
       k.ifThen(k.andI(k.cmpI("ult", before[0], end), k.cmpI("ult", begin, next)), [&] {
-        k.forEach(zero, k.constI64(spec.kvHeads), 1,
-                  [&](Value head) { emitItem(tile, work, head, k.add(before[0], k.mul(head, work.cost))); });
+        Value start = before[0];
+        for (const HeadRun &run : headRuns(spec)) {
+          Value partCost = k.add(work.perPart, k.mulC(work.perQuery, run.group)), cost = k.mul(work.parts, partCost);
+          k.forEach(zero, k.constI64(run.end - run.first), 1, [&](Value index) {
+            emitItem(tile, work, partCost, k.addC(index, run.first), run.group, k.add(start, k.mul(index, cost)));
+          });
+          start = k.add(start, k.mulC(cost, run.end - run.first));
+        }
       });
       return Values{next};
     });
@@ -60,32 +88,36 @@ private:
     Value segments = k.sub(last, first);
     // A segment costs a single row the bytes of its keys and values and a tile's row its arithmetic, in
     // measured proportion.
-    const int64_t group = spec.heads / spec.kvHeads;
     work.isRow = k.cmpI("eq", work.rows, k.constI64(1));
     work.parts = k.select(work.isRow, segments, work.rows);
-    work.partCost = k.select(work.isRow, k.constI64(3 + 2 * group), k.mulC(segments, 2 * group));
-    work.cost = k.mul(work.parts, work.partCost);
+    work.perPart = k.select(work.isRow, k.constI64(3), k.constI64(0));
+    work.perQuery = k.select(work.isRow, k.constI64(2), k.mulC(segments, 2));
     return work;
   }
 
+  /// Units of all heads of a tile.
+  Value costOf(const TileWork &work) {
+    return k.mul(work.parts, k.add(k.mulC(work.perPart, spec.kvHeads), k.mulC(work.perQuery, spec.heads)));
+  }
+
   /// This worker's parts of the item that starts at `start` of the line.
-  void emitItem(Value tile, const TileWork &work, Value head, Value start) {
+  void emitItem(Value tile, const TileWork &work, Value partCost, Value head, int64_t group, Value start) {
     auto partAt = [&](Value unit) {
       Value past = k.subU(unit, start);
-      return k.minU(k.divU(k.add(past, k.addC(work.partCost, -1)), work.partCost), work.parts);
+      return k.minU(k.divU(k.add(past, k.addC(partCost, -1)), partCost), work.parts);
     };
     Value first = partAt(begin), last = partAt(end);
     k.ifThen(k.cmpI("ult", first, last), [&] {
       k.ifElse(
           work.isRow, {},
           [&] {
-            AttentionItem item(k, spec, work.firstRow, k.constI64(1), head);
-            KeyRun next = runAfter(tile, item, k.cmpI("ult", k.add(start, work.cost), end));
+            AttentionItem item(k, spec, work.firstRow, k.constI64(1), head, group);
+            KeyRun next = runAfter(tile, item, k.cmpI("ult", k.add(start, k.mul(work.parts, partCost)), end));
             emitRow(item, first, last, work.parts, start, next);
             return Values{};
           },
           [&] {
-            emitTile(k, spec, k.add(work.firstRow, first), k.sub(last, first), head);
+            emitTile(k, spec, k.add(work.firstRow, first), k.sub(last, first), head, group);
             return Values{};
           });
     });
@@ -97,7 +129,7 @@ private:
     Value zero = k.constI64(0), nextHead = k.addC(item.head, 1), nextTile = k.minU(k.addC(tile, 1), k.addC(count, -1));
     Value sameRow = k.cmpI("ult", nextHead, k.constI64(spec.kvHeads));
     TileWork after = workOf(nextTile);
-    AttentionItem row(k, spec, after.firstRow, k.constI64(1), zero);
+    AttentionItem row(k, spec, after.firstRow, k.constI64(1), zero, item.group);
     KeyRun here = item.keysOf(item.firstSegment), there = row.keysOf(row.firstSegment);
     Value another = k.andI(after.isRow, k.cmpI("ult", tile, nextTile));
     auto either = [&](Value ours, Value theirs) { return k.select(sameRow, ours, theirs); };

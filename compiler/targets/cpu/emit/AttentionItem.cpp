@@ -27,8 +27,9 @@ std::pair<Value, Value> emitSegmentsSeen(KernelBuilder &k, const KernelSpec &spe
   return {k.divU(k.subU(position, k.constI64(int64_t(spec.window) - 1)), size), end};
 }
 
-AttentionItem::AttentionItem(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head)
-    : k(k), spec(spec), group(spec.heads / spec.kvHeads), headDim(spec.headDim), layout(spec), record(spec),
+AttentionItem::AttentionItem(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head,
+                             int64_t group)
+    : k(k), spec(spec), group(group), headDim(spec.headDim), layout(spec), record(spec),
       firstRow(firstRow), rows(rows), head(head) {
   Value rowBytes = k.mulC(firstRow, 4);
   queries = k.mulC(rows, group);
@@ -38,6 +39,14 @@ AttentionItem::AttentionItem(KernelBuilder &k, const KernelSpec &spec, Value fir
   Value sequence = k.toI64(k.load(k.i32, k.stepPointer(offsetof(StepView, rowSequence)), rowBytes));
   Value entries = k.mul(sequence, k.stepU32(offsetof(StepView, blockTableStride)));
   table = k.at(k.stepPointer(offsetof(StepView, blockTables)), k.mulC(entries, 4));
+}
+
+Value AttentionItem::firstQuery() const {
+  return k.subU(k.mulC(head, queryGroup(spec)), k.constI64(spec.skippedHeads)); // 0 for the first
+}
+
+Value AttentionItem::queryOffset(Value row) const {
+  return k.mulC(k.add(k.mulC(row, spec.heads), firstQuery()), headDim * 4);
 }
 
 Value AttentionItem::blockOffset(Value index) const {
@@ -168,7 +177,7 @@ void AttentionItem::finish() const {
     Value from = k.at(running, k.mulC(query, record.bytes));
     Value inverse = k.splat(k.divF(k.constF32(1.0), k.load(k.f32, from, {}, record.sum)));
     Value place = k.at(out, k.mulC(k.add(firstRow, row), outputStride(spec, columns)));
-    Value queryHead = k.add(k.mulC(head, group), inGroup);
+    Value queryHead = k.add(firstQuery(), inGroup);
     auto get = [&](Value at, int64_t constant) {
       return k.mulF(k.load(k.vec(k.f32), from, at, constant), inverse);
     };

@@ -30,8 +30,8 @@ struct KeyRun {
 
 class AttentionItem {
 public:
-  /// All values are i64; `rows` may be a constant.
-  AttentionItem(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head);
+  /// All values are i64; `rows` may be a constant. `group` query heads read KV head `head`.
+  AttentionItem(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head, int64_t group);
 
   KernelBuilder &k;
   const KernelSpec &spec;
@@ -44,6 +44,10 @@ public:
   Value lastKey;  ///< Position of the last row.
   Value firstSegment, endSegment;
 
+  /// The first query head that reads this KV head.
+  Value firstQuery() const;
+  /// Byte offset of row `row`'s queries of this head within the launch's input.
+  Value queryOffset(Value row) const;
   Value scratchAt(int64_t offset) const { return k.at(k.scratch, {}, offset); }
   /// Bytes from the beginning of either pool to this head's part of block `index` of the sequence.
   /// An index behind the last key's block is taken for that block: its keys are masked anyway.
@@ -76,7 +80,7 @@ void emitPrefetch(KernelBuilder &k, const KernelSpec &spec, const KeyRun &run, V
 /// One segment of the item's only row into `records` [group]; its keys have been requested. Requests those of `next`.
 void emitRowSegment(const AttentionItem &item, Value segment, Value records, const KeyRun &next);
 /// Outputs of `rows` rows, any number up to kAttentionTileRows.
-void emitTile(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head);
+void emitTile(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head, int64_t group);
 
 } // namespace tenon::cpu
 

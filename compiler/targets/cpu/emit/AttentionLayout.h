@@ -33,13 +33,13 @@ constexpr int64_t panelVectors(int64_t headDim) { return largestDivisor(headDim 
 
 /// Rows of a tile that are worked on at once: their queries and scores stay in L2 beside a panel.
 constexpr int64_t tileRows(const KernelSpec &spec) {
-  return std::clamp<int64_t>(128 * spec.kvHeads / spec.heads, 1, kAttentionTileRows);
+  return std::clamp<int64_t>(128 / queryGroup(spec), 1, kAttentionTileRows);
 }
 
 /// Queries that a register block of a tile has at most; a tile's arrays have room for one block more.
 inline constexpr int64_t kMaxBlockQueries = 8;
 
-/// Byte offsets within a worker's scratch for up to tileRows rows, Q = rows * heads / kvHeads queries and one
+/// Byte offsets within a worker's scratch for up to tileRows rows, Q = rows * queryGroup queries and one
 /// more register block. What the queries beyond the tile's compute is never used.
 struct AttentionScratch {
   int64_t queries;  ///< [Q, headDim] f32
@@ -50,7 +50,7 @@ struct AttentionScratch {
   int64_t bytes;
 
   explicit AttentionScratch(const KernelSpec &spec) {
-    const int64_t q = tileRows(spec) * (spec.heads / spec.kvHeads) + kMaxBlockQueries;
+    const int64_t q = tileRows(spec) * queryGroup(spec) + kMaxBlockQueries;
     const int64_t record = AttentionRecord(spec).bytes;
     queries = 0;
     scores = queries + (q * spec.headDim * 4 + 63) / 64 * 64;

@@ -143,8 +143,7 @@ void emitPrefetch(KernelBuilder &k, const KernelSpec &spec, const KeyRun &run, V
 
 void emitRowSegment(const AttentionItem &item, Value segment, Value records, const KeyRun &next) {
   KernelBuilder &k = item.k;
-  const int64_t groupBytes = item.group * item.headDim * 4;
-  Value queries = k.at(k.buffer(0), k.mulC(k.add(k.mulC(item.firstRow, item.spec.kvHeads), item.head), groupBytes));
+  Value queries = k.at(k.buffer(0), item.queryOffset(item.firstRow));
   Value scores = item.scratchAt(item.layout.scores);
   const AttentionItem::Extent extent = item.extentOf(segment);
   scoreSegment(item, queries, scores, segment, extent);

@@ -41,8 +41,7 @@ private:
     const int64_t groupBytes = item.group * headDim * 4;
     Value q = k.buffer(0);
     k.forEach(k.constI64(0), item.rows, 1, [&](Value r) {
-      Value index = k.add(k.mulC(k.add(item.firstRow, r), item.spec.kvHeads), item.head);
-      Value from = k.at(q, k.mulC(index, groupBytes)), to = k.at(queries, k.mulC(r, groupBytes));
+      Value from = k.at(q, item.queryOffset(k.add(item.firstRow, r))), to = k.at(queries, k.mulC(r, groupBytes));
       k.forEach(k.constI64(0), k.constI64(groupBytes), kLanes * 4,
                 [&](Value at) { k.store(k.load(k.vec(k.f32), from, at), to, at); });
     });
@@ -184,11 +183,11 @@ private:
 
 } // namespace
 
-void emitTile(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head) {
+void emitTile(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head, int64_t group) {
   const int64_t most = tileRows(spec);
   k.forEach(k.constI64(0), rows, most, [&](Value row) {
     Value count = k.minU(k.sub(rows, row), k.constI64(most));
-    AttentionItem item(k, spec, k.add(firstRow, row), count, head);
+    AttentionItem item(k, spec, k.add(firstRow, row), count, head, group);
     Tile(item).emit();
   });
 }
