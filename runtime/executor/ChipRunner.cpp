@@ -4,6 +4,7 @@
 #include "runtime/executor/ChipRunner.h"
 
 #include "runtime/base/Clock.h"
+#include "runtime/executor/LaunchObserver.h"
 
 #include <algorithm>
 #include <cstring>
@@ -180,10 +181,14 @@ Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments,
   return c.fence ? group.barrier(who) : Status::ok();
 }
 
+void *const *ChipRunner::argumentsOf(size_t number, const Micro &micro) const {
+  const BoundLaunch &launch = launches[number];
+  return launch.shifted < 0 ? launch.arguments : micro.shifted.data() + launch.shifted;
+}
+
 Status ChipRunner::run(size_t number, Micro &micro, uint32_t worker) {
   const BoundLaunch &launch = launches[number];
-  void *const *arguments =
-      launch.shifted < 0 ? launch.arguments : micro.shifted.data() + launch.shifted;
+  void *const *arguments = argumentsOf(number, micro);
   if (launch.collective)
     return exchange(launch, arguments, micro.view, worker);
   launch.kernel(arguments, &micro.view, worker, setup.workers, scratchOf(worker),
@@ -270,6 +275,25 @@ Status ChipRunner::workTraced(uint32_t number, uint32_t worker) {
       }
       TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker));
       note(i, m, false);
+    }
+  }
+  return Status::ok();
+}
+
+Status ChipRunner::workObserved(uint32_t number, uint32_t worker, LaunchObserver &observer) {
+  Slot &slot = slots[number];
+  for (uint32_t m = 0; m < slot.count; ++m) {
+    if (follows(m))
+      TENON_RETURN_IF_ERROR(follow(worker));
+    for (size_t i = 0; i < launches.size(); ++i) {
+      if (!barrier.arriveAndWait())
+        return stopped();
+      if (worker == 0) {
+        const engine::CallPlan &call = engine.plan().calls[launchTimings[i].call];
+        observer.beforeLaunch(call, engine.plan().functions[call.function].launches[launchTimings[i].launch],
+                              argumentsOf(i, slot.micro[m]), slot.micro[m].view);
+      }
+      TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker));
     }
   }
   return Status::ok();

@@ -26,6 +26,8 @@
 
 namespace tenon::executor {
 
+class LaunchObserver;
+
 /// Time and work of one launch, summed over steps since resetTimings().
 struct LaunchTiming {
   uint32_t call = 0;   ///< Index in Plan::calls.
@@ -78,6 +80,8 @@ public:
   /// As work(), and writes down when each launch and each wait for the chip's workers began and
   /// ended. Only if set up for it.
   Status workTraced(uint32_t slot, uint32_t worker);
+  /// As work(), with a barrier before every launch, at which worker 0 shows it to `observer`.
+  Status workObserved(uint32_t slot, uint32_t worker, LaunchObserver &observer);
   /// Of the last traced step of a worker, in order of time.
   std::span<const TraceEvent> trace(uint32_t worker) const { return traces[worker].events; }
   uint32_t workers() const { return setup.workers; }
@@ -119,6 +123,7 @@ private:
   /// Before a micro-batch other than a lonely one: workers of the stage's chips may still be in the one before.
   Status follow(uint32_t worker);
   bool follows(uint32_t micro) const { return micro > 0 || setup.slots > 1; }
+  void *const *argumentsOf(size_t number, const Micro &micro) const;
   Status run(size_t launch, Micro &micro, uint32_t worker);
   Status exchange(const BoundLaunch &launch, void *const *arguments, const cpu::StepView &view,
                   uint32_t worker);

@@ -302,9 +302,11 @@ void Executor::work(void *context, uint32_t worker) {
   Executor &executor = *step.executor;
   const Place place = executor.places[worker];
   ChipRunner &chip = *executor.chips[place.chip];
-  const Status status = executor.options.timeLaunches ? chip.workTimed(step.slot, place.worker)
-                        : executor.options.trace      ? chip.workTraced(step.slot, place.worker)
-                                                      : chip.work(step.slot, place.worker);
+  const ExecutorOptions &options = executor.options;
+  const Status status = options.observer       ? chip.workObserved(step.slot, place.worker, *options.observer)
+                        : options.timeLaunches ? chip.workTimed(step.slot, place.worker)
+                        : options.trace        ? chip.workTraced(step.slot, place.worker)
+                                               : chip.work(step.slot, place.worker);
   if (!status.isOk())
     executor.stopChips(executor.limits.chips.first + place.chip, status);
 }

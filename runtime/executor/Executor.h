@@ -31,6 +31,8 @@
 
 namespace tenon::executor {
 
+class LaunchObserver;
+
 struct ExecutorOptions {
   bool pin = true; ///< Bind workers to processors where there are enough.
   bool populate =
@@ -40,6 +42,8 @@ struct ExecutorOptions {
   /// Write down what every worker does when; costs a look at the clock per launch. Not together with
   /// `timeLaunches`.
   bool trace = false;
+  /// Sees the operands of every launch, at a barrier for each; outlives the executor. Goes before the two above.
+  LaunchObserver *observer = nullptr;
   /// Rows of a micro-batch; 0: as MicroBatches.h says. No matter on a grid of one stage.
   uint32_t microBatchRows = 0;
   /// Other processes run the engine's other chips (Engine::chips()); outlives the executor. On rank 0 the
@@ -68,7 +72,9 @@ public:
   /// order of their starts, so that a prompt's next chunk may follow at once. The errors are those of run().
   Status start(std::span<const StepRows> rows);
   Status finish();
-  uint32_t maxInFlight() const { return options.timeLaunches || options.trace ? 1 : limits.stepsInFlight; }
+  uint32_t maxInFlight() const {
+    return options.timeLaunches || options.trace || options.observer ? 1 : limits.stepsInFlight;
+  }
   uint32_t inFlight() const { return static_cast<uint32_t>(started - finished); }
   uint32_t freeLogitRows() const { return logitRoom().count; }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "runtime/executor/Executor.h"
+#include "runtime/executor/LaunchObserver.h"
 #include "runtime/generate/Generator.h"
 #include "test/runtime/TinyEngine.h"
 
@@ -298,6 +299,42 @@ TEST(Executor, timesEachLaunchAndCountsItsWork) {
   EXPECT_GT(executor->timings()[0].nanos, 0u);
   executor->resetTimings();
   EXPECT_EQ(executor->timings()[2].macs, 0);
+}
+
+TEST(Executor, showsAnObserverWhatEveryLaunchReads) {
+  struct Observer : executor::LaunchObserver {
+    explicit Observer(const engine::Plan &plan) : plan(plan) {}
+    void beforeLaunch(const engine::CallPlan &, const engine::LaunchPlan &launch, void *const *arguments,
+                      const cpu::StepView &step) override {
+      ++launches;
+      if (plan.kernels[launch.kernel].kind == engine::KernelKind::LinearQkv)
+        for (uint32_t i = 0; i < step.numTokens; ++i) // What the embedding wrote, by all workers.
+          entered.push_back(static_cast<const float *>(arguments[0])[16 * i]);
+    }
+    const engine::Plan &plan;
+    uint32_t launches = 0;
+    std::vector<float> entered;
+  };
+  const auto engine = tinyEngine();
+  const auto capacity = executor::chooseCapacity(engine->plan(), request(16, 2, 4, 3));
+  ASSERT_TRUE(capacity.isOk());
+  Observer observer(engine->plan());
+  executor::ExecutorOptions options;
+  options.pin = false;
+  options.observer = &observer;
+  auto made = executor::Executor::create(*engine, *capacity, options);
+  ASSERT_TRUE(made.isOk()) << made.status().message();
+  const std::vector<int32_t> tokens = {3, 1, 4, 1, 5, 9, 2, 6}, blocks = {0};
+  executor::StepRows rows;
+  rows.tokens = tokens;
+  rows.blocks = blocks;
+  ASSERT_TRUE((*made)->run({&rows, 1}).isOk());
+  EXPECT_EQ(observer.launches, (*made)->launchesPerStep());
+  ASSERT_EQ(observer.entered.size() % tokens.size(), 0u);
+  ASSERT_FALSE(observer.entered.empty());
+  for (size_t i = 0; i < tokens.size(); ++i)
+    EXPECT_EQ(observer.entered[i], float(tokens[i]));
+  EXPECT_EQ(sample::argmax((*made)->logits(0)), 31); // The answer is the usual one.
 }
 
 TEST(MemoryPlan, addsUpAndRespectsLimits) {
