@@ -92,7 +92,8 @@ llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
   if (choice->changesAnything()) {
     if (llvm::Error error = runPasses(*result.module, [&](OpPassManager &manager) {
           mlir::tenon::buildReblockPipeline(
-              manager, {formatName(choice->layers), formatName(choice->embedding)});
+              manager, {formatName(choice->layers), formatName(choice->embedding),
+                        choice->layersAtMost, choice->embeddingAtMost});
         }))
       return std::move(error);
     timer.finish("reblock");

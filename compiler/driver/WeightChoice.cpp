@@ -5,6 +5,8 @@
 
 #include "compiler/pack/Reblock.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 namespace tenon::compiler {
 
 namespace {
@@ -20,6 +22,10 @@ constexpr Width kWidths[] = {
     {"q8", WeightFormat::Q8_R, WeightFormat::Q8_R},
 };
 } // namespace
+
+static bool isWidth(llvm::StringRef name) {
+  return llvm::any_of(kWidths, [&](const Width &width) { return width.name == name; });
+}
 
 /// Format of `name`; none for "keep".
 static llvm::Expected<std::optional<WeightFormat>> parse(llvm::StringRef option,
@@ -49,7 +55,9 @@ llvm::Expected<WeightChoice> chooseWeights(const CompileOptions &options) {
                        : parse("--embedding-weights", options.embeddingWeights, true);
   if (!embedding)
     return embedding.takeError();
-  return WeightChoice{*layers, *embedding};
+  const std::string &ofEmbedding =
+      options.embeddingWeights.empty() ? options.weights : options.embeddingWeights;
+  return WeightChoice{*layers, *embedding, isWidth(options.weights), isWidth(ofEmbedding)};
 }
 
 std::string formatName(std::optional<WeightFormat> format) {

@@ -25,6 +25,10 @@ def ReblockWeightsPass : Pass<"tenon-reblock-weights", "::mlir::ModuleOp"> {
     func.func private @layer_0(%x: tensor<?x96xf32>, %w: tensor<64x96xf32, #tenon.blocks<q4_rm>>) -> tensor<?x64xf32>
     %w = tenon.param @w : tensor<64x96xf32, #tenon.blocks<q4_rm>>
     ```
+    With `weights-at-most` (`embedding-at-most`) a format is a width, not an order: a matrix that would not get
+    a twentieth smaller stays. Within layers, so does a matrix whose quants have more bits in the checkpoint than those of another: whoever mixed
+    them knew which need it.
+
     Vectors, weights with a value, and matrices whose columns are no multiple of what the format
     groups are left as they are, the last with a remark. Matrices that one launch reads together have
     equal columns, so they never come to mix float and block formats here. Must run before rows are
@@ -33,7 +37,9 @@ def ReblockWeightsPass : Pass<"tenon-reblock-weights", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::tenon::TenonDialect"];
   let options = [
     Option<"weights", "weights", "std::string", "\"\"", "Format of matrices within layers">,
-    Option<"embedding", "embedding", "std::string", "\"\"", "Format of the embedding and logits matrices">
+    Option<"embedding", "embedding", "std::string", "\"\"", "Format of the embedding and logits matrices">,
+    Option<"weightsAtMost", "weights-at-most", "bool", "false", "Matrices within layers: never more bytes, and follow the checkpoint's mix">,
+    Option<"embeddingAtMost", "embedding-at-most", "bool", "false", "Embedding and logits matrices: never more bytes">
   ];
 }
 

@@ -8,6 +8,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseSet.h"
 
+#include <limits>
+
 namespace mlir::tenon {
 #define GEN_PASS_DEF_REBLOCKWEIGHTSPASS
 #include "passes/reblock/Passes.h.inc"
@@ -26,6 +28,7 @@ public:
     if (failed(parse(weights, layerFormat)) || failed(parse(embedding, tableFormat)))
       return signalPassFailure();
     findTables();
+    findLeastBits();
     for (auto weight : getOperation().getOps<WeightOp>())
       reblock(weight);
     SymbolTable symbols(getOperation());
@@ -58,11 +61,39 @@ private:
     getOperation().walk([&](LogitsOp logits) { note(logits.getWeight()); });
   }
 
+  static bool isMatrix(WeightOp weight) {
+    return weight.getTensorType().getRank() == 2 && !weight.getValue();
+  }
+  bool isTable(WeightOp weight) { return tables.contains(weight.getSymNameAttr()); }
+
+  /// The fewest bits that the quants of a matrix within layers have, if any is in a block format.
+  void findLeastBits() {
+    for (auto weight : getOperation().getOps<WeightOp>()) {
+      const ::tenon::FormatInfo info = ::tenon::formatInfo(weightFormat(weight.getTensorType()));
+      if (isMatrix(weight) && !isTable(weight) && !info.isFloat())
+        leastBits = std::min(leastBits, info.bits);
+    }
+  }
+
+  /// Whether a width leaves the matrix as the checkpoint has it.
+  bool staysForItsBits(WeightOp weight, WeightFormat format) {
+    RankedTensorType type = weight.getTensorType();
+    const bool table = isTable(weight);
+    if (!(table ? embeddingAtMost : weightsAtMost))
+      return false;
+    const WeightFormat own = weightFormat(type);
+    const uint64_t rows = type.getDimSize(0), columns = type.getDimSize(1);
+    // A twentieth of the bytes is the least that is worth an error.
+    if (20 * ::tenon::packedBytes(format, rows, columns) > 19 * ::tenon::packedBytes(own, rows, columns))
+      return true;
+    const ::tenon::FormatInfo info = ::tenon::formatInfo(own);
+    return !table && !info.isFloat() && info.bits > leastBits;
+  }
+
   void reblock(WeightOp weight) {
     RankedTensorType type = weight.getTensorType();
-    const std::optional<WeightFormat> &format =
-        tables.contains(weight.getSymNameAttr()) ? tableFormat : layerFormat;
-    if (!format || type.getRank() != 2 || weight.getValue())
+    const std::optional<WeightFormat> &format = isTable(weight) ? tableFormat : layerFormat;
+    if (!format || !isMatrix(weight) || staysForItsBits(weight, *format))
       return;
     const ::tenon::FormatInfo info = ::tenon::formatInfo(*format);
     if (type.getDimSize(1) % info.kMultiple != 0) {
@@ -99,6 +130,7 @@ private:
   }
 
   std::optional<WeightFormat> layerFormat, tableFormat;
+  uint32_t leastBits = std::numeric_limits<uint32_t>::max();
   llvm::DenseSet<StringAttr> tables;
   llvm::DenseSet<Operation *> retyped;
 };
