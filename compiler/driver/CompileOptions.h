@@ -20,6 +20,7 @@ struct CompileOptions {
   std::string embeddingWeights;    ///< Likewise, of the embedding and logits matrices; empty: as `weights`.
   std::string activations = "int15"; ///< What enters integer products: int15 or int8.
   std::string calibrationText; ///< File to measure rounding on; empty: the bundled text.
+  bool calibration = true;     ///< Round with measured inputs.
   bool accuracy = true;        ///< Measure what rounded weights or 8-bit activations cost.
   std::string randomFormat = "q4_0"; ///< Of matrices that are made at load.
   uint64_t randomSeed = 0;           ///< != 0: weights are made at load.

@@ -14,6 +14,7 @@
 #include "compiler/driver/Targets.h"
 #include "compiler/driver/WeightChoice.h"
 #include "compiler/driver/WeightUse.h"
+#include "compiler/driver/calibration/Calibration.h"
 
 #include "mlir/IR/Operation.h"
 #include "llvm/ADT/STLExtras.h"
@@ -171,10 +172,23 @@ private:
   int write() {
     AssemblyRequest request{options, *checkpoint, target, *compiled.module, *compiled.plan,
                             {}, compiled.whole ? *compiled.whole : mlir::ModuleOp(), &chips};
+    ReferenceEngine reference(options, *checkpoint, progress);
     if (measuresAccuracy)
       request.measure = [&](const std::string &draft) {
-        return checkAccuracy(options, *checkpoint, target, calibration, draft, progress);
+        return checkAccuracy(reference, target, calibration, draft, progress);
       };
+    std::unique_ptr<InputSource> inputs;
+    if (options.calibration && roundsWeights(weights)) {
+      calibrationMissing = reference.missing();
+      if (calibrationMissing.empty()) {
+        auto measured = calibrate(reference, options.output, progress);
+        if (!measured)
+          return fail(measured.takeError(), kFailed);
+        inputs = std::move(*measured);
+        request.inputs = inputs.get();
+        timer.finish("calibration");
+      }
+    }
     auto result = assembleEngine(request, timer, progress);
     if (!result)
       return fail(result.takeError(), kFailed);
@@ -216,6 +230,8 @@ private:
     if (changesWeights(weights)) {
       out << "weights, by format:\n";
       printWeightUses(out, weights);
+      if (!calibrationMissing.empty())
+        out << "rounded without measured inputs: " << calibrationMissing << "\n";
     }
     if (written.accuracy)
       printAccuracy(out, *written.accuracy);
@@ -253,6 +269,8 @@ private:
       result["output"] = options.output;
       result["engine_bytes"] = written.bytes;
     }
+    if (roundsWeights(weights))
+      result["calibrated"] = options.calibration && calibrationMissing.empty();
     if (written.accuracy)
       result["accuracy"] = accuracyAsJson(*written.accuracy);
     if (options.verify) {
@@ -280,6 +298,7 @@ private:
   AssemblyResult written;
   std::vector<WeightUse> weights;
   CalibrationText calibration;
+  std::string calibrationMissing; ///< Why weights were rounded without measured inputs.
   bool measuresAccuracy = false;
   size_t dumped = 0;
 };

@@ -55,7 +55,7 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
   if (!checksum)
     return checksum.takeError();
   if (llvm::Error error = writeWeights(
-          **writer, plan, request.module, request.checkpoint, [&](uint64_t done, uint64_t all) {
+          **writer, plan, request.module, request.checkpoint, request.inputs, [&](uint64_t done, uint64_t all) {
             progress.update("packing", double(done) / all, formatBytes(all));
           }))
     return std::move(error);

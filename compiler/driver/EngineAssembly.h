@@ -10,6 +10,7 @@
 #include "compiler/driver/Targets.h"
 #include "compiler/driver/accuracy/AccuracyCheck.h"
 #include "compiler/driver/verify/RegionCheck.h"
+#include "compiler/pack/InputSource.h"
 #include "dialects/plan/PlanDialect.h"
 #include "frontends/Checkpoint.h"
 
@@ -33,6 +34,7 @@ struct AssemblyRequest {
   std::function<llvm::Expected<AccuracyReport>(const std::string &draft)> measure;
   mlir::ModuleOp whole;
   const ChipsFile *chips = nullptr; ///< If it describes chips, the card gets its predictions.
+  InputSource *inputs = nullptr;    ///< If set: what is known of the inputs of matrices that are rounded.
 };
 
 struct AssemblyResult {

@@ -76,6 +76,8 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
   Object flags{{"target", target}, {"weights", options.weights}};
   if (!options.embeddingWeights.empty())
     flags["embedding_weights"] = options.embeddingWeights;
+  if (!options.calibration)
+    flags["calibration"] = false;
   if (options.activations != "int15")
     flags["activations"] = options.activations;
   if (!options.chips.empty())

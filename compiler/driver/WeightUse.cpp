@@ -36,6 +36,10 @@ bool changesWeights(llvm::ArrayRef<WeightUse> uses) {
   return llvm::any_of(uses, [](const WeightUse &use) { return use.from != use.to; });
 }
 
+bool roundsWeights(llvm::ArrayRef<WeightUse> uses) {
+  return llvm::any_of(uses, [](const WeightUse &use) { return use.from != use.to && formatInfo(use.to).rowScales; });
+}
+
 static llvm::StringRef nameOf(WeightFormat format) { return formatInfo(format).name; }
 
 void printWeightUses(llvm::raw_ostream &out, llvm::ArrayRef<WeightUse> uses) {

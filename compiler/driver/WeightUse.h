@@ -27,6 +27,9 @@ std::vector<WeightUse> weightUses(mlir::ModuleOp module, const frontend::Checkpo
 /// Whether any matrix is rounded to another format.
 bool changesWeights(llvm::ArrayRef<WeightUse> uses);
 
+/// Whether some of them are rounded to a format with row scales.
+bool roundsWeights(llvm::ArrayRef<WeightUse> uses);
+
 /// A line for each.
 void printWeightUses(llvm::raw_ostream &out, llvm::ArrayRef<WeightUse> uses);
 llvm::json::Array weightUsesAsJson(llvm::ArrayRef<WeightUse> uses);

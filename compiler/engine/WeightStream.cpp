@@ -35,8 +35,8 @@ TensorPart partOf(WeightOp weight, uint64_t rank) {
 class Stream {
 public:
   /// `rank`: the chip's place along the tensor axis.
-  Stream(EngineWriter &writer, const frontend::Checkpoint &checkpoint, uint64_t rank)
-      : writer(writer), checkpoint(checkpoint), rank(rank) {}
+  Stream(EngineWriter &writer, const frontend::Checkpoint &checkpoint, InputSource *inputs, uint64_t rank)
+      : writer(writer), checkpoint(checkpoint), inputs(inputs), rank(rank) {}
 
   llvm::Error write(WeightOp weight, mlir::tenon::WeightOp declared) {
     if (llvm::Error error = writer.padTo(weight.getOffset()))
@@ -89,6 +89,13 @@ private:
     if (frontend::needsRotaryRowOrder(checkpoint, tensor.name, heads))
       order = rotaryRowOrder(heads, checkpoint.config().headDim, checkpoint.config().rotary);
     const bool keep = format == tensor.format;
+    const ColumnFeedback *feedback = nullptr;
+    if (!keep && inputs && formatInfo(format).rowScales) {
+      auto found = inputs->feedbackOf(tensor.name, threads);
+      if (!found)
+        return found.takeError();
+      feedback = *found;
+    }
     const uint64_t panelBytes = PanelLayout(format, part.columns).bytes;
     const uint64_t rowsAtOnce =
         std::max<uint64_t>(1, (keep ? kPieceBytes : kRoundedPieceBytes) / panelBytes) *
@@ -96,7 +103,7 @@ private:
     for (uint64_t row = 0; row < part.rows; row += rowsAtOnce) {
       const uint64_t count = std::min(rowsAtOnce, part.rows - row);
       piece.resize(packedBytes(format, count, part.columns));
-      if (llvm::Error error = pack(tensor, format, order, part, part.firstRow + row, count))
+      if (llvm::Error error = pack(tensor, format, order, part, part.firstRow + row, count, feedback))
         return error;
       if (llvm::Error error = writer.append(piece))
         return error;
@@ -107,17 +114,14 @@ private:
   /// Packs `count` rows of a part into `piece`. Columns are copied only where some are left out.
   llvm::Error pack(const frontend::Tensor &tensor, WeightFormat format,
                    llvm::ArrayRef<uint32_t> order, const TensorPart &part, uint64_t row,
-                   uint64_t count) {
+                   uint64_t count, const ColumnFeedback *feedback) {
     const bool keep = format == tensor.format;
     if (part.columns == tensor.columns)
       return keep ? packMatrix(tensor, order, row, count, piece)
-                  : reblockMatrix(tensor, format, order, row, count,
-                                  std::max(1u, std::thread::hardware_concurrency()), piece);
+                  : reblockMatrix(tensor, format, order, row, count, threads, piece, feedback);
     if (!keep) { // A row's scale covers all of its columns: rows are rounded whole.
       columns.resize(packedBytes(format, count, tensor.columns));
-      if (llvm::Error error =
-              reblockMatrix(tensor, format, order, row, count,
-                            std::max(1u, std::thread::hardware_concurrency()), columns))
+      if (llvm::Error error = reblockMatrix(tensor, format, order, row, count, threads, columns, feedback))
         return error;
       copyPanelColumns(format, columns, tensor.columns, part.firstColumn, part.columns, piece);
       return llvm::Error::success();
@@ -128,8 +132,10 @@ private:
     return packMatrix(*copy, {}, 0, count, piece);
   }
 
+  const unsigned threads = std::max(1u, std::thread::hardware_concurrency());
   EngineWriter &writer;
   const frontend::Checkpoint &checkpoint;
+  InputSource *inputs; ///< May be null.
   uint64_t rank;
   std::vector<uint8_t> piece, columns;
 };
@@ -146,7 +152,8 @@ static llvm::SmallVector<WeightOp> storedWeights(mlir::plan::EngineOp plan, uint
 }
 
 llvm::Error writeWeights(EngineWriter &writer, mlir::plan::EngineOp plan, mlir::ModuleOp module,
-                         const frontend::Checkpoint &checkpoint, WeightProgress progress) {
+                         const frontend::Checkpoint &checkpoint, InputSource *inputs,
+                         WeightProgress progress) {
   uint64_t all = 0, done = 0;
   for (mlir::plan::ChipOp chip : plan.getOps<mlir::plan::ChipOp>())
     all += chip.getWeightsBytes();
@@ -157,7 +164,7 @@ llvm::Error writeWeights(EngineWriter &writer, mlir::plan::EngineOp plan, mlir::
     if (llvm::Error error = writer.beginSection(engine::SectionKind::Weights, engine::Variant::None,
                                                 chip.getId()))
       return error;
-    Stream stream(writer, checkpoint, chip.getId() % plan.getGrid().back());
+    Stream stream(writer, checkpoint, inputs, chip.getId() % plan.getGrid().back());
     for (WeightOp weight : stored) {
       auto declared = module.lookupSymbol<mlir::tenon::WeightOp>(weight.getTensorName());
       if (llvm::Error error = stream.write(weight, declared))

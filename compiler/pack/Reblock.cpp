@@ -3,6 +3,7 @@
 
 #include "compiler/pack/Reblock.h"
 
+#include "compiler/pack/FeedbackRounding.h"
 #include "compiler/pack/PackRequest.h"
 #include "compiler/pack/PanelStore.h"
 #include "compiler/pack/RowRounding.h"
@@ -30,40 +31,56 @@ uint16_t toBfloat(float value) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-/// Rounds and stores one row after the other; one for each thread.
-class RowWriter {
+/// Rounds and stores one panel after the other; one for each thread.
+class PanelWriter {
 public:
-  RowWriter(const Tensor &tensor, WeightFormat format)
-      : tensor(tensor), format(format), info(formatInfo(format)), layout(format, tensor.columns),
-        values(tensor.columns), rounder(info.rowScales ? format : WeightFormat::Q8_R,
-                                        info.rowScales ? tensor.columns : 0) {}
+  PanelWriter(const Tensor &tensor, WeightFormat format, const ColumnFeedback *feedback)
+      : tensor(tensor), info(formatInfo(format)), layout(format, tensor.columns),
+        feedback(info.rowScales ? feedback : nullptr),
+        rounder(info.rowScales ? format : WeightFormat::Q8_R, info.rowScales ? tensor.columns : 0),
+        feedbackRounder(format, this->feedback ? tensor.columns : 0) {}
 
-  /// Writes tensor row `row` as `channel` of `panel`, which was zero. False if the row has a value
-  /// that the format cannot hold; `badColumn` is then the first.
-  bool write(uint64_t row, uint8_t *panel, uint32_t channel) {
-    frontend::dequantizeRow(tensor, row, values);
-    for (uint64_t k = 0; k < values.size(); ++k)
-      if (!(std::fabs(values[k]) <= kLargestValue)) {
-        badColumn = k;
-        return false;
-      }
-    info.rowScales ? writeRounded(panel, channel) : writeBfloat(panel, channel);
-    return true;
+  /// Writes tensor rows `rows`, at most 16, as the channels of `panel`. Returns the place in `rows` of the first one
+  /// with a value that the format cannot hold, if there is one; `badColumn` and `badValue` are then of it.
+  std::optional<uint32_t> write(llvm::ArrayRef<uint64_t> rows, uint8_t *panel) {
+    std::memset(panel, 0, layout.bytes); // padding of planes, rows beyond the last
+    values.resize(rows.size());
+    rounded.resize(rows.size());
+    for (uint32_t channel = 0; channel < rows.size(); ++channel) {
+      std::vector<float> &row = values[channel];
+      row.resize(tensor.columns);
+      frontend::dequantizeRow(tensor, rows[channel], row);
+      for (uint64_t k = 0; k < row.size(); ++k)
+        if (!(std::fabs(row[k]) <= kLargestValue)) {
+          badColumn = k;
+          badValue = row[k];
+          return channel;
+        }
+      if (info.rowScales)
+        rounded[channel] = rounder.round(row, feedback ? feedback->importance() : llvm::ArrayRef<float>());
+      else
+        writeBfloat(row, panel, channel);
+    }
+    if (feedback)
+      feedbackRounder.round(*feedback, values, rounded);
+    if (info.rowScales)
+      for (uint32_t channel = 0; channel < rows.size(); ++channel)
+        writeRounded(rounded[channel], panel, channel);
+    return std::nullopt;
   }
 
-  float badValue() const { return values[badColumn]; }
   uint64_t badColumn = 0;
+  float badValue = 0;
 
 private:
-  void writeBfloat(uint8_t *panel, uint32_t channel) {
-    for (uint64_t k = 0; k < values.size(); ++k) {
-      const uint16_t bits = toBfloat(values[k]);
+  void writeBfloat(llvm::ArrayRef<float> row, uint8_t *panel, uint32_t channel) {
+    for (uint64_t k = 0; k < row.size(); ++k) {
+      const uint16_t bits = toBfloat(row[k]);
       std::memcpy(panel + ((k / 2 * kPanelChannels + channel) * 2 + k % 2) * 2, &bits, 2);
     }
   }
 
-  void writeRounded(uint8_t *panel, uint32_t channel) {
-    const RoundedRow &row = rounder.round(values);
+  void writeRounded(const RoundedRow &row, uint8_t *panel, uint32_t channel) {
     store<uint16_t>(panel + layout.superScale, 0, channel, &row.scale);
     if (info.hasMin)
       store<uint16_t>(panel + layout.superMin, 0, channel, &row.minScale);
@@ -72,6 +89,8 @@ private:
       panel[layout.scales + g * stride + channel] = static_cast<uint8_t>(row.codes[g]);
       if (info.hasMin)
         panel[layout.mins + g * stride + channel] = static_cast<uint8_t>(row.minCodes[g]);
+    }
+    for (uint64_t g = 0; g < row.quants.size() / 32; ++g) {
       uint32_t words[8];
       std::memcpy(words, row.quants.data() + g * 32, sizeof(words));
       storeGroup(panel, g, channel, words);
@@ -93,11 +112,13 @@ private:
   }
 
   const Tensor &tensor;
-  const WeightFormat format;
   const FormatInfo info;
   const PanelLayout layout;
-  std::vector<float> values;
+  const ColumnFeedback *const feedback;
+  std::vector<std::vector<float>> values;
+  std::vector<RoundedRow> rounded;
   RowRounder rounder;
+  FeedbackRounder feedbackRounder;
 };
 
 } // namespace
@@ -108,13 +129,16 @@ bool canReblockTo(WeightFormat format) {
 
 Error reblockMatrix(const Tensor &tensor, WeightFormat format, llvm::ArrayRef<uint32_t> rowOrder,
                     uint64_t firstRow, uint64_t rowCount, unsigned threads,
-                    llvm::MutableArrayRef<uint8_t> out) {
+                    llvm::MutableArrayRef<uint8_t> out, const ColumnFeedback *feedback) {
   const FormatInfo info = formatInfo(format);
   if (!canReblockTo(format) || tensor.columns % info.kMultiple != 0)
     return packError(tensor, "rows of " + Twine(tensor.columns) +
                                  " values cannot be rounded to " + info.name.data());
   if (Error error = checkPackRequest(tensor, format, rowOrder, firstRow, rowCount, out))
     return error;
+  if (feedback && feedback->importance().size() != tensor.columns)
+    return packError(tensor, "its inputs have " + Twine(feedback->importance().size()) + " columns, not " +
+                                 Twine(tensor.columns));
 
   const uint64_t panelBytes = PanelLayout(format, tensor.columns).bytes;
   const uint64_t panels = panelCount(rowCount);
@@ -123,27 +147,22 @@ Error reblockMatrix(const Tensor &tensor, WeightFormat format, llvm::ArrayRef<ui
   std::string problem; // Of the first row that has one, so that threads do not matter.
   uint64_t problemRow = rowCount;
   auto work = [&] {
-    RowWriter writer(tensor, format);
+    PanelWriter writer(tensor, format, feedback);
     for (uint64_t p; (p = next.fetch_add(1, std::memory_order_relaxed)) < panels;) {
-      uint8_t *panel = out.data() + p * panelBytes;
-      std::memset(panel, 0, panelBytes); // padding of planes, rows beyond the last
-      for (uint32_t channel = 0; channel < kPanelChannels; ++channel) {
-        const uint64_t r = p * kPanelChannels + channel;
-        if (r >= rowCount)
-          break;
-        const uint64_t row = rowOrder.empty() ? firstRow + r : rowOrder[firstRow + r];
-        if (writer.write(row, panel, channel))
-          continue;
-        const std::lock_guard lock(mutex);
-        if (r >= problemRow)
-          break;
-        problemRow = r;
-        problem = ("row " + Twine(row) + ", column " + Twine(writer.badColumn) + " is " +
-                   std::to_string(writer.badValue()) + ", which " + info.name.data() +
-                   " cannot hold; the checkpoint may be damaged, or use --weights keep")
-                      .str();
-        break;
-      }
+      llvm::SmallVector<uint64_t, kPanelChannels> rows;
+      for (uint64_t r = p * kPanelChannels; r < std::min((p + 1) * kPanelChannels, rowCount); ++r)
+        rows.push_back(rowOrder.empty() ? firstRow + r : rowOrder[firstRow + r]);
+      const std::optional<uint32_t> bad = writer.write(rows, out.data() + p * panelBytes);
+      if (!bad)
+        continue;
+      const std::lock_guard lock(mutex);
+      if (p * kPanelChannels + *bad >= problemRow)
+        continue;
+      problemRow = p * kPanelChannels + *bad;
+      problem = ("row " + Twine(rows[*bad]) + ", column " + Twine(writer.badColumn) + " is " +
+                 std::to_string(writer.badValue) + ", which " + info.name.data() +
+                 " cannot hold; the checkpoint may be damaged, or use --weights keep")
+                    .str();
     }
   };
   std::vector<std::thread> helpers;

@@ -104,6 +104,8 @@ void storeQuants(const float *x, float scale, float minimum, Range range, int32_
                                   offset);
 }
 
+/// Of a column whose inputs were all zero, relative to the mean: the next text may be another.
+constexpr float kLeastImportance = 0.02f;
 /// Shares of the scale that just spans the group, at which the search begins. Clipping the largest
 /// value a little pays when the others gain.
 constexpr float kBeginnings[] = {1.0f, 0.94f, 0.88f, 0.82f, 1.06f};
@@ -304,13 +306,13 @@ void RowRounder::roundWithMinimum(llvm::ArrayRef<float> row) {
   }
 }
 
-const RoundedRow &RowRounder::round(llvm::ArrayRef<float> row) {
+const RoundedRow &RowRounder::round(llvm::ArrayRef<float> row, llvm::ArrayRef<float> columnImportance) {
   double squares = 0;
   for (float value : row)
     squares += double(value) * double(value);
   const float deviation = static_cast<float>(std::sqrt(squares / std::max<size_t>(1, row.size())));
   for (size_t k = 0; k < row.size(); ++k)
-    importance[k] = std::fabs(row[k]) + deviation;
+    importance[k] = columnImportance.empty() ? std::fabs(row[k]) + deviation : columnImportance[k] + kLeastImportance;
   info.hasMin ? roundWithMinimum(row) : roundSymmetric(row);
   return result;
 }

@@ -72,8 +72,8 @@ static int run(int argc, char **argv) {
          "cpu (avx2 and avx512 in one engine), cpu:native, or cpu:VARIANT[,VARIANT...]")
       ->capture_default_str();
   app.add_option("--weights", options.weights,
-                 "How matrices are stored: keep (as in the checkpoint), q4, q5, q6, q8 or bf16; "
-                 "prints what it costs in accuracy")
+                 "How matrices are stored: keep (as in the checkpoint), at most q4, q5, q6 or q8, or in a "
+                 "format by its name (bf16, q4_rm, ...); prints what it costs in accuracy")
       ->type_name("FORMAT")
       ->capture_default_str();
   app.add_option("--embedding-weights", options.embeddingWeights,
@@ -87,6 +87,8 @@ static int run(int argc, char **argv) {
   app.add_option("--calibration-text", options.calibrationText,
                  "Text to measure the accuracy of rounding on (default: a bundled one)")
       ->type_name("FILE");
+  app.add_flag("!--no-calibration", options.calibration,
+               "Round by the weights alone, without running the model on text of its own first");
   app.add_flag("!--no-accuracy", options.accuracy, "Do not measure what rounding costs");
   app.add_option("--chips", options.chips, "Number of chips that share the model (default: 1)")
       ->type_name("N");

@@ -3,18 +3,13 @@
 
 #include "compiler/driver/accuracy/AccuracyCheck.h"
 
-#include "compiler/driver/EngineAssembly.h"
-#include "compiler/driver/Pipeline.h"
 #include "compiler/driver/accuracy/CalibrationText.h"
 #include "runtime/device/cpu/CpuFeatures.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/Signals.h"
 
 namespace tenon::compiler {
 
@@ -33,64 +28,28 @@ llvm::Expected<CalibrationText> loadCalibrationText(const CompileOptions &option
                          (*buffer)->getBuffer().str()};
 }
 
-/// The best variant of `target` that this machine runs.
-static std::optional<engine::Variant> runnableVariant(const Target &target) {
-  for (engine::Variant variant : cpu::kVariants)
-    if (llvm::is_contained(target.variants, variant) &&
-        cpu::missingFor(variant, cpu::cpuFeatures()).empty())
-      return variant;
-  return std::nullopt;
+/// Whether this machine runs a variant of `target`.
+static bool runs(const Target &target) {
+  return llvm::any_of(target.variants, [](engine::Variant variant) {
+    return cpu::missingFor(variant, cpu::cpuFeatures()).empty();
+  });
 }
 
-/// Writes an engine with the checkpoint's own weights to `path`.
-static llvm::Error compileReference(const CompileOptions &asked,
-                                    const frontend::Checkpoint &checkpoint,
-                                    engine::Variant variant, const std::string &path,
-                                    Progress &progress) {
-  CompileOptions options = asked;
-  options.weights = "keep";
-  options.embeddingWeights.clear();
-  options.activations = "int15";
-  options.output = path;
-  options.verify = options.explain = false;
-  options.dumpAfter.clear();
-  StageTimer timer;
-  const Target target{"cpu:" + variantText(variant), {variant}};
-  auto compiled = runPipeline(checkpoint, options, GridChoice(), target.text, timer,
-                              [](llvm::StringRef, mlir::Operation *) { return true; });
-  if (!compiled)
-    return compiled.takeError();
-  AssemblyRequest request{options, checkpoint, target, *compiled->module, *compiled->plan, {}};
-  return assembleEngine(request, timer, progress).takeError();
-}
-
-llvm::Expected<AccuracyReport> checkAccuracy(const CompileOptions &options,
-                                             const frontend::Checkpoint &checkpoint,
-                                             const Target &target, const CalibrationText &text,
-                                             const std::string &draft, Progress &progress) {
+llvm::Expected<AccuracyReport> checkAccuracy(ReferenceEngine &reference, const Target &target,
+                                             const CalibrationText &text, const std::string &draft,
+                                             Progress &progress) {
   AccuracyReport report;
   report.text = text.name;
-  const std::optional<engine::Variant> variant = runnableVariant(target);
-  if (checkpoint.randomSeed())
-    report.skipped = "the weights are random";
-  else if (checkpoint.tokenizer().model.empty())
-    report.skipped = "the checkpoint has no tokenizer";
-  else if (!variant)
+  report.skipped = reference.missing();
+  if (report.skipped.empty() && !runs(target))
     report.skipped = "this machine runs none of the target's variants";
   if (!report.skipped.empty())
     return report;
-
-  llvm::SmallString<128> unique;
-  llvm::sys::fs::createUniquePath(options.output + ".reference-%%%%%%", unique,
-                                  /*MakeAbsolute=*/false);
-  const std::string reference(unique.str());
-  llvm::FileRemover remover(reference);
-  llvm::sys::RemoveFileOnSignal(reference);
-  if (llvm::Error error = compileReference(options, checkpoint, *variant, reference, progress))
-    return std::move(error);
+  auto path = reference.path();
+  if (!path)
+    return path.takeError();
   progress.update("measuring accuracy", 0.5, text.name);
-  auto divergence = measureDivergence(reference, draft, text.content, kMostCalibrationTokens);
-  llvm::sys::DontRemoveFileOnSignal(reference);
+  auto divergence = measureDivergence(*path, draft, text.content, kMostCalibrationTokens);
   if (!divergence)
     return llvm::createStringError("accuracy of what was rounded: " +
                                    divergence.status().message() +

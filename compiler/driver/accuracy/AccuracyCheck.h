@@ -9,6 +9,7 @@
 
 #include "compiler/driver/CompileOptions.h"
 #include "compiler/driver/Progress.h"
+#include "compiler/driver/ReferenceEngine.h"
 #include "compiler/driver/Targets.h"
 #include "compiler/driver/accuracy/Divergence.h"
 #include "frontends/Checkpoint.h"
@@ -39,14 +40,11 @@ struct AccuracyReport {
 /// Most tokens of a text that are read.
 inline constexpr uint64_t kMostCalibrationTokens = 4096;
 
-/// Compiles `checkpoint` once more with its own weights and 15-bit activations, for this machine, to a temporary file
-/// beside `draft`, and compares. `draft` is an engine for `target` with everything but its card. A
-/// target that this machine cannot run, or a model without tokenizer or data, gives a reason
-/// instead of figures.
-llvm::Expected<AccuracyReport> checkAccuracy(const CompileOptions &options,
-                                             const frontend::Checkpoint &checkpoint,
-                                             const Target &target, const CalibrationText &text,
-                                             const std::string &draft, Progress &progress);
+/// Compares `draft`, an engine for `target` with everything but its card, with `reference`. A target that this
+/// machine cannot run, or a model without tokenizer or data, gives a reason instead of figures.
+llvm::Expected<AccuracyReport> checkAccuracy(ReferenceEngine &reference, const Target &target,
+                                             const CalibrationText &text, const std::string &draft,
+                                             Progress &progress);
 
 llvm::json::Object accuracyAsJson(const AccuracyReport &report);
 
