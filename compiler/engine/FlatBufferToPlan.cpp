@@ -61,6 +61,10 @@ public:
                       builder.getF32FloatAttr(check->max_abs_error()),
                       builder.getF32FloatAttr(check->max_rel_error()),
                       builder.getI64IntegerAttr(check->samples()));
+    if (const fb::Pooling *p = plan.pooling())
+      PoolingOp::create(builder, here, bufferName(p->hidden_buffer(), "the buffer of pooling"),
+                        weightName(p->norm_weight(), "the norm of pooling"),
+                        builder.getF32FloatAttr(p->norm_eps()));
     return engine;
   }
 

@@ -53,6 +53,11 @@ public:
       return fb::CreateCheck(out, string(op.getRegion()), op.getMaxAbsError().convertToFloat(),
                              op.getMaxRelError().convertToFloat(), op.getSamples());
     });
+    Offset<fb::Pooling> pooling;
+    if (PoolingOp op = engine.getPooling())
+      pooling = fb::CreatePooling(out, bufferIndex.lookup(op.getHiddenAttr().getAttr()),
+                                  weightIndex.lookup(op.getNormAttr().getAttr()),
+                                  op.getEps().convertToFloat());
     auto producer = string(engine.getProducer());
     auto target = string(engine.getTarget());
     std::vector<uint32_t> dims(engine.getGrid().begin(), engine.getGrid().end());
@@ -60,7 +65,7 @@ public:
     fb::FinishPlanBuffer(out, fb::CreatePlan(out, producer, target, grid, model, limits, chips, kv,
                                              weights, kernels, functions, calls,
                                              bufferIndex.lookup(engine.getLogitsAttr().getAttr()),
-                                             checks, logitsBlock()));
+                                             checks, logitsBlock(), pooling));
     return {out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize()};
   }
 

@@ -35,6 +35,10 @@ template <typename OpT> static OpT first(EngineOp engine) { return *engine.getOp
 ModelOp EngineOp::getModel() { return first<ModelOp>(*this); }
 LimitsOp EngineOp::getLimits() { return first<LimitsOp>(*this); }
 KvOp EngineOp::getKv() { return first<KvOp>(*this); }
+PoolingOp EngineOp::getPooling() {
+  auto all = getOps<PoolingOp>();
+  return all.empty() ? PoolingOp() : *all.begin();
+}
 ChipOp EngineOp::getFirstChip() { return first<ChipOp>(*this); }
 
 ChipOp EngineOp::getLogitsChip() {

@@ -20,7 +20,7 @@ def Plan_EngineOp : Plan_Op<"engine", [IsolatedFromAbove, SymbolTable, NoTermina
   let summary = "A whole plan (table Plan)";
   let description = [{
     The root. Holds exactly one `plan.model`, `plan.limits` and `plan.kv`, a `plan.chip` for every point
-    of the device grid, and any number of the other ops. A step runs the `plan.call`s in order. `logits`
+    of the device grid, at most one `plan.pooling`, and any number of the other ops. A step runs the `plan.call`s in order. `logits`
     names the buffer that holds f32 [S, vocabulary] at the end of a step.
 
     ```mlir
@@ -38,6 +38,8 @@ def Plan_EngineOp : Plan_Op<"engine", [IsolatedFromAbove, SymbolTable, NoTermina
     ModelOp getModel();
     LimitsOp getLimits();
     KvOp getKv();
+    /// Null if there is none.
+    PoolingOp getPooling();
     /// Chip 0; every chip has the same buffers by name and order.
     ChipOp getFirstChip();
     /// The chip whose logits buffer is filled at the end of a step: the first of the last stage.
@@ -133,6 +135,23 @@ def Plan_ChipOp : Plan_Op<"chip", [HasParent<"EngineOp">, IsolatedFromAbove, Sym
   let extraClassDeclaration = [{
     uint32_t getProgramNumber() { return getProgram().value_or(0); }
   }];
+}
+
+def Plan_PoolingOp : Plan_Op<"pooling", [HasParent<"EngineOp">,
+                                         DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "How a token's last hidden state is read (table Pooling)";
+  let description = [{
+    At the end of a step `hidden` holds f32 [T, hidden] rows on the logits' chip, as they are before the last
+    norm, whether or not a row has logits. Its bytes are nobody else's from the last write on. `norm` and `eps`
+    are that norm's, which the reader applies to the rows that it wants: steps that want none pay nothing.
+    At most one; without it an engine has no embeddings.
+
+    ```mlir
+    plan.pooling hidden @x norm @output_norm.weight eps 1.000000e-05
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$hidden, FlatSymbolRefAttr:$norm, F32Attr:$eps);
+  let assemblyFormat = "`hidden` $hidden `norm` $norm `eps` $eps attr-dict";
 }
 
 def Plan_BufferOp : Plan_Op<"buffer", [HasParent<"ChipOp">, Symbol]> {

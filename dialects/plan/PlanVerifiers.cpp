@@ -109,6 +109,30 @@ static uint32_t programOf(Operation *op) {
   return op->getParentOfType<EngineOp>().getProgramOf(op->getParentOfType<FunctionOp>());
 }
 
+LogicalResult PoolingOp::verifySymbolUses(SymbolTableCollection &tables) {
+  auto engine = (*this)->getParentOfType<EngineOp>();
+  ChipOp chip = engine.getGrid().empty() ? ChipOp() : engine.getLogitsChip();
+  if (!chip || engine.getOps<ModelOp>().empty())
+    return success(); // The engine's own verifier reports it.
+  ModelOp model = engine.getModel();
+  const uint32_t program = chip.getProgramNumber();
+  const uint64_t rowBytes = uint64_t(model.getHidden()) * sizeof(float);
+  BufferOp buffer = lookupBuffer(engine, getHiddenAttr(), program);
+  if (!buffer)
+    return emitOpError("names no buffer: ") << getHiddenAttr();
+  if (buffer.getSize().getPerToken() < rowBytes)
+    return emitOpError("buffer has ")
+           << buffer.getSize() << ", but a token's row takes " << rowBytes << " bytes";
+  auto weight = tables.lookupSymbolIn<WeightOp>(engine, getNormAttr());
+  if (!weight)
+    return emitOpError("names no weight: ") << getNormAttr();
+  if (weight.getPacked() || weight.getRows() != 1 || weight.getColumns() != model.getHidden() ||
+      weight.getProgramNumber() != program)
+    return emitOpError("norm must be one plain row of ")
+           << model.getHidden() << " columns on the chip that has the logits";
+  return success();
+}
+
 /// A weight given for a slot must be what the kernel was emitted for.
 static LogicalResult checkWeight(Operation *op, const KernelSlot &slot, WeightOp weight) {
   if (static_cast<::tenon::WeightFormat>(weight.getFormat()) == slot.format &&
@@ -343,11 +367,14 @@ static LogicalResult checkWeightRanges(EngineOp engine, bool made, ChipOp chip) 
 
 LogicalResult EngineOp::verifyRegions() {
   for (Operation &op : getBody().front())
-    if (!isa<ModelOp, LimitsOp, ChipOp, KvOp, WeightOp, KernelOp, FunctionOp, CallOp, CheckOp>(op))
+    if (!isa<ModelOp, LimitsOp, ChipOp, KvOp, WeightOp, KernelOp, FunctionOp, CallOp, CheckOp,
+             PoolingOp>(op))
       return op.emitOpError("does not belong in a plan.engine");
   if (failed(checkOne<ModelOp>(*this)) || failed(checkOne<LimitsOp>(*this)) ||
       failed(checkOne<KvOp>(*this)) || failed(checkChips(*this)))
     return failure();
+  if (llvm::range_size(getOps<PoolingOp>()) > 1)
+    return emitOpError("holds more than one plan.pooling");
   for (ChipOp chip : getOps<ChipOp>())
     if (chip == getChipOf(chip.getProgramNumber()) &&
         (failed(checkWeightRanges(*this, /*made=*/false, chip)) ||

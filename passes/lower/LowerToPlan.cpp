@@ -54,6 +54,7 @@ public:
     unsigned kernels = 0;
     for (ProgramLowering &program : programs)
       kernels = program.addKernels(builder, kernels);
+    programs[programOfChip[programOfChip.size() - grid.back()]].addPooling(builder);
     for (ProgramLowering &program : programs)
       if (failed(program.addFunctions(builder)))
         return failure();

@@ -166,6 +166,22 @@ uint64_t ProgramLowering::addWeights(OpBuilder &builder) const {
   return stored;
 }
 
+void ProgramLowering::addPooling(OpBuilder &builder) const {
+  for (auto &[region, launch] : launches) {
+    if (launch.collective || launch.spec.kind != ::tenon::cpu::KernelKind::NormQuant ||
+        !launch.spec.gatherLogitRows)
+      continue;
+    // In order of the kernel's pointers: rows, weight, result.
+    auto weight = launch.pointers[1].getDefiningOp<ParamOp>();
+    if (!weight)
+      continue;
+    plan::PoolingOp::create(builder, region->getLoc(), bufferName(launch.pointers[0]),
+                            weightName(weight.getWeight()),
+                            builder.getF32FloatAttr(launch.spec.eps));
+    return;
+  }
+}
+
 unsigned ProgramLowering::addKernels(OpBuilder &builder, unsigned count) {
   for (auto &[region, launch] : launches) {
     if (launch.collective)

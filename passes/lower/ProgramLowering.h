@@ -40,6 +40,8 @@ public:
   // Each appends its ops where `builder` stands.
   /// Returns the bytes of stored weights.
   uint64_t addWeights(OpBuilder &builder) const;
+  /// How the last hidden state is read, if the program ends with a norm over the rows that have logits.
+  void addPooling(OpBuilder &builder) const;
   /// `count` kernels are there already; returns how many there are then.
   unsigned addKernels(OpBuilder &builder, unsigned count);
   LogicalResult addFunctions(OpBuilder &builder);

@@ -83,6 +83,8 @@ StepWalk::StepWalk(EngineOp engine, uint32_t program) {
   }
   logitsBuffer = index.lookup(engine.getLogitsAttr().getAttr());
   pipeline = engine.getGrid().size() > 1 && engine.getGrid().front() > 1;
+  if (PoolingOp pooling = engine.getPooling())
+    hiddenBuffer = index.lookup(pooling.getHiddenAttr().getAttr());
 
   llvm::DenseMap<StringAttr, ::tenon::cpu::KernelSpec> specs;
   for (KernelOp kernel : engine.getOps<KernelOp>()) {
@@ -111,8 +113,11 @@ StepWalk::StepWalk(EngineOp engine, uint32_t program) {
 
 void StepWalk::computeLiveness() {
   live.assign(list.size() + 1, llvm::BitVector(bufferOps.size()));
-  if (makesLogits)
+  if (makesLogits) {
     live.back().set(logitsBuffer);
+    if (hiddenBuffer)
+      live.back().set(*hiddenBuffer);
+  }
   kept.resize(bufferOps.size());
   for (const StepLaunch &launch : list)
     for (const BufferAccess &access : launch.buffers)

@@ -72,6 +72,7 @@ private:
   std::vector<StepLaunch> list;
   SmallVector<BufferOp> bufferOps;
   unsigned logitsBuffer = 0;
+  std::optional<unsigned> hiddenBuffer; ///< Read after the step, where there is pooling.
   llvm::BitVector kept;
   bool makesLogits = true, pipeline = false;
   std::vector<llvm::BitVector> live;

@@ -99,6 +99,8 @@ std::vector<uint64_t> arenaInUse(const Plan &plan, const ChipPlan &chip, const S
   std::vector<bool> needed(chip.buffers.size(), false); // After the launch.
   if (chip.id == plan.logitsChip())
     needed[plan.logitsBuffer] = true;
+  if (plan.pooling && chip.id == plan.logitsChip())
+    needed[plan.pooling->hiddenBuffer] = true;
   for (size_t i = launches.size(); i-- > 0;) {
     const LaunchPlan &launch = *launches[i];
     std::vector<bool> touched = needed;

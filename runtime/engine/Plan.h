@@ -169,6 +169,13 @@ struct CheckPlan {
   uint32_t samples = 0;
 };
 
+/// How a token's last hidden state is read after a step, on the logits' chip.
+struct PoolingPlan {
+  uint32_t hiddenBuffer = 0; ///< [T, model.hidden] f32, before the last norm.
+  uint32_t normWeight = 0;   ///< Plain f32, model.hidden columns.
+  float normEps = 0;
+};
+
 /// Neighbouring chips.
 struct ChipRange {
   uint32_t first = 0, count = 0;
@@ -195,6 +202,7 @@ struct Plan {
   uint32_t logitsBuffer = 0;
   uint32_t logitsBlock = 0; ///< Columns of a block whose maxima follow the step's logits; 0: none do.
   std::vector<CheckPlan> checks;
+  std::optional<PoolingPlan> pooling; ///< Absent in engines of format 3.1 and in pipelines.
 
   uint64_t storedWeightBytes() const; ///< Bytes of weights that lie in the file, of all chips.
   uint64_t madeWeightBytes() const;   ///< Bytes of weights that are made at load, of all chips.

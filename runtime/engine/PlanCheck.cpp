@@ -65,6 +65,7 @@ public:
     TENON_RETURN_IF_ERROR(checkKv());
     TENON_RETURN_IF_ERROR(checkChips());
     TENON_RETURN_IF_ERROR(checkWeights());
+    TENON_RETURN_IF_ERROR(checkPooling());
     TENON_RETURN_IF_ERROR(checkKernels());
     for (size_t f = 0; f < plan.functions.size(); ++f)
       TENON_RETURN_IF_ERROR(checkFunction(f));
@@ -78,6 +79,7 @@ private:
   Status checkChips();
   Status checkBuffers(const ChipPlan &chip);
   Status checkWeights();
+  Status checkPooling();
   Status checkKernels();
   Status checkFunction(size_t index);
   Status checkCollective(const FunctionPlan &function, size_t launch);
@@ -196,6 +198,33 @@ Status Checker::checkChips() {
                    chip.buffers[plan.logitsBuffer].size.at(at), at.logitRows, plan.model.vocabulary,
                    needed);
     }
+  return Status::ok();
+}
+
+Status Checker::checkPooling() {
+  if (!plan.pooling)
+    return Status::ok();
+  const PoolingPlan &pooling = *plan.pooling;
+  const ChipPlan &chip = plan.chips[plan.logitsChip()];
+  if (pooling.hiddenBuffer >= chip.buffers.size())
+    return bad("pooling reads buffer {}, and there are {}", pooling.hiddenBuffer,
+               chip.buffers.size());
+  for (const StepLimits &at : corners())
+    if (chip.buffers[pooling.hiddenBuffer].size.at(at) <
+        at.tokens * plan.model.hidden * sizeof(float))
+      return bad("pooling reads buffer '{}', which has {} bytes for {} rows of {}",
+                 chip.buffers[pooling.hiddenBuffer].name,
+                 chip.buffers[pooling.hiddenBuffer].size.at(at), at.tokens, plan.model.hidden);
+  if (pooling.normWeight >= plan.weights.size())
+    return bad("pooling reads weight {}, and there are {}", pooling.normWeight,
+               plan.weights.size());
+  const WeightPlan &norm = plan.weights[pooling.normWeight];
+  if (norm.packed || norm.rows != 1 || norm.columns != plan.model.hidden ||
+      norm.program != chip.program)
+    return bad("pooling's norm '{}' is not one plain row of {} columns of program {}", norm.name,
+               plan.model.hidden, chip.program);
+  if (!(pooling.normEps >= 0 && pooling.normEps < 1))
+    return bad("pooling's eps is {}", pooling.normEps);
   return Status::ok();
 }
 

@@ -103,7 +103,7 @@ TEST(Engine, refusesOtherVersionsAndNamesBoth) {
   TinyEngine e = TinyEngine::make("");
   e.changeHeader = [](FileHeader &h) { h.formatMinor = kFormatMinor + 3; };
   EXPECT_SAYS(errorOf(e), "the engine has format " + std::to_string(kFormatMajor) + "." + std::to_string(kFormatMinor + 3) +
-                              " and this build reads " + std::to_string(kFormatMajor) + ".0");
+                              " and this build reads " + std::to_string(kFormatMajor) + "." + std::to_string(kFormatMinor));
   e.changeHeader = [](FileHeader &h) { h.formatMajor = 7; };
   EXPECT_SAYS(errorOf(e), "the engine has format 7.");
   e.changeHeader = [](FileHeader &h) { h.schemaHash ^= 1; };
@@ -210,6 +210,22 @@ TEST(Engine, refusesBytesThatAreNoFlatBuffer) {
   std::memset(file.data() + kPage, 0x7f, 4);
   repairChecksums(file);
   EXPECT_SAYS(errorOf(file), "plan: the FlatBuffer fails verification");
+}
+
+TEST(PlanCheck, refusesPoolingThatCannotBeRead) {
+  const auto poolingError = [](auto &&change) {
+    TinyEngine e = TinyEngine::make("");
+    e.addPooling();
+    change(e.plan);
+    return errorOf(e);
+  };
+  EXPECT_EQ(poolingError([](Plan &) {}), "");
+  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->hiddenBuffer = 9; }), "pooling reads buffer 9, and there are 4");
+  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->hiddenBuffer = 3; }), "pooling reads buffer 'logits', which has");
+  EXPECT_SAYS(poolingError([](Plan &p) { p.model.hidden = 32; }), "pooling reads buffer 'x'");
+  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->normWeight = 4; }), "pooling reads weight 4, and there are 4");
+  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->normWeight = 0; }), "pooling's norm 'embedding' is not one plain row");
+  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->normEps = NAN; }), "pooling's eps");
 }
 
 TEST(PlanCheck, refusesModelsAndLimitsThatCannotBe) {

@@ -93,10 +93,13 @@ Bytes encodePlan(const Plan &p) {
   const auto checks = tables<fb::Check>(b, p.checks, [&](const CheckPlan &c) {
     return fb::CreateCheck(b, b.CreateString(c.region), c.maxAbsError, c.maxRelError, c.samples);
   });
+  Offset<fb::Pooling> pooling;
+  if (p.pooling)
+    pooling = fb::CreatePooling(b, p.pooling->hiddenBuffer, p.pooling->normWeight, p.pooling->normEps);
   const auto producer = b.CreateString(p.producer), target = b.CreateString(p.target);
   const auto grid = b.CreateVector(p.grid);
   b.Finish(fb::CreatePlan(b, producer, target, grid, model, limits, chips, kv, weights, kernels,
-                          functions, calls, p.logitsBuffer, checks, p.logitsBlock),
+                          functions, calls, p.logitsBuffer, checks, p.logitsBlock, pooling),
            fb::PlanIdentifier());
   const auto *at = reinterpret_cast<const std::byte *>(b.GetBufferPointer());
   return Bytes(at, at + b.GetSize());
@@ -209,6 +212,17 @@ TinyEngine TinyEngine::makePipeline(const std::string &kernelObject, uint32_t st
     p.functions.push_back(std::move(function));
   }
   return e;
+}
+
+void TinyEngine::addPooling() {
+  const uint64_t offset = weights.size();
+  plan.weights.push_back({"norm", WeightFormat::F32, 1, plan.model.hidden, offset,
+                          plan.model.hidden * sizeof(float), false, 0});
+  weights.resize(offset + plan.model.hidden * sizeof(float));
+  for (uint32_t i = 0; i < plan.model.hidden; ++i)
+    std::memcpy(weights.data() + offset + i * sizeof(float), &kPoolingNorm, sizeof(float));
+  plan.chips[0].weightsBytes = weights.size();
+  plan.pooling = {0, static_cast<uint32_t>(plan.weights.size() - 1), kPoolingEps};
 }
 
 Bytes TinyEngine::write() const {

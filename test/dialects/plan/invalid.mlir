@@ -194,3 +194,89 @@ plan.engine producer "" target "cpu" grid [1] logits @x {
   // expected-error @below {{overlaps @w}}
   plan.weight @v f32 rows 1 columns 64 at 192 size 256
 }
+
+// -----
+
+plan.engine producer "" target "cpu" grid [1] logits @l {
+  plan.model "m" architecture "llama" vocabulary 64 hidden 64 layers 1 parameters 1 eos [] weights "f32"
+  plan.limits context 64 step_tokens 16 to 16 sequences 16 to 16 kv_bytes 8192
+  plan.chip 0 kind "cpu" arena <512 T + 256 S> weights 16640 {
+    plan.buffer @x at <0> size <256 T>
+    plan.buffer @half at <256 T> size <128 T>
+    plan.buffer @l at <512 T> size <256 S>
+  }
+  plan.kv layers 1 heads 1 dim 32 block_tokens 16 element_bytes 2 bytes_per_block 2048
+  plan.weight @w f32 rows 1 columns 64 at 0 size 256
+  plan.weight @m f32 rows 64 columns 64 at 256 size 16384 packed
+  // expected-error @below {{names no buffer: @y}}
+  plan.pooling hidden @y norm @w eps 1.0e-5
+}
+
+// -----
+
+plan.engine producer "" target "cpu" grid [1] logits @l {
+  plan.model "m" architecture "llama" vocabulary 64 hidden 64 layers 1 parameters 1 eos [] weights "f32"
+  plan.limits context 64 step_tokens 16 to 16 sequences 16 to 16 kv_bytes 8192
+  plan.chip 0 kind "cpu" arena <512 T + 256 S> weights 16640 {
+    plan.buffer @x at <0> size <256 T>
+    plan.buffer @half at <256 T> size <128 T>
+    plan.buffer @l at <512 T> size <256 S>
+  }
+  plan.kv layers 1 heads 1 dim 32 block_tokens 16 element_bytes 2 bytes_per_block 2048
+  plan.weight @w f32 rows 1 columns 64 at 0 size 256
+  plan.weight @m f32 rows 64 columns 64 at 256 size 16384 packed
+  // expected-error @below {{buffer has #plan.extent<128 T>, but a token's row takes 256 bytes}}
+  plan.pooling hidden @half norm @w eps 1.0e-5
+}
+
+// -----
+
+plan.engine producer "" target "cpu" grid [1] logits @l {
+  plan.model "m" architecture "llama" vocabulary 64 hidden 64 layers 1 parameters 1 eos [] weights "f32"
+  plan.limits context 64 step_tokens 16 to 16 sequences 16 to 16 kv_bytes 8192
+  plan.chip 0 kind "cpu" arena <512 T + 256 S> weights 16640 {
+    plan.buffer @x at <0> size <256 T>
+    plan.buffer @half at <256 T> size <128 T>
+    plan.buffer @l at <512 T> size <256 S>
+  }
+  plan.kv layers 1 heads 1 dim 32 block_tokens 16 element_bytes 2 bytes_per_block 2048
+  plan.weight @w f32 rows 1 columns 64 at 0 size 256
+  plan.weight @m f32 rows 64 columns 64 at 256 size 16384 packed
+  // expected-error @below {{names no weight: @v}}
+  plan.pooling hidden @x norm @v eps 1.0e-5
+}
+
+// -----
+
+plan.engine producer "" target "cpu" grid [1] logits @l {
+  plan.model "m" architecture "llama" vocabulary 64 hidden 64 layers 1 parameters 1 eos [] weights "f32"
+  plan.limits context 64 step_tokens 16 to 16 sequences 16 to 16 kv_bytes 8192
+  plan.chip 0 kind "cpu" arena <512 T + 256 S> weights 16640 {
+    plan.buffer @x at <0> size <256 T>
+    plan.buffer @half at <256 T> size <128 T>
+    plan.buffer @l at <512 T> size <256 S>
+  }
+  plan.kv layers 1 heads 1 dim 32 block_tokens 16 element_bytes 2 bytes_per_block 2048
+  plan.weight @w f32 rows 1 columns 64 at 0 size 256
+  plan.weight @m f32 rows 64 columns 64 at 256 size 16384 packed
+  // expected-error @below {{norm must be one plain row of 64 columns on the chip that has the logits}}
+  plan.pooling hidden @x norm @m eps 1.0e-5
+}
+
+// -----
+
+// expected-error @below {{holds more than one plan.pooling}}
+plan.engine producer "" target "cpu" grid [1] logits @l {
+  plan.model "m" architecture "llama" vocabulary 64 hidden 64 layers 1 parameters 1 eos [] weights "f32"
+  plan.limits context 64 step_tokens 16 to 16 sequences 16 to 16 kv_bytes 8192
+  plan.chip 0 kind "cpu" arena <512 T + 256 S> weights 16640 {
+    plan.buffer @x at <0> size <256 T>
+    plan.buffer @half at <256 T> size <128 T>
+    plan.buffer @l at <512 T> size <256 S>
+  }
+  plan.kv layers 1 heads 1 dim 32 block_tokens 16 element_bytes 2 bytes_per_block 2048
+  plan.weight @w f32 rows 1 columns 64 at 0 size 256
+  plan.weight @m f32 rows 64 columns 64 at 256 size 16384 packed
+  plan.pooling hidden @x norm @w eps 1.0e-5
+  plan.pooling hidden @x norm @w eps 1.0e-5
+}

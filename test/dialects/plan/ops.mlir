@@ -141,5 +141,7 @@ plan.engine producer "tenon 0.1.0" target "cpu" grid [1] logits @logits {
   plan.call @end weights [] kv_layer 0
   // CHECK-NEXT: plan.check "layer_0.ffn_down" abs 1.250000e-05 rel 3.000000e-04 samples 3
   plan.check "layer_0.ffn_down" abs 1.250000e-05 rel 3.000000e-04 samples 3
+  // CHECK-NEXT: plan.pooling hidden @x norm @output_norm eps 9.99999974E-6
+  plan.pooling hidden @x norm @output_norm eps 9.99999974E-6
 // CHECK-NEXT: }
 }

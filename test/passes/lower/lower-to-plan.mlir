@@ -21,6 +21,7 @@
 // CHECK: plan.kernel @[[QKV:.*]] "linear_qkv" {attention_scale = 1.250000e-01 : f32, formats = ["q4_1", "q4_1", "q4_1"], head_dim = 32 : i64, heads = 2 : i64, k = 64 : i64, kv_heads = 1 : i64, quant_in, rotary = 32 : i64}
 
 // CHECK: plan.kernel @{{.*}} "linear" {formats = ["q4_1"], k = 64 : i64, logits, maxima, n = 512 : i64, quant_in}
+// CHECK: plan.pooling hidden @embed norm @an eps {{.*}}
 // CHECK: plan.function @step_begin
 // CHECK-NEXT: "embed" (buffer @embed, weight @tok) cost
 // CHECK-NEXT: "rope_table" (buffer @rope_table, weight @freq) cost
