@@ -54,7 +54,8 @@ public:
     unsigned kernels = 0;
     for (ProgramLowering &program : programs)
       kernels = program.addKernels(builder, kernels);
-    programs[programOfChip[programOfChip.size() - grid.back()]].addPooling(builder);
+    if (grid.size() == 1 || grid.front() == 1) // The next micro-batch of a pipeline writes over a state.
+      programs[programOfChip[programOfChip.size() - grid.back()]].addPooling(builder);
     for (ProgramLowering &program : programs)
       if (failed(program.addFunctions(builder)))
         return failure();

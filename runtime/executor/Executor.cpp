@@ -368,6 +368,27 @@ Status Executor::moveLogits(const Step &step) {
   return messages->wait();
 }
 
+std::optional<HiddenState> Executor::hiddenState(std::string *why) const {
+  const engine::Plan &plan = engine.plan();
+  const uint32_t chip = plan.logitsChip();
+  const auto no = [&](const char *reason) {
+    if (why)
+      *why = engine.name() + ": " + reason;
+    return std::nullopt;
+  };
+  if (plan.grid.size() > 1 && plan.grid.front() > 1)
+    return no("stages that work at the same time keep no hidden states; embeddings need an engine of one stage");
+  if (!plan.pooling)
+    return no("the engine has no embeddings; compile it again with this version");
+  if (!limits.chips.holds(chip))
+    return no("another process has the last hidden states; embeddings need one process");
+  const engine::PoolingPlan &pooling = *plan.pooling;
+  return HiddenState{
+      reinterpret_cast<const float *>(chips[chip - limits.chips.first]->buffer(pooling.hiddenBuffer)),
+      reinterpret_cast<const float *>(engine.weight(pooling.normWeight, chip)), pooling.normEps,
+      plan.model.hidden};
+}
+
 void Executor::copyBlock(int32_t from, int32_t to) {
   if (commands) {
     const uint32_t words[] = {uint32_t(from), uint32_t(to)};

@@ -18,6 +18,7 @@
 #include "runtime/engine/Engine.h"
 #include "runtime/executor/ChipRunner.h"
 #include "runtime/executor/Commands.h"
+#include "runtime/executor/HiddenState.h"
 #include "runtime/executor/MemoryPlan.h"
 #include "runtime/executor/StepRows.h"
 #include "runtime/executor/StepTables.h"
@@ -25,7 +26,9 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -97,6 +100,10 @@ public:
     const size_t blocks = cpu::logitsBlocks(vocabulary);
     return {logitsBase + size_t(lastLogits.count) * vocabulary + row * blocks, blocks};
   }
+
+  /// The hidden states of the last step's tokens, rows in order, valid until the next start(). Nothing where they
+  /// cannot be read, and then `why` says why not.
+  std::optional<HiddenState> hiddenState(std::string *why = nullptr) const;
 
   /// What the last finished step was cut into, as kernels saw it; a chip that holds part of the vocabulary sees
   /// ids counted from its part. Valid until the next start().

@@ -20,6 +20,7 @@ struct Generator::Active {
   uint32_t reported = 0; ///< Prompt positions whose logits the listener has seen.
   uint64_t startedNanos = 0;
   bool cancelled = false; ///< It goes when the step that has rows of it ends.
+  std::optional<Pooler> pooler;
 };
 
 const char *finishReasonName(FinishReason reason) {
@@ -62,7 +63,17 @@ StatusOr<uint64_t> Generator::add(Request request) {
     if (token < 0 || uint32_t(token) >= vocabulary)
       return Status::invalidArgument(
           fmt::format("prompt token {} lies outside the vocabulary of {}", token, vocabulary));
-  if (request.scoreOnly)
+  const bool pools = request.pooling != Pooling::None;
+  std::optional<executor::HiddenState> states;
+  if (pools) {
+    std::string why;
+    states = executor.hiddenState(&why);
+    if (!states)
+      return Status::unsupported(why);
+    if (request.scoreOnly || request.promptLogits)
+      return Status::invalidArgument("a request that is pooled has no logits to report");
+  }
+  if (request.scoreOnly || pools)
     request.maxNewTokens = 0;
   else if (request.maxNewTokens == 0)
     return Status::invalidArgument("a request must ask for at least one new token");
@@ -71,7 +82,8 @@ StatusOr<uint64_t> Generator::add(Request request) {
       return Status::invalidArgument(
           fmt::format("stop token {} lies outside the vocabulary of {}", token, vocabulary));
   auto sequence = scheduler.add({nextRequest, request.prompt, request.maxNewTokens,
-                                 request.scoreOnly || request.promptLogits, request.priority});
+                                 request.scoreOnly || request.promptLogits, pools,
+                                 request.pooling == Pooling::Mean, request.priority});
   if (!sequence)
     return sequence.status();
   stepDraws.reserveAlternatives(request.sampling.topLogprobs);
@@ -82,6 +94,9 @@ StatusOr<uint64_t> Generator::add(Request request) {
     entry->history = sample::TokenHistory(request.prompt.size() + request.maxNewTokens);
     entry->history.addPrompt(request.prompt);
   }
+  if (pools)
+    entry->pooler.emplace(request.pooling, static_cast<uint32_t>(request.prompt.size()),
+                          states->width);
   entry->request = std::move(request);
   active.push_back(std::move(entry));
   return active.back()->number;
@@ -176,8 +191,13 @@ Status Generator::finish(Listener &listener) {
   stepDraws.run(executor);
   times.grammar += stepDraws.maskNanos();
   size_t next = 0;
-  for (size_t i = 0; i < flight.planned.size(); ++i)
-    deliver(*flight.requests[i], flight.planned[i], next, listener);
+  uint32_t row = 0;
+  for (size_t i = 0; i < flight.planned.size(); row += flight.planned[i++].count) {
+    if (flight.requests[i]->pooler)
+      pool(*flight.requests[i], flight.planned[i], row, listener);
+    else
+      deliver(*flight.requests[i], flight.planned[i], next, listener);
+  }
 
   // Of steps that overlap each has the time since the one before it ended.
   const uint64_t ended = nowNanos();
@@ -218,6 +238,23 @@ void Generator::reportPrompt(Active &a, const schedule::ScheduledRows &p, Listen
     listener.onPromptLogits(a.number, position, executor.logits(p.logitBase + i));
     a.reported = position + 1;
   }
+}
+
+void Generator::pool(Active &a, const schedule::ScheduledRows &p, uint32_t row,
+                     Listener &listener) {
+  if (a.cancelled)
+    return end(a);
+  a.pooler->add(*executor.hiddenState(), row, p.first, p.count);
+  if (p.sequence->pending() > 0)
+    return;
+  PooledEvent event;
+  event.request = a.number;
+  event.startedNanos = a.startedNanos;
+  event.cachedTokens = p.sequence->cached;
+  event.preemptions = p.sequence->preemptions;
+  event.vector = a.pooler->finish();
+  listener.onPooled(event);
+  end(a); // The vector is its own.
 }
 
 bool Generator::draws(const schedule::ScheduledRows &p, const Active &a) {

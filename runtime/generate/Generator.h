@@ -9,6 +9,7 @@
 #define TENON_RUNTIME_GENERATE_GENERATOR_H
 
 #include "runtime/executor/Executor.h"
+#include "runtime/generate/Pooler.h"
 #include "runtime/generate/StepDraws.h"
 #include "runtime/schedule/Scheduler.h"
 
@@ -36,6 +37,8 @@ struct Request {
   bool promptLogits = false;
   /// ... and do nothing else.
   bool scoreOnly = false;
+  /// Not None: draw nothing, and report a vector. Only where the executor has hidden states.
+  Pooling pooling = Pooling::None;
 };
 
 /// What prompt logits are read against.
@@ -59,6 +62,14 @@ struct TokenEvent {
   uint32_t preemptions = 0;
 };
 
+/// A prompt's vector is known.
+struct PooledEvent {
+  uint64_t request = 0;
+  std::span<const float> vector; ///< [model.hidden], not normalised. Valid during the call.
+  uint64_t startedNanos = 0;
+  uint32_t cachedTokens = 0, preemptions = 0; ///< As in TokenEvent.
+};
+
 /// Hears of each step's results, on the stepping thread.
 class Listener {
 public:
@@ -68,6 +79,8 @@ public:
   /// call. Positions come in order, each once, whatever is preempted. The last one of a request
   /// that generates is not reported: its logits are those that the first token is drawn from.
   virtual void onPromptLogits(uint64_t request, uint32_t position, std::span<const float> logits) {}
+  /// pooling: the request is done.
+  virtual void onPooled(const PooledEvent &event) {}
 };
 
 /// Sums over steps. Times are of the whole step: planning, computing, drawing, telling.
@@ -142,6 +155,8 @@ private:
   /// `nextDraw`: of the step's draws; advanced if this request has one.
   void deliver(Active &request, const schedule::ScheduledRows &rows, size_t &nextDraw,
                Listener &listener);
+  /// `row`: of the step, where the request's rows begin.
+  void pool(Active &request, const schedule::ScheduledRows &rows, uint32_t row, Listener &listener);
   void reportPrompt(Active &request, const schedule::ScheduledRows &rows, Listener &listener);
   void end(const Active &request);
 

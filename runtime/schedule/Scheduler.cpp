@@ -80,9 +80,9 @@ bool Scheduler::makeRoom(Sequence &sequence, uint64_t tokens,
 }
 
 void Scheduler::startFromTree(Sequence &sequence) {
-  if (!tree || sequence.computed != 0 || sequence.allLogits)
+  if (!tree || sequence.computed != 0 || sequence.everyRow)
     return;
-  // At least one token stays to be computed: its logits are wanted.
+  // At least one token stays to be computed: its logits, or its hidden state, are wanted.
   tree->match(std::span<const int32_t>(sequence.tokens).first(sequence.tokens.size() - 1), matched);
   sequence.table.appendShared(matched);
   sequence.computed = static_cast<uint32_t>(matched.size()) * limits.blockTokens;
@@ -100,7 +100,7 @@ bool Scheduler::schedule(Sequence &sequence, uint32_t most, std::vector<Schedule
   const bool scoring = sequence.allLogits && sequence.generated() == 0;
   if (scoring)
     count = std::min(count, stepLogitsLeft);
-  else if (count == sequence.pending() && stepLogitsLeft == 0)
+  else if (count == sequence.pending() && stepLogitsLeft == 0 && !sequence.noLogits)
     count = count > 1 ? count - 1 : 0;
   if (count == 0)
     return false;
@@ -115,7 +115,7 @@ bool Scheduler::schedule(Sequence &sequence, uint32_t most, std::vector<Schedule
       return false;
   }
   const bool reachesEnd = count == sequence.pending();
-  const uint32_t logits = scoring ? count : reachesEnd ? 1 : 0;
+  const uint32_t logits = scoring ? count : reachesEnd && !sequence.noLogits ? 1 : 0;
   rows.push_back({&sequence, sequence.computed, count, logits, stepLogits - stepLogitsLeft});
   stepTokensLeft -= count;
   stepLogitsLeft -= logits;
@@ -158,7 +158,7 @@ void Scheduler::planStep(std::vector<ScheduledRows> &rows, StepRoom room) {
       s.computed = 0;
       break;
     }
-    if (tree && !s.allLogits) {
+    if (tree && !s.everyRow) {
       lookedUp += s.tokens.size();
       fromTree += cached;
     }

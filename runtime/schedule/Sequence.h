@@ -25,6 +25,8 @@ struct SequenceRequest {
   std::span<const int32_t> prompt; ///< Not empty; copied.
   uint32_t maxNewTokens = 0;
   bool allLogits = false; ///< Logits for every prompt token, not only the last (scoring).
+  bool noLogits = false;  ///< None at all (pooling); then `maxNewTokens` is 0.
+  bool everyRow = false;  ///< Every prompt token is computed, none taken from the prefix tree.
   int32_t priority = 0;   ///< Lower runs earlier; equal ones first come, first served.
 };
 
@@ -37,6 +39,7 @@ public:
       : id(request.id), arrival(arrival),
         promptTokens(static_cast<uint32_t>(request.prompt.size())),
         maxNewTokens(request.maxNewTokens), allLogits(request.allLogits),
+        noLogits(request.noLogits), everyRow(request.everyRow || request.allLogits),
         priority(request.priority),
         table(pool, blockTokens,
               static_cast<uint32_t>(
@@ -49,7 +52,7 @@ public:
   const uint64_t arrival; ///< First come, first served.
   const uint32_t promptTokens;
   const uint32_t maxNewTokens;
-  const bool allLogits;
+  const bool allLogits, noLogits, everyRow;
   const int32_t priority;
 
   SequenceState state = SequenceState::Waiting;
