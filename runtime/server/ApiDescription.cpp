@@ -34,6 +34,8 @@ std::string describeApi(const ModelFacts &model, const Limits &limits) {
                            {"@lastToken", model.vocabulary - 1},
                            {"@choices", limits.choices},
                            {"@fanOut", limits.fanOut},
+                           {"@embeddingInputs", limits.embeddingInputs},
+                           {"@hidden", model.hidden},
                            {"@stopStrings", limits.stopStrings},
                            {"@stopCharacters", limits.stopCharacters},
                            {"@stopTokenIds", limits.stopTokenIds},

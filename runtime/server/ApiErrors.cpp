@@ -68,6 +68,14 @@ ApiError ApiError::unauthorized(bool given) {
   return e;
 }
 
+ApiError ApiError::tooMany(std::string message) {
+  ApiError e = invalid({}, "rate_limit_exceeded", std::move(message));
+  e.status = 429;
+  e.type = "rate_limit_error";
+  e.retryAfter = 1;
+  return e;
+}
+
 ApiError ApiError::overloaded(std::string message, uint32_t retryAfter) {
   ApiError e = invalid({}, "server_overloaded", std::move(message));
   e.status = 503;

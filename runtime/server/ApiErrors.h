@@ -28,6 +28,8 @@ struct ApiError {
   static ApiError missing(std::string param);
   static ApiError notFound(std::string code, std::string message);
   static ApiError unauthorized(bool given);
+  /// The client has more in progress than it may.
+  static ApiError tooMany(std::string message);
   /// The server has more to do than it can promise.
   static ApiError overloaded(std::string message, uint32_t retryAfter);
   /// What went wrong inside. Says nothing of where.

@@ -56,6 +56,10 @@ static bool startsWithWord(std::string_view header, std::string_view word) {
 }
 
 bool isAuthorized(std::string_view header, const std::vector<std::string> &keys) {
+  return authorizedKey(header, keys).has_value();
+}
+
+std::optional<size_t> authorizedKey(std::string_view header, const std::vector<std::string> &keys) {
   std::string decoded;
   std::string_view given;
   if (startsWithWord(header, "bearer")) {
@@ -64,15 +68,16 @@ bool isAuthorized(std::string_view header, const std::vector<std::string> &keys)
     auto pair = decodeBase64(header.substr(sizeof("basic")));
     const size_t colon = pair ? pair->find(':') : std::string::npos;
     if (colon == std::string::npos)
-      return false;
+      return std::nullopt;
     decoded = std::move(*pair);
     given = std::string_view(decoded).substr(colon + 1);
   }
   while (given.starts_with(' '))
     given.remove_prefix(1);
-  bool known = false;
-  for (const std::string &key : keys)
-    known |= equalInConstantTime(given, key);
+  std::optional<size_t> known;
+  for (size_t i = 0; i < keys.size(); ++i)
+    if (equalInConstantTime(given, keys[i]))
+      known = i;
   return known;
 }
 

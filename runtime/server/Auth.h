@@ -5,6 +5,7 @@
 
 #include "runtime/base/Status.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,8 @@ namespace tenon::server {
 /// "Basic" with KEY as password (for browsers). Every key is compared whole, so the time taken
 /// tells nothing of where a guess goes wrong.
 bool isAuthorized(std::string_view header, const std::vector<std::string> &keys);
+/// As isAuthorized(): which of them, as an index.
+std::optional<size_t> authorizedKey(std::string_view header, const std::vector<std::string> &keys);
 
 /// Equal bytes? Takes a time that depends on the length of `given` alone.
 bool equalInConstantTime(std::string_view given, std::string_view secret);

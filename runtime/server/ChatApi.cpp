@@ -3,12 +3,11 @@
 
 #include "runtime/server/Apis.h"
 #include "runtime/server/ChatMessages.h"
-#include "runtime/server/Generation.h"
 #include "runtime/server/JsonText.h"
+#include "runtime/server/Opening.h"
 #include "runtime/server/PromptLogprobs.h"
 #include "runtime/server/ServedModel.h"
 #include "runtime/server/ToolCallReader.h"
-#include "runtime/server/ToolFields.h"
 
 #include <fmt/core.h>
 
@@ -243,15 +242,12 @@ private:
 } // namespace
 
 void chatCompletions(Services &services, const RequestPtr &request, const ResponderPtr &responder) {
-  const Limits &limits = services.options.limits;
-  ApiError error;
-  const auto body = parseBody(request->body, limits.jsonDepth, error);
-  if (!body)
-    return error.answer(*responder);
-  RequestFields fields(*body);
-  GenerationPlan plan;
-  GenerationFields &f = plan.fields;
-  readGenerationFields(fields, limits, services.model, f);
+  const auto opening = Opening::of(services, request, responder, "messages");
+  if (!opening)
+    return;
+  RequestFields &fields = opening->fields;
+  const Limits &limits = opening->limits;
+  GenerationFields &f = opening->plan.fields;
   f.sampling.logprobs = fields.boolean("logprobs").value_or(false);
   if (const auto top = fields.integer("top_logprobs", 0, limits.topLogprobs)) {
     f.sampling.topLogprobs = static_cast<uint32_t>(*top);
@@ -264,34 +260,12 @@ void chatCompletions(Services &services, const RequestPtr &request, const Respon
   if (most || old)
     f.maxNewTokens = static_cast<uint32_t>(most ? *most : *old);
   auto messages = readMessages(fields, limits);
-  const ToolFields tools = readTools(fields, limits);
-  if (tools.wanted() && !fields.failed()) {
-    f.constraint = constraintOf(tools, f.constraint, fields, limits);
-    f.constraintField = "tools";
-  }
-  if (fields.failed())
-    return fields.error().answer(*responder);
-
-  boost::json::object variables;
-  if (services.model.templateKnowsTools) {
-    parseArguments(messages);
-    if (tools.wanted())
-      variables["tools"] = tools.shown;
-  } else {
-    showToolsAsText(messages, tools);
-  }
-  auto ids = services.model.encodeChat(messages, /*addGenerationPrompt=*/true, variables);
-  if (!ids) {
-    error = ApiError::fromStatus(ids.status());
-    if (error.status == 400)
-      error.param = "messages";
-    return error.answer(*responder);
-  }
-  plan.prompts.push_back(std::move(*ids));
-  plan.format = std::make_unique<ChatFormat>(
-      AnswerHead{randomId("chatcmpl-"), unixTime(), services.model.id, services.model.fingerprint},
-      services.model, f, tools.wanted());
-  Generation::start(services, request, responder, std::move(plan));
+  const ToolFields tools = readTools(fields, limits, ToolStyle::Nested);
+  opening->useTools(tools);
+  opening->useChat(std::move(messages), tools);
+  if (opening->refused())
+    return;
+  opening->start(std::make_unique<ChatFormat>(opening->head("chatcmpl-"), services.model, f, tools.wanted()));
 }
 
 } // namespace tenon::server

@@ -2,16 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "runtime/server/Apis.h"
-#include "runtime/server/Generation.h"
 #include "runtime/server/JsonText.h"
+#include "runtime/server/Opening.h"
+#include "runtime/server/PromptFields.h"
 #include "runtime/server/PromptLogprobs.h"
 #include "runtime/server/ServedModel.h"
 
 #include <fmt/core.h>
 
 namespace tenon::server {
-
-namespace json = boost::json;
 
 namespace {
 
@@ -194,81 +193,16 @@ private:
   const Echo echo;
 };
 
-/// Token ids, if `list` holds only those of the vocabulary.
-std::optional<std::vector<int32_t>> readIds(RequestFields &fields, const json::array &list,
-                                            uint32_t vocabulary) {
-  std::vector<int32_t> ids;
-  ids.reserve(list.size());
-  for (const json::value &value : list) {
-    const auto id = asInteger(value);
-    if (!id || *id < 0 || *id >= vocabulary) {
-      fields.refuse(
-          "prompt", "invalid_value",
-          fmt::format("Invalid 'prompt': expected token ids from 0 to {}.", vocabulary - 1));
-      return std::nullopt;
-    }
-    ids.push_back(static_cast<int32_t>(*id));
-  }
-  return ids;
-}
-
-/// Reads "prompt": a string, strings, ids, or lists of ids.
-void readPrompts(RequestFields &fields, const Services &services,
-                 std::vector<std::vector<int32_t>> &prompts, std::vector<std::string> &texts) {
-  const ServedModel &model = services.model;
-  const json::value *prompt = fields.find("prompt");
-  if (!prompt)
-    return fields.take(ApiError::missing("prompt"));
-  const auto addText = [&](const json::string &s) {
-    auto ids = model.tokenizer.encode({s.data(), s.size()}, /*addSpecial=*/true);
-    if (!ids)
-      return fields.refuse("prompt", "invalid_value", ids.status().message());
-    prompts.push_back(std::move(*ids));
-    texts.emplace_back(s.data(), s.size());
-  };
-  const auto addIds = [&](const json::array &list) {
-    if (auto ids = readIds(fields, list, model.vocabulary)) {
-      texts.push_back(model.tokenizer.decode(*ids, /*skipSpecial=*/false));
-      prompts.push_back(std::move(*ids));
-    }
-  };
-  if (const json::string *s = prompt->if_string())
-    return addText(*s);
-  const json::array *list = prompt->if_array();
-  if (!list || list->empty())
-    return fields.refuseType("prompt", "a string, an array of strings, or an array of token ids",
-                             *prompt);
-  if (list->front().is_number())
-    return addIds(*list);
-  if (list->size() > services.options.limits.fanOut)
-    return fields.refuse("prompt", "array_above_max_length",
-                         fmt::format("Invalid 'prompt': at most {} prompts, got {}.",
-                                     services.options.limits.fanOut, list->size()));
-  for (const json::value &value : *list) {
-    if (fields.failed())
-      return;
-    if (const json::string *s = value.if_string())
-      addText(*s);
-    else if (const json::array *ids = value.if_array())
-      addIds(*ids);
-    else
-      fields.refuseType("prompt", "strings or arrays of token ids", value);
-  }
-}
-
 } // namespace
 
 void completions(Services &services, const RequestPtr &request, const ResponderPtr &responder) {
-  const Limits &limits = services.options.limits;
-  ApiError error;
-  const auto body = parseBody(request->body, limits.jsonDepth, error);
-  if (!body)
-    return error.answer(*responder);
-  RequestFields fields(*body);
-  GenerationPlan plan;
-  plan.promptField = "prompt";
+  const auto opening = Opening::of(services, request, responder, "prompt");
+  if (!opening)
+    return;
+  RequestFields &fields = opening->fields;
+  const Limits &limits = opening->limits;
+  GenerationPlan &plan = opening->plan;
   GenerationFields &f = plan.fields;
-  readGenerationFields(fields, limits, services.model, f);
   std::optional<uint32_t> logprobs;
   if (const auto count = fields.integer("logprobs", 0, limits.topLogprobs)) {
     logprobs = static_cast<uint32_t>(*count);
@@ -293,19 +227,19 @@ void completions(Services &services, const RequestPtr &request, const ResponderP
   if (echo.wanted && logprobs && f.stream)
     fields.refuse("echo", "invalid_value",
                   "'echo' with 'logprobs' is not available when 'stream' is true.");
-  readPrompts(fields, services, plan.prompts, echo.texts);
-  if (fields.failed())
-    return fields.error().answer(*responder);
+  PromptFields prompts = readPrompts(fields, "prompt", services.model, limits.fanOut);
+  if (opening->refused())
+    return;
 
+  plan.prompts = std::move(prompts.ids);
+  echo.texts = std::move(prompts.texts);
   const bool showPromptLogprobs = f.promptLogprobs.has_value();
   if (echo.wanted && logprobs) {
     f.promptLogprobs = std::max(f.promptLogprobs.value_or(0), *logprobs);
     echo.prompts = plan.prompts;
   }
-  plan.format = std::make_unique<CompletionFormat>(
-      AnswerHead{randomId("cmpl-"), unixTime(), services.model.id, services.model.fingerprint},
-      services.model, f, logprobs, plan.scoreOnly, showPromptLogprobs, std::move(echo));
-  Generation::start(services, request, responder, std::move(plan));
+  opening->start(std::make_unique<CompletionFormat>(opening->head("cmpl-"), services.model, f, logprobs, plan.scoreOnly,
+                                                    showPromptLogprobs, std::move(echo)));
 }
 
 } // namespace tenon::server

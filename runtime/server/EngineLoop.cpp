@@ -243,6 +243,23 @@ void EngineLoop::onPromptLogits(uint64_t request, uint32_t position,
   }
 }
 
+void EngineLoop::onPooled(const generate::PooledEvent &e) {
+  const auto at = owners.find(e.request);
+  if (at == owners.end())
+    return;
+  const Owner owner = at->second;
+  SequenceEvent event;
+  event.kind = SequenceEvent::Kind::Pooled;
+  event.sequence = owner.entry;
+  event.nanos = nowNanos();
+  event.startedNanos = e.startedNanos;
+  event.cachedTokens = e.cachedTokens;
+  event.preemptions = e.preemptions;
+  event.vector.assign(e.vector.begin(), e.vector.end());
+  stage(*owner.job, std::move(event));
+  close(owner.job, owner.entry); // The generator ends it after this call.
+}
+
 void EngineLoop::publish() {
   const schedule::Scheduler &state = generator.state();
   const schedule::Scheduler::Slots slots = state.slots();

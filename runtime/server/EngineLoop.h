@@ -105,6 +105,8 @@ private:
   void onToken(const generate::TokenEvent &event) override;
   void onPromptLogits(uint64_t request, uint32_t position, std::span<const float> logits) override;
 
+  void onPooled(const generate::PooledEvent &event) override;
+
   bool takeCommands();
   void handle(Command &command);
   void start(const std::shared_ptr<Job> &job, uint32_t entry);

@@ -251,6 +251,7 @@ void Generation::onEvent(SequenceEvent &event) {
     return;
   }
   case SequenceEvent::Kind::Scored:
+  case SequenceEvent::Kind::Pooled:
     over(event.sequence, "length");
     return;
   case SequenceEvent::Kind::Token:

@@ -21,7 +21,7 @@ static uint64_t drawSeed() {
   return generator();
 }
 
-static void checkModel(RequestFields &fields, const ModelFacts &model) {
+void checkModel(RequestFields &fields, const ModelFacts &model) {
   const auto name = fields.string("model", 1024);
   if (fields.failed())
     return;

@@ -34,6 +34,9 @@ struct GenerationFields {
   std::string constraintField;                   ///< ... and the field that says so.
 };
 
+/// Refuses a request that names no model, or another than the one that is served.
+void checkModel(RequestFields &fields, const ModelFacts &model);
+
 /// Checks `model`, then reads the shared fields. Without "seed" one is drawn. Errors are left in
 /// `fields`.
 void readGenerationFields(RequestFields &fields, const Limits &limits, const ModelFacts &model,

@@ -22,6 +22,7 @@ struct HttpRequest {
   std::string method; ///< As sent: "GET".
   std::string path;   ///< Without the query.
   std::string body;
+  std::string client; ///< Address it came from; of IPv6 the network of 64 bits.
   std::string id; ///< Of x-request-id: the client's if it is a plain word, else ours.
   std::vector<std::pair<std::string, std::string>> headers; ///< Names in lower case.
   uint64_t arrivedNanos = 0;

@@ -16,6 +16,9 @@ void appendJsonString(std::string &out, std::string_view text);
 /// Appends a number with as many digits as give the same float back; null if it is not finite.
 void appendJsonNumber(std::string &out, float value);
 
+/// Appends base64 (RFC 4648, section 4) of `bytes`, without quotes.
+void appendBase64(std::string &out, std::string_view bytes);
+
 } // namespace tenon::server
 
 #endif // TENON_RUNTIME_SERVER_JSONTEXT_H

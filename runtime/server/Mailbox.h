@@ -19,6 +19,7 @@ struct SequenceEvent {
     Token,       ///< `token` was drawn.
     PromptToken, ///< `token` is the prompt's at `position`; its log-probability is known now.
     Scored,      ///< The prompt is done, and nothing was to be generated.
+    Pooled,      ///< As Scored, and `vector` is what it was pooled to.
     Failed,      ///< It ended with `status`.
   };
   Kind kind = Kind::Token;
@@ -33,10 +34,12 @@ struct SequenceEvent {
   uint64_t startedNanos = 0; ///< When its first row was computed.
   uint64_t nanos = 0;        ///< Now.
   std::vector<sample::TokenLogprob> alternatives;
+  std::vector<float> vector;
   Status status;
 
   bool isLast() const {
-    return kind == Kind::Failed || kind == Kind::Scored || finish != generate::FinishReason::None;
+    return kind == Kind::Failed || kind == Kind::Scored || kind == Kind::Pooled ||
+           finish != generate::FinishReason::None;
   }
 };
 

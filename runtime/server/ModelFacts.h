@@ -12,6 +12,7 @@ struct ModelFacts {
   std::string id;          ///< What clients call it.
   uint32_t context = 0;    ///< Positions a sequence may have.
   uint32_t vocabulary = 0; ///< Ids are below.
+  uint32_t hidden = 0;     ///< Numbers of a hidden state.
 };
 
 } // namespace tenon::server

@@ -6,6 +6,8 @@
 #include "runtime/server/ApiErrors.h"
 #include "runtime/server/Apis.h"
 #include "runtime/server/Auth.h"
+#include "runtime/server/ClientLimits.h"
+#include "runtime/server/Metrics.h"
 #include "runtime/server/ServerOptions.h"
 
 #include <fmt/core.h>
@@ -13,8 +15,8 @@
 namespace tenon::server {
 
 void Router::add(std::string method, std::string path, Guard guard,
-                 void (*handler)(Services &, const RequestPtr &, const ResponderPtr &)) {
-  routes.push_back({std::move(method), std::move(path), guard, handler});
+                 void (*handler)(Services &, const RequestPtr &, const ResponderPtr &), Work work) {
+  routes.push_back({std::move(method), std::move(path), guard, handler, work});
 }
 
 bool Router::Route::matches(std::string_view asked) const {
@@ -45,10 +47,13 @@ void Router::handle(const RequestPtr &request, const ResponderPtr &responder) {
       route = &r;
     allowed += (allowed.empty() ? "" : ", ") + r.method;
   }
+  std::string client = request->client;
   const std::vector<std::string> &keys = services.options.apiKeys;
   if (!keys.empty() && !(route && route->guard == Guard::Open)) {
     const std::string_view given = request->header("authorization");
-    if (!isAuthorized(given, keys)) {
+    if (const auto key = authorizedKey(given, keys)) {
+      client = fmt::format("key {}", *key);
+    } else {
       const ApiError error = ApiError::unauthorized(!given.empty());
       if (request->path != "/")
         return error.answer(*responder);
@@ -59,6 +64,8 @@ void Router::handle(const RequestPtr &request, const ResponderPtr &responder) {
       return responder->respond(head, error.body());
     }
   }
+  if (route && route->work == Work::Computing)
+    return compute(*route, client, request, responder);
   if (route)
     return route->handler(services, request, responder);
   if (allowed.empty())
@@ -75,6 +82,17 @@ void Router::handle(const RequestPtr &request, const ResponderPtr &responder) {
   responder->respond(head, error.body());
 }
 
+void Router::compute(const Route &route, const std::string &client, const RequestPtr &request,
+                     const ResponderPtr &responder) {
+  if (const ResponderPtr counted = services.clients.admit(client, responder))
+    return route.handler(services, request, counted);
+  services.metrics.onRejected("client_requests");
+  ApiError::tooMany(fmt::format("You have {} requests in progress, which is as many as a client may have. "
+                                "Wait for one to end.",
+                                services.options.clientRequests))
+      .answer(*responder);
+}
+
 const char *knownMethod(const std::string &method) {
   for (const char *known : {"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
     if (method == known)
@@ -83,10 +101,10 @@ const char *knownMethod(const std::string &method) {
 }
 
 void addRoutes(Router &router, const Services &services) {
-  router.add("POST", "/v1/chat/completions", Guard::Key, chatCompletions);
-  router.add("POST", "/v1/completions", Guard::Key, completions);
-  router.add("POST", "/v1/responses", Guard::Key, responses);
-  router.add("POST", "/v1/embeddings", Guard::Key, embeddings);
+  router.add("POST", "/v1/chat/completions", Guard::Key, chatCompletions, Work::Computing);
+  router.add("POST", "/v1/completions", Guard::Key, completions, Work::Computing);
+  router.add("POST", "/v1/responses", Guard::Key, responses, Work::Computing);
+  router.add("POST", "/v1/embeddings", Guard::Key, embeddings, Work::Computing);
   router.add("POST", "/tokenize", Guard::Key, tokenize);
   router.add("POST", "/detokenize", Guard::Key, detokenize);
   router.add("GET", "/", Guard::Key, showPage);

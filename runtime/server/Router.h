@@ -12,6 +12,8 @@
 namespace tenon::server {
 
 enum class Guard : uint8_t { Key, Open };
+/// Computing requests count for their client (ClientLimits.h).
+enum class Work : uint8_t { Light, Computing };
 
 /// Finds the handler of a request by method and path, after checking that its client may. What is
 /// not listed as open needs a key, unknown paths included.
@@ -21,7 +23,8 @@ public:
 
   /// A path that ends in "/*" takes everything below it.
   void add(std::string method, std::string path, Guard guard,
-           void (*handler)(Services &, const RequestPtr &, const ResponderPtr &));
+           void (*handler)(Services &, const RequestPtr &, const ResponderPtr &),
+           Work work = Work::Light);
 
   void handle(const RequestPtr &request, const ResponderPtr &responder);
 
@@ -33,8 +36,12 @@ private:
     std::string method, path;
     Guard guard;
     void (*handler)(Services &, const RequestPtr &, const ResponderPtr &);
+    Work work;
     bool matches(std::string_view asked) const;
   };
+  void compute(const Route &route, const std::string &client, const RequestPtr &request,
+               const ResponderPtr &responder);
+
   Services &services;
   std::vector<Route> routes;
 };

@@ -32,7 +32,12 @@ StatusOr<ServedModel> ServedModel::of(const engine::Engine &engine,
   m.context = capacity.context;
   m.kvTokens = uint64_t(capacity.kvBlocks) * engine.plan().kv.blockTokens;
   m.vocabulary = engine.plan().model.vocabulary;
+  m.hidden = engine.plan().model.hidden;
   m.stopTokens = std::move(stopTokens);
+  if (!engine.plan().pooling)
+    m.noEmbeddings = "its engine was compiled by an earlier version; compile it again";
+  else if (!capacity.chips.holds(engine.plan().logitsChip()))
+    m.noEmbeddings = "its last layers are computed by another process";
   if (const std::string_view source = engine.text(engine::SectionKind::ChatTemplate);
       !source.empty()) {
     auto parsed = text::Template::parse(source);

@@ -25,6 +25,7 @@ struct ServedModel : ModelFacts {
   int64_t created = 0;     ///< Unix time of the engine file.
   uint64_t kvTokens = 0;   ///< Positions that the whole KV pool has.
   std::vector<int32_t> stopTokens;
+  std::string noEmbeddings; ///< Why it has none; empty: it has.
   text::Tokenizer tokenizer;
   std::optional<text::Template> chatTemplate;
   bool templateKnowsTools = false; ///< It shows tools, and calls in the form of ToolFields.h.

@@ -7,6 +7,7 @@
 #include "runtime/grammar/GrammarStore.h"
 #include "runtime/server/Admission.h"
 #include "runtime/server/ApiDescription.h"
+#include "runtime/server/ClientLimits.h"
 #include "runtime/server/Drain.h"
 #include "runtime/server/EngineLoop.h"
 #include "runtime/server/HttpListener.h"
@@ -80,6 +81,7 @@ struct Server::State {
   }
 
   const ServerOptions options;
+  ClientLimits clients{options.clientRequests}; ///< Outlives the connections.
   std::vector<std::unique_ptr<IoThread>> threads;
   std::atomic<bool> draining{false};
   std::unique_ptr<Tls> tls;
@@ -143,6 +145,7 @@ Status Server::run(const ServedEngine &served, executor::Executor &executor) {
                     loop,
                     metrics,
                     admission,
+                    state->clients,
                     log,
                     state->grammars ? &*state->grammars : nullptr,
                     state->draining,

@@ -21,6 +21,7 @@ struct Limits {
   uint32_t jsonDepth = 96;
   uint32_t choices = 16;     ///< `n`.
   uint32_t fanOut = 64;      ///< Sequences of one request: prompts times n.
+  uint32_t embeddingInputs = 2048; ///< Of one request; computed `fanOut` at a time.
   uint32_t stopStrings = 16; ///< The reference API has 4.
   uint32_t stopCharacters = 256; ///< Of one stop string.
   uint32_t stopTokenIds = 64;
@@ -53,6 +54,7 @@ struct ServerOptions {
   bool openMetrics = false;         ///< /metrics needs no key.
   uint32_t ioThreads = 1;
   uint32_t queue = 512; ///< Requests waiting at most.
+  uint32_t clientRequests = 0; ///< In progress for each client at most; 0: any number.
   uint32_t maxTtftMs =
       0;              ///< Refuse what would wait longer than this for its first token; 0: never.
   bool audit = false; ///< Check the conservation of KV blocks after every step.

@@ -13,6 +13,7 @@ class GrammarStore;
 namespace tenon::server {
 
 class Admission;
+class ClientLimits;
 class EngineLoop;
 class Metrics;
 class RequestLog;
@@ -26,6 +27,7 @@ struct Services {
   EngineLoop &loop;
   Metrics &metrics;
   Admission &admission;
+  ClientLimits &clients;
   RequestLog &log;
   grammar::GrammarStore *grammars; ///< Null where this build has none.
   std::atomic<bool> &draining; ///< Take no new work.

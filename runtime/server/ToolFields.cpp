@@ -16,52 +16,67 @@ namespace json = boost::json;
 using grammar::Constraint;
 
 /// Reads one entry of "tools".
-static void readTool(RequestFields &fields, const json::value &value, size_t index,
+static void readTool(RequestFields &fields, const json::value &value, size_t index, ToolStyle style,
                      const Limits &limits, ToolFields &into) {
-  const std::string at = fmt::format("tools[{}]", index);
+  std::string at = fmt::format("tools[{}]", index);
   const json::object *tool = value.if_object();
   if (!tool)
     return fields.refuseType(at, "an object", value);
   RequestFields outer(*tool, at + ".");
   const auto type = outer.string("type");
-  const json::object *function = outer.objectAt("function");
+  const json::object *function = style == ToolStyle::Flat ? tool : outer.objectAt("function");
   if (outer.failed())
     return fields.take(outer.error());
   if (!type || *type != "function")
     return fields.refuse(at + ".type", "invalid_value",
                          fmt::format("Invalid value for '{}.type': only 'function' is supported.", at));
+  if (style == ToolStyle::Nested)
+    at += ".function";
   if (!function)
-    return fields.take(ApiError::missing(at + ".function"));
-  RequestFields inner(*function, at + ".function.");
+    return fields.take(ApiError::missing(at));
+  RequestFields inner(*function, at + ".");
   const auto name = inner.string("name");
   (void)inner.string("description");
   (void)inner.boolean("strict"); // Every schema is kept to the letter.
   const json::object *parameters = inner.objectAt("parameters");
   if (!name && !inner.failed())
-    inner.take(ApiError::missing(at + ".function.name"));
+    inner.take(ApiError::missing(at + ".name"));
   else if (name && !isPlainName(*name))
     inner.refuse("name", "invalid_value",
-                 fmt::format("Invalid '{}.function.name': expected 1 to 64 letters, digits, '_' or '-'.", at));
+                 fmt::format("Invalid '{}.name': expected 1 to 64 letters, digits, '_' or '-'.", at));
   if (inner.failed())
     return fields.take(inner.error());
   if (std::any_of(into.tools.begin(), into.tools.end(), [&](const auto &t) { return t.name == *name; }))
-    return fields.refuse(at + ".function.name", "invalid_value",
-                         fmt::format("Invalid '{}.function.name': '{}' is there already.", at, *name));
+    return fields.refuse(at + ".name", "invalid_value",
+                         fmt::format("Invalid '{}.name': '{}' is there already.", at, *name));
   json::object schema = parameters && !parameters->empty() ? *parameters : json::object{{"properties", json::object()}};
   if (!schema.contains("type"))
     schema["type"] = "object"; // Arguments are.
   if (schema["type"] != "object")
-    return fields.refuse(at + ".function.parameters", "invalid_value",
-                         fmt::format("Invalid '{}.function.parameters': its 'type' must be 'object'.", at));
+    return fields.refuse(at + ".parameters", "invalid_value",
+                         fmt::format("Invalid '{}.parameters': its 'type' must be 'object'.", at));
   auto checked = grammar::checkSchema(schema, limits.grammar);
   if (!checked)
-    return fields.refuse(at + ".function.parameters", "invalid_value",
-                         fmt::format("Invalid '{}.function.parameters': {}.", at, checked.status().message()));
+    return fields.refuse(at + ".parameters", "invalid_value",
+                         fmt::format("Invalid '{}.parameters': {}.", at, checked.status().message()));
   into.tools.push_back({std::string(*name), std::move(*checked)});
-  into.shown.push_back(*tool);
+  if (style == ToolStyle::Nested)
+    return into.shown.push_back(*tool);
+  json::object shown = *function;
+  for (const char *member : {"type", "strict"})
+    shown.erase(member);
+  into.shown.push_back({{"type", "function"}, {"function", std::move(shown)}});
 }
 
-ToolFields readTools(RequestFields &fields, const Limits &limits) {
+/// The function that a "tool_choice" names, if it names one.
+static const json::string *chosenName(const json::object &choice, ToolStyle style) {
+  const json::value *holder = style == ToolStyle::Flat ? nullptr : choice.if_contains("function");
+  const json::object *function = style == ToolStyle::Flat ? &choice : holder ? holder->if_object() : nullptr;
+  const json::value *name = function ? function->if_contains("name") : nullptr;
+  return name ? name->if_string() : nullptr;
+}
+
+ToolFields readTools(RequestFields &fields, const Limits &limits, ToolStyle style) {
   ToolFields out;
   for (const char *old : {"functions", "function_call"})
     if (fields.find(old))
@@ -69,7 +84,7 @@ ToolFields readTools(RequestFields &fields, const Limits &limits) {
                     fmt::format("'{}' is not supported by this server; use 'tools' and 'tool_choice'.", old));
   if (const json::array *tools = fields.array("tools", limits.tools))
     for (size_t i = 0; i < tools->size() && !fields.failed(); ++i)
-      readTool(fields, (*tools)[i], i, limits, out);
+      readTool(fields, (*tools)[i], i, style, limits, out);
   out.parallel = fields.boolean("parallel_tool_calls").value_or(true);
   const json::value *choice = fields.find("tool_choice");
   if (fields.failed())
@@ -87,13 +102,10 @@ ToolFields readTools(RequestFields &fields, const Limits &limits) {
       fields.refuse("tool_choice", "invalid_value",
                     "Invalid 'tool_choice': expected 'none', 'auto', 'required' or a function.");
   } else if (const json::object *named = choice->if_object()) {
-    const json::value *function = named->if_contains("function");
-    const json::value *name = function && function->is_object() ? function->get_object().if_contains("name") : nullptr;
-    if (!name || !name->is_string())
-      fields.refuse("tool_choice.function.name", "missing_required_parameter",
-                    "Missing required parameter: 'tool_choice.function.name'.");
-    else if (std::erase_if(out.tools, [&](const auto &t) { return t.name != std::string_view(name->get_string()); });
-             out.tools.empty())
+    const json::string *name = chosenName(*named, style);
+    if (!name)
+      fields.take(ApiError::missing(style == ToolStyle::Flat ? "tool_choice.name" : "tool_choice.function.name"));
+    else if (std::erase_if(out.tools, [&](const auto &t) { return t.name != std::string_view(*name); }); out.tools.empty())
       fields.refuse("tool_choice", "invalid_value",
                     "Invalid 'tool_choice': 'tools' has no function of this name.");
     out.choice = ToolFields::Choice::Required;

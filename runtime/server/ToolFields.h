@@ -33,15 +33,21 @@ struct ToolFields {
     boost::json::object parameters; ///< A schema of objects.
   };
   std::vector<Tool> tools;    ///< Those that may be called: one if the request names it.
-  boost::json::array shown;   ///< All of them as the client wrote them.
+  boost::json::array shown;   ///< All of them in the nested style, as templates want them.
   Choice choice = Choice::None;
   bool parallel = true; ///< Several calls in one answer.
 
   bool wanted() const { return choice != Choice::None; }
 };
 
+/// Where a tool's name and parameters stand.
+enum class ToolStyle : uint8_t {
+  Nested, ///< {"type": "function", "function": {"name", ...}}: chat.
+  Flat,   ///< {"type": "function", "name", ...}: responses.
+};
+
 /// Reads and checks them; errors are left in `fields`.
-ToolFields readTools(RequestFields &fields, const Limits &limits);
+ToolFields readTools(RequestFields &fields, const Limits &limits, ToolStyle style = ToolStyle::Nested);
 
 /// What keeps an answer to the form of calls. `format`: what an answer without calls must look like, if it must. Errors are
 /// left in `fields`.

@@ -88,8 +88,20 @@ class OpenAiClientTest(unittest.TestCase):
             self.client.with_options(api_key="wrong-key-1").models.list()
         self.assertEqual(caught.exception.code, "invalid_api_key")
         with self.assertRaises(openai.BadRequestError) as caught:
-            self.client.embeddings.create(model="model", input="x")
-        self.assertEqual(caught.exception.code, "unsupported_operation")
+            self.client.embeddings.create(model="model", input="x", dimensions=9999)
+        self.assertEqual((caught.exception.param, caught.exception.code), ("dimensions", "integer_above_max_value"))
+
+    def testEmbeddingsInBothEncodings(self):
+        texts = ["A river runs to the sea.", "Two and two are four."]
+        numbers = self.client.embeddings.create(model="model", input=texts, encoding_format="float")
+        plain = self.client.embeddings.create(model="model", input=texts)  # The client asks for base64 and decodes it.
+        self.assertEqual([len(d.embedding) for d in plain.data], [576, 576])
+        for one, other in zip(numbers.data, plain.data):
+            for a, b in zip(one.embedding, other.embedding):
+                self.assertAlmostEqual(a, b, places=7)
+        self.assertEqual(plain.usage.prompt_tokens, plain.usage.total_tokens)
+        short = self.client.embeddings.create(model="model", input=[[1, 2, 3]], dimensions=16)
+        self.assertEqual(len(short.data[0].embedding), 16)
 
 
 if __name__ == "__main__":

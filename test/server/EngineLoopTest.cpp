@@ -76,7 +76,9 @@ protected:
                  EngineLoop::Options options = {}, bool start = true) {
     options.audit = true;
     const std::string path = testing::TempDir() + "/loop.tenon";
-    writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
+    TinyEngine tiny = TinyEngine::make(TENON_TINY_KERNELS);
+    tiny.addPooling();
+    writeFile(path, tiny.write());
     auto opened = engine::Engine::open(path, {});
     ASSERT_TRUE(opened.isOk()) << opened.status().message();
     engine = std::move(*opened);
@@ -143,6 +145,26 @@ TEST_F(EngineLoopTest, answersAreTheSameAloneAndAmongNeighbours) {
     ASSERT_TRUE(all[size_t(s)]->waitOver(1));
     EXPECT_EQ(all[size_t(s)]->answers[0], expected(promptOf(5 + uint32_t(s) * 2, s), 12));
   }
+}
+
+TEST_F(EngineLoopTest, poolsBesideAnswersAndClosesTheBooks) {
+  startLoop(24, 4, 64);
+  const auto writes = std::make_shared<Collect>(1), pools = std::make_shared<Collect>(6);
+  ASSERT_TRUE(loop->submit(job({{promptOf(9, 1), 40}}, writes)));
+  auto made = job({{promptOf(20, 1), 0}, {promptOf(33, 2), 0}, {promptOf(33, 2), 0}, {promptOf(5, 3), 0},
+                   {promptOf(60, 4), 0}, {promptOf(60, 4), 0}}, pools);
+  for (uint32_t i = 0; i < 6; ++i)
+    made->entries[i].request.pooling = i % 2 ? generate::Pooling::Mean : generate::Pooling::Last;
+  ASSERT_TRUE(loop->submit(made));
+  ASSERT_TRUE(pools->waitOver(6));
+  ASSERT_TRUE(writes->waitOver(1));
+  EXPECT_EQ(writes->answers[0], expected(promptOf(9, 1), 40));
+  for (const SequenceEvent &event : pools->last) {
+    EXPECT_EQ(event.kind, SequenceEvent::Kind::Pooled);
+    EXPECT_EQ(event.vector.size(), 16u);
+    EXPECT_GT(event.startedNanos, 0u);
+  }
+  EXPECT_EQ(pools->events, 6u); // Nothing was drawn.
 }
 
 TEST_F(EngineLoopTest, preemptedSequencesSayTheSame) {

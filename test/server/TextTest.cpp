@@ -4,6 +4,7 @@
 #include "runtime/server/Admission.h"
 #include "runtime/server/ApiErrors.h"
 #include "runtime/server/Auth.h"
+#include "runtime/server/ClientLimits.h"
 #include "runtime/server/JsonText.h"
 #include "runtime/server/RequestFields.h"
 #include "runtime/server/StopStrings.h"
@@ -158,6 +159,70 @@ TEST(Auth, onlyWholeKeysOpen) {
                             "Bearer secret-key-1secret-key-1", "Bearer secret-key-2", "Basic",
                             "Basic !!!", "Basic c2VjcmV0LWtleS0x", "Token secret-key-1"})
     EXPECT_FALSE(isAuthorized(wrong, keys)) << wrong;
+}
+
+TEST(Auth, tellsKeysApart) {
+  const std::vector<std::string> keys{"secret-key-1", "secret-key-22"};
+  EXPECT_EQ(authorizedKey("Bearer secret-key-1", keys), 0u);
+  EXPECT_EQ(authorizedKey("Bearer secret-key-22", keys), 1u);
+  EXPECT_EQ(authorizedKey("Bearer secret-key-3", keys), std::nullopt);
+}
+
+TEST(JsonText, base64IsThatOfTheStandard) {
+  // RFC 4648, section 10.
+  for (const auto &[bytes, text] : std::vector<std::pair<std::string, std::string>>{
+           {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
+           {"foobar", "Zm9vYmFy"}, {std::string("\xff\x00\xfb\xf0", 4), "/wD78A=="}}) {
+    std::string out;
+    appendBase64(out, bytes);
+    EXPECT_EQ(out, text);
+  }
+}
+
+/// Takes note of what happens to it.
+class FakeResponder : public Responder {
+public:
+  void respond(const HttpHead &, std::string_view) override { ++answers; }
+  void beginStream(const HttpHead &) override {}
+  void write(std::string_view) override {}
+  void endStream() override { ++answers; }
+  void onGone(std::function<void()> callback) override { gone = std::move(callback); }
+  Mailbox &mailbox() override { std::abort(); }
+  int answers = 0;
+  std::function<void()> gone;
+};
+
+TEST(ClientLimits, countWhatIsInProgressOfEachClient) {
+  ClientLimits limits(2);
+  const auto inner = std::make_shared<FakeResponder>();
+  ResponderPtr first = limits.admit("a", inner), second = limits.admit("a", inner);
+  ASSERT_TRUE(first && second);
+  EXPECT_FALSE(limits.admit("a", inner));
+  EXPECT_TRUE(limits.admit("b", inner)); // And dropped at once.
+  first->respond({}, "");
+  EXPECT_EQ(inner->answers, 1);
+  ResponderPtr third = limits.admit("a", inner);
+  ASSERT_TRUE(third);
+  first->endStream(); // Counts once.
+  EXPECT_FALSE(limits.admit("a", inner));
+  bool told = false;
+  second->onGone([&] { told = true; });
+  second.reset(); // Whoever answered has let go; the connection has not.
+  EXPECT_FALSE(limits.admit("a", inner));
+  std::exchange(inner->gone, nullptr)();
+  EXPECT_TRUE(told);
+  EXPECT_TRUE(limits.admit("a", inner));
+  third->beginStream({});
+  third->endStream();
+  EXPECT_EQ(limits.activeClients(), 0u);
+}
+
+TEST(ClientLimits, ofZeroLetEverybodyIn) {
+  ClientLimits limits(0);
+  const auto inner = std::make_shared<FakeResponder>();
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(limits.admit("a", inner), inner);
+  EXPECT_EQ(limits.activeClients(), 0u);
 }
 
 TEST(Auth, keyFilesAreReadStrictly) {

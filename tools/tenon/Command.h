@@ -20,6 +20,7 @@ using Action = std::function<Status()>;
 void addGenerate(CLI::App &app, Action &action);
 void addChat(CLI::App &app, Action &action);
 void addScore(CLI::App &app, Action &action);
+void addEmbed(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
 void addInspect(CLI::App &app, Action &action);
 void addVerify(CLI::App &app, Action &action);

@@ -16,6 +16,7 @@ Examples:
   tenon generate model.tenon --raw --prompt "Once upon a time" --max-new-tokens 64 --json
   tenon chat model.tenon
   tenon score model.tenon --text book.txt --max-tokens 2048
+  tenon embed model.tenon --text "A sentence." --json
   tenon bench model.tenon --sequences 1,16 --prompt-tokens 512 --new-tokens 128
   tenon serve model.tenon --port 8000
   tenon inspect model.tenon          tenon verify model.tenon
@@ -61,6 +62,7 @@ int main(int argc, char **argv) {
   addGenerate(app, action);
   addChat(app, action);
   addScore(app, action);
+  addEmbed(app, action);
   addTokenize(app, action);
   addInspect(app, action);
   addVerify(app, action);

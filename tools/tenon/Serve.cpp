@@ -142,6 +142,9 @@ void addServe(CLI::App &app, Action &action) {
   command->add_option("--io-threads", s.ioThreads, "Threads for connections (default 1)")
       ->check(CLI::Range(1u, 64u));
   command->add_option("--max-queue", s.queue, "Sequences that may wait (default 512)");
+  command->add_option("--max-client-requests", s.clientRequests,
+                      "Requests in progress of one client, which is a key, or an address where there are no keys; "
+                      "0: any number (default)");
   command->add_option("--max-ttft-ms", s.maxTtftMs,
                       "Refuse requests whose first token would come later; 0: never (default)");
   command->add_option("--request-timeout-ms", s.timeouts.request,
