@@ -103,24 +103,18 @@ void setDeadline(uint32_t milliseconds) {
 }
 
 /// Compiles until the socket closes.
-[[noreturn]] void work(int socket, const text::Tokenizer &tokenizer,
-                       const std::vector<int32_t> &stopTokens, uint32_t vocabulary,
+[[noreturn]] void work(int socket, const StatusOr<std::shared_ptr<const Vocabulary>> &vocabulary,
                        const CompileProcess::Bounds &bounds) {
   std::unique_ptr<Compiler> compiler;
+  if (vocabulary)
+    compiler = std::make_unique<Compiler>(*vocabulary, bounds.cacheBytes);
+  limitMemory(bounds.bytes);
   Frame frame{};
   Constraint constraint;
   while (receiveFrame(socket, frame, constraint.text)) {
     constraint.kind = static_cast<Constraint::Kind>(frame.kind);
-    Status status;
+    Status status = vocabulary.status();
     std::string out;
-    if (!compiler) { // Not the client's doing: outside the bounds.
-      auto words = Vocabulary::of(tokenizer, stopTokens, vocabulary);
-      if (words)
-        compiler = std::make_unique<Compiler>(*words, bounds.cacheBytes);
-      else
-        status = words.status();
-      limitMemory(bounds.bytes);
-    }
     if (compiler) {
       setDeadline(bounds.milliseconds);
       auto grammar = compiler->compile(constraint);
@@ -151,10 +145,18 @@ void setDeadline(uint32_t milliseconds) {
     ::dup2(null, 1);
   }
   ::setpriority(PRIO_PROCESS, 0, 5); // Steps go first.
+  // Not the client's doing, so outside of the bounds; and not before somebody needs it.
+  char first = 0;
+  ssize_t asked = 0;
+  while ((asked = ::recv(socket, &first, 1, MSG_PEEK)) < 0 && errno == EINTR)
+    ;
+  if (asked <= 0) // The server has gone.
+    ::_exit(0);
+  const auto words = Vocabulary::of(tokenizer, stopTokens, vocabulary);
   while (true) {
     const pid_t worker = ::fork();
     if (worker == 0)
-      work(socket, tokenizer, stopTokens, vocabulary, bounds);
+      work(socket, words, bounds);
     int state = 0;
     while (worker > 0 && ::waitpid(worker, &state, 0) < 0 && errno == EINTR)
       ;
@@ -197,11 +199,14 @@ CompileProcess::~CompileProcess() { ::close(socket); }
 
 void CompileProcess::interrupt() { ::shutdown(socket, SHUT_RDWR); }
 
-StatusOr<std::string> CompileProcess::compile(const Constraint &constraint) {
+StatusOr<std::string> CompileProcess::compile(const Constraint &constraint,
+                                              const std::function<void()> &meanwhile) {
   Frame frame{};
   std::string body;
-  if (!sendFrame(socket, uint32_t(constraint.kind), 0, constraint.text) ||
-      !receiveFrame(socket, frame, body))
+  const bool sent = sendFrame(socket, uint32_t(constraint.kind), 0, constraint.text);
+  if (sent && meanwhile)
+    meanwhile();
+  if (!sent || !receiveFrame(socket, frame, body))
     return Status::internal("the process that compiles grammars is gone");
   switch (frame.kind) {
   case Compiled:

@@ -11,6 +11,7 @@
 #include "runtime/grammar/Constraint.h"
 #include "runtime/text/Tokenizer.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,7 +26,8 @@ public:
     size_t cacheBytes = size_t(64) << 20; ///< For parts that grammars share.
   };
 
-  /// Forks: call it before other threads run. The vocabulary's tables are made with the first grammar.
+  /// Forks: call it before other threads run. The vocabulary's tables are made with the first grammar, once: the
+  /// processes that replace one another share them.
   static StatusOr<std::unique_ptr<CompileProcess>> start(const text::Tokenizer &tokenizer,
                                                          const std::vector<int32_t> &stopTokens,
                                                          uint32_t vocabulary, const Bounds &bounds);
@@ -33,8 +35,8 @@ public:
   ~CompileProcess();
 
   /// The grammar, serialized (TokenGrammar::read()). InvalidArgument: it is wrong, or met the bounds. One thread at a
-  /// time; waits.
-  StatusOr<std::string> compile(const Constraint &constraint);
+  /// time; calls `meanwhile`, then waits.
+  StatusOr<std::string> compile(const Constraint &constraint, const std::function<void()> &meanwhile = {});
 
   /// Any thread: compile() fails now, and from now on.
   void interrupt();

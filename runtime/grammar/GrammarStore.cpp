@@ -89,15 +89,19 @@ void GrammarStore::keep(const Constraint &constraint, const Outcome &outcome) {
 }
 
 GrammarStore::Outcome GrammarStore::make(const Constraint &constraint) {
-  auto serialized = process->compile(constraint);
+  // The first time, both processes make their tables together.
+  Status status;
+  auto serialized = process->compile(constraint, [&] {
+    if (vocabulary)
+      return;
+    auto made = Vocabulary::of(tokenizer, stopTokens, vocabularySize);
+    if (made)
+      vocabulary = std::move(*made);
+    status = made.status();
+  });
+  TENON_RETURN_IF_ERROR(status);
   if (!serialized)
     return serialized.status();
-  if (!vocabulary) {
-    auto made = Vocabulary::of(tokenizer, stopTokens, vocabularySize);
-    if (!made)
-      return made.status();
-    vocabulary = std::move(*made);
-  }
   return TokenGrammar::read(*serialized, vocabulary);
 }
 

@@ -1,9 +1,11 @@
 //===- ProcessTest.cpp - Grammars compiled behind a wall ------------------===//
 // SPDX-License-Identifier: Apache-2.0
 
+#include "runtime/base/ProcessMemory.h"
 #include "runtime/grammar/GrammarStore.h"
 #include "test/grammar/TestVocabulary.h"
 
+#include <cstdlib>
 #include <future>
 
 using namespace tenon;
@@ -93,6 +95,22 @@ TEST_F(Stores, dropTheLeastRecentlyUsedWithinTheirBytes) {
   EXPECT_FALSE(store.find(numbered(0)).has_value());
   EXPECT_FALSE(store.find({Constraint::Kind::Grammar, "root ::= (0"}).has_value());
   EXPECT_EQ(store.stats().compiled, 200u);
+}
+
+/// TENON_CONSTRAINED_LONG=1: a hundred thousand of them.
+TEST_F(Stores, holdTheirMemoryThroughManyDistinctConstraints) {
+  const char *wish = std::getenv("TENON_CONSTRAINED_LONG");
+  const int count = wish && *wish == '1' ? 100'000 : 2'000;
+  GrammarStore store(start(), *v.tokenizer, v.stopTokens, v.size, {.cacheBytes = size_t(4) << 20});
+  uint64_t before = 0;
+  for (int i = 0; i < count; ++i) {
+    if (i == count / 4)
+      before = residentBytes();
+    ASSERT_TRUE(get(store, {Constraint::Kind::Regex, "v" + std::to_string(i) + "[ab]{1,3}"}).isOk()) << i;
+  }
+  EXPECT_EQ(store.stats().compiled, uint64_t(count));
+  EXPECT_LE(store.stats().bytes, uint64_t(4) << 20);
+  EXPECT_LT(residentBytes(), before + (uint64_t(16) << 20));
 }
 
 TEST_F(Stores, endWhileSomebodyWaits) {
