@@ -34,7 +34,9 @@ StatusOr<ServedModel> ServedModel::of(const engine::Engine &engine,
   m.vocabulary = engine.plan().model.vocabulary;
   m.hidden = engine.plan().model.hidden;
   m.stopTokens = std::move(stopTokens);
-  if (!engine.plan().pooling)
+  if (engine.plan().grid.size() > 1 && engine.plan().grid.front() > 1)
+    m.noEmbeddings = "its engine is a pipeline, whose stages keep no hidden states";
+  else if (!engine.plan().pooling)
     m.noEmbeddings = "its engine was compiled by an earlier version; compile it again";
   else if (!capacity.chips.holds(engine.plan().logitsChip()))
     m.noEmbeddings = "its last layers are computed by another process";

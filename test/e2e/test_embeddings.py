@@ -65,10 +65,13 @@ class RealModel:
 class SmolLM2Test(RealModel, unittest.TestCase):
     name = "smollm2"
 
-    def testShardedEnginesGiveTheSameVectors(self):
-        for sharding in ("tp=2", "pp=2"):
-            with self.subTest(sharding):
-                self.checkAgainstReference(compile_engine(self.checkpoint, "--target", "cpu:native", "--chips", 2, "--sharding", sharding))
+    def testChipsThatShareLayersGiveTheSameVectorsAndPipelinesSayThatTheyHaveNone(self):
+        options = ("--target", "cpu:native", "--chips", 2, "--sharding")
+        self.checkAgainstReference(compile_engine(self.checkpoint, *options, "tp=2"))
+        pipeline = compile_engine(self.checkpoint, *options, "pp=2")
+        result = run("tenon", "embed", pipeline, "--text", "x", check=False)
+        self.assertEqual(result.code, 5, result.err)
+        self.assertIn("embeddings need an engine of one stage", result.err)
 
     def testDimensionsFilesAndPlainOutput(self):
         whole = embed(self.engine, [TEXTS[1]], "--no-normalize")["embeddings"][0]
