@@ -37,12 +37,6 @@ def schema_format(schema, name="answer"):
     return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
 
 
-def is_endless(schema):
-    """Whether valid answers have no bound: parts that contain themselves, or properties whose names are free."""
-    text = json.dumps(schema)
-    return '"$ref"' in text or '"additionalProperties": {' in text
-
-
 class ConstrainedTest(unittest.TestCase):
     """One server with a small model: it knows little, so only the grammar can make its answers valid."""
 
@@ -78,17 +72,11 @@ class SchemaTest(ConstrainedTest):
         jobs = [(name, t, seed) for name in self.NAMES for t, seed in (((0, 1), (0.7, 2), (1.2, 3)) if LONG else ((0.7, 1),))]
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             choices = list(pool.map(lambda job: self.ask(*job), jobs))
-        cut = 0
         for (name, temperature, _), choice in zip(jobs, choices):
             with self.subTest(name, temperature=temperature):
-                if choice["finish_reason"] == "length" and is_endless(SCHEMAS[name]):
-                    cut += 1  # A small model goes on for as long as it may.
-                    continue
                 self.assertEqual(choice["finish_reason"], "stop", choice["message"]["content"][-200:])
                 jsonschema.validate(json.loads(choice["message"]["content"]), SCHEMAS[name],
                                     format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
-        print(f"\n{len(jobs) - cut} valid answers of {len(jobs)}; {cut} of schemas without a bound ended with their tokens", flush=True)
-        self.assertLess(cut, len(jobs) / 10)
 
     def testAnyJsonObject(self):
         choice = self.server.chat("A JSON object with a name and an age.", response_format={"type": "json_object"},
@@ -255,22 +243,16 @@ class GemmaTest(ConstrainedTest):
     """The other kind of vocabulary: SentencePiece with bytes."""
 
     MODEL = "gemma3"
-    NAMES = list(SCHEMAS) if LONG else ["payment_method", "color", "score"]
+    # Gemma 3 lets a tree branch until its tokens are used up, which the schema allows.
+    NAMES = [name for name in SCHEMAS if name != "tree"] if LONG else ["payment_method", "color", "score"]
 
     def testAnswersFitTheirSchemas(self):
-        cut = 0
         for name in self.NAMES:
             with self.subTest(name):
                 choice = self.server.complete(f"An example of a {name}, as JSON:", seed=3, max_tokens=600,
                                               response_format=schema_format(SCHEMAS[name]))["choices"][0]
-                if choice["finish_reason"] == "length" and is_endless(SCHEMAS[name]):
-                    cut += 1
-                    continue
                 self.assertEqual(choice["finish_reason"], "stop", choice["text"][-200:])
                 jsonschema.validate(json.loads(choice["text"]), SCHEMAS[name])
-        print(f"\n{len(self.NAMES) - cut} valid answers of {len(self.NAMES)}; {cut} of schemas without a bound ended with their tokens",
-              flush=True)
-        self.assertLess(cut, max(1, len(self.NAMES) / 10))
 
     def testBytesOfOtherScripts(self):
         text = self.server.complete("The city is", max_tokens=60, structured_outputs={"regex": "(ꙮ𓀀|日本𓀀){3}"})["choices"][0]["text"]
