@@ -108,6 +108,10 @@ public:
     float logit;
     int32_t id;
   };
+  /// Ties go to the lowest id.
+  static bool isBetter(const Candidate &a, const Candidate &b) {
+    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+  }
 
 private:
   /// Logits whose blocks' maxima are at hand: what can matter is looked for in few blocks.
