@@ -23,9 +23,15 @@ void StepDraws::reserveAlternatives(uint32_t most) {
 }
 
 void StepDraws::draw(sample::Sampler &sampler, Draw &d) {
-  d.alternatives.clear();
-  d.sampled = sampler.sample(d.logits, *d.params, *d.history, d.index,
-                             d.params->topLogprobs ? &d.alternatives : nullptr, d.limits, d.maxima);
+  while (true) {
+    d.alternatives.clear();
+    d.sampled = sampler.sample(d.logits, *d.params, *d.history, d.index,
+                               d.params->topLogprobs ? &d.alternatives : nullptr, d.limits, d.maxima);
+    if (!d.mask || d.mask->failed() || d.mask->admits(d.sampled.token))
+      return;
+    d.limits.allowed = d.mask->next();
+    ++d.limits.refusals;
+  }
 }
 
 template <typename Work>

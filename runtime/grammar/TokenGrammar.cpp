@@ -3,6 +3,7 @@
 
 #include "runtime/grammar/TokenGrammar.h"
 
+#include "runtime/grammar/GrammarMask.h"
 #include "runtime/grammar/XgrammarLog.h"
 
 #include <xgrammar/xgrammar.h>
@@ -10,14 +11,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <ctime>
 #include <new>
 
 namespace tenon::grammar {
-
-/// Processor time that one mask may take. Grammars of real schemas take 5 to 500 µs; one that is ambiguous without
-/// bound grows with every token, and its sequence is ended before it holds up the others for longer than this.
-static constexpr uint64_t kMaskNanosAtMost = 100'000'000;
 
 bool available() { return true; }
 
@@ -55,7 +51,10 @@ Vocabulary::of(const text::Tokenizer &tokenizer, const std::vector<int32_t> &sto
 }
 
 struct TokenGrammar::Tables {
+  explicit Tables(xgrammar::CompiledGrammar compiled)
+      : grammar(std::move(compiled)), ends(std::make_shared<ShortestEnds>(grammar.GetGrammar())) {}
   xgrammar::CompiledGrammar grammar;
+  std::shared_ptr<const ShortestEnds> ends;
 };
 TokenGrammar::TokenGrammar(std::unique_ptr<Tables> tables) : held(std::move(tables)) {}
 TokenGrammar::~TokenGrammar() = default;
@@ -69,79 +68,17 @@ TokenGrammar::read(const std::string &serialized,
             xgrammar::CompiledGrammar::DeserializeJSON(serialized, vocabulary->tables().info);
         if (auto *grammar = std::get_if<xgrammar::CompiledGrammar>(&read))
           return std::make_shared<const TokenGrammar>(
-              std::make_unique<Tables>(Tables{std::move(*grammar)}));
+              std::make_unique<Tables>(std::move(*grammar)));
         return Status::internal("the compiled grammar came back damaged");
       });
 }
 
 std::string TokenGrammar::serialize() const { return held->grammar.SerializeJSON(); }
-size_t TokenGrammar::bytes() const { return held->grammar.MemorySizeBytes(); }
+size_t TokenGrammar::bytes() const { return held->grammar.MemorySizeBytes() + held->ends->bytes(); }
 
-namespace {
-
-uint64_t threadNanos() {
-  timespec t{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return uint64_t(t.tv_sec) * 1'000'000'000u + uint64_t(t.tv_nsec);
-}
-
-class GrammarMask : public sample::TokenMask {
-public:
-  GrammarMask(const xgrammar::CompiledGrammar &grammar, const std::vector<int32_t> &stopTokens)
-      : matcher(grammar, stopTokens), size(grammar.GetTokenizerInfo().GetVocabSize()),
-        allowed(size_t(xgrammar::GetBitmaskSize(size))), shape{int64_t(allowed.size())} {}
-
-  std::span<const uint32_t> next() override {
-    if (broken)
-      return {};
-    DLTensor tensor{allowed.data(), {kDLCPU, 0}, 1, xgrammar::GetBitmaskDLType(), &shape, nullptr, 0};
-    bool restricts = true;
-    const uint64_t began = threadNanos();
-    try {
-      restricts = matcher.FillNextTokenBitmask(&tensor);
-    } catch (const std::exception &) {
-      broken = true;
-      return {};
-    }
-    if (threadNanos() - began > kMaskNanosAtMost)
-      broken = true;
-    if (!restricts)
-      return {};
-    if (size % 32)
-      allowed.back() &= (1 << size % 32) - 1;
-    // None at all: no token spells what the grammar wants next, for the vocabulary lacks it.
-    broken |= std::all_of(allowed.begin(), allowed.end(), [](int32_t word) { return word == 0; });
-    return {reinterpret_cast<const uint32_t *>(allowed.data()), allowed.size()};
-  }
-
-  void accept(int32_t token) override {
-    if (broken)
-      return;
-    const uint64_t began = threadNanos();
-    try {
-      broken = !matcher.AcceptToken(token);
-    } catch (const std::exception &) {
-      broken = true;
-    }
-    if (threadNanos() - began > kMaskNanosAtMost)
-      broken = true;
-  }
-
-  bool failed() const override { return broken; }
-
-private:
-  xgrammar::GrammarMatcher matcher;
-  const int size;
-  std::vector<int32_t> allowed; ///< One bit a token.
-  int64_t shape;
-  bool broken = false;
-};
-
-} // namespace
-
-std::shared_ptr<sample::TokenMask>
-TokenGrammar::newMask(const std::vector<int32_t> &stopTokens) const {
-  return std::make_shared<GrammarMask>(held->grammar, stopTokens);
+std::shared_ptr<sample::TokenMask> TokenGrammar::newMask(const std::vector<int32_t> &stopTokens,
+                                                         uint32_t tokens) const {
+  return std::make_shared<GrammarMask>(held->grammar, held->ends, stopTokens, tokens);
 }
 
 struct Compiler::State {
@@ -196,7 +133,7 @@ StatusOr<std::shared_ptr<const TokenGrammar>> Compiler::compile(const Constraint
       name, [&]() -> StatusOr<std::shared_ptr<const TokenGrammar>> {
         takeWarning();
         auto grammar = std::make_shared<const TokenGrammar>(std::make_unique<TokenGrammar::Tables>(
-            TokenGrammar::Tables{build(state->compiler, constraint)}));
+            build(state->compiler, constraint)));
         if (const std::string warning = takeWarning(); !warning.empty())
           return Status::invalidArgument(
               fmt::format("{} cannot be promised: {}", name, warning));

@@ -1,7 +1,7 @@
 //===- TokenGrammar.h - A grammar over a vocabulary -------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The only files that know the library behind it are TokenGrammar.cpp and XgrammarLog.cpp.
+// The library behind it is known to TokenGrammar.cpp, GrammarMask, EndingParser, ShortestEnds and XgrammarLog alone.
 //
 #ifndef TENON_RUNTIME_GRAMMAR_TOKENGRAMMAR_H
 #define TENON_RUNTIME_GRAMMAR_TOKENGRAMMAR_H
@@ -50,8 +50,9 @@ public:
 
   size_t bytes() const; ///< About what it holds.
 
-  /// Which tokens a new sequence may draw. `stopTokens`, not empty, may come where the grammar accepts.
-  std::shared_ptr<sample::TokenMask> newMask(const std::vector<int32_t> &stopTokens) const;
+  /// Which tokens a new sequence may draw, which has at most `tokens`. `stopTokens`, not empty, may come where the grammar
+  /// accepts. Where the shortest answer has room within `tokens`, the sequence's answer is whole when they have run out.
+  std::shared_ptr<sample::TokenMask> newMask(const std::vector<int32_t> &stopTokens, uint32_t tokens) const;
 
 private:
   std::unique_ptr<Tables> held;

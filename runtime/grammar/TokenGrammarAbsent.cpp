@@ -31,7 +31,7 @@ TokenGrammar::read(const std::string &, const std::shared_ptr<const Vocabulary> 
 }
 std::string TokenGrammar::serialize() const { return {}; }
 size_t TokenGrammar::bytes() const { return 0; }
-std::shared_ptr<sample::TokenMask> TokenGrammar::newMask(const std::vector<int32_t> &) const {
+std::shared_ptr<sample::TokenMask> TokenGrammar::newMask(const std::vector<int32_t> &, uint32_t) const {
   return nullptr;
 }
 

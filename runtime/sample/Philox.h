@@ -26,9 +26,9 @@ constexpr std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter,
   return counter;
 }
 
-/// Uniform in [0, 1) with 53 bits, for draw `index` of `seed`.
-constexpr double uniformDraw(uint64_t seed, uint64_t index) {
-  const auto words = philox4x32({uint32_t(index), uint32_t(index >> 32), 0, 0},
+/// Uniform in [0, 1) with 53 bits, for draw `index` of `seed`, and each `attempt` at it.
+constexpr double uniformDraw(uint64_t seed, uint64_t index, uint32_t attempt = 0) {
+  const auto words = philox4x32({uint32_t(index), uint32_t(index >> 32), attempt, 0},
                                 {uint32_t(seed), uint32_t(seed >> 32)});
   return double((uint64_t(words[0]) << 32 | words[1]) >> 11) * 0x1p-53;
 }

@@ -308,11 +308,11 @@ int32_t Sampler::drawFromCandidates(const Scan &scan, float inverse, double u) c
   return chosen;
 }
 
-int32_t Sampler::draw(const Scan &scan, const SamplingParams &params, uint64_t index) {
+int32_t Sampler::draw(const Scan &scan, const SamplingParams &params, uint64_t index, uint32_t attempt) {
   const float inverse = 1 / params.temperature;
   if (!(std::fabs(scan.max) <= std::numeric_limits<float>::max()) || !(inverse < 1e30f))
     return first(scan);
-  const double u = uniformDraw(params.seed, index);
+  const double u = uniformDraw(params.seed, index, attempt);
   const bool cutsK = params.topK > 0 && params.topK < scan.logits.size(), cutsP = params.topP < 1;
   if (!cutsK && !cutsP && params.minP <= 0) {
     const int32_t token = drawFromFew(scan, inverse, u);
@@ -348,7 +348,7 @@ Sampled Sampler::sample(std::span<float> logits, const SamplingParams &params,
       params.changesLogits() || !limits.allowed.empty() || !limits.banned.empty();
   Scan scan = changes ? adjust(logits, params, history, limits, maxima) : scanOf(logits, maxima);
   Sampled result;
-  result.token = params.temperature > 0 ? draw(scan, params, index) : first(scan);
+  result.token = params.temperature > 0 ? draw(scan, params, index, limits.refusals) : first(scan);
   if (changes)
     changeBack(logits);
   if (!params.logprobs && !params.topLogprobs && !alternatives)

@@ -68,7 +68,10 @@ public:
   /// Which tokens may come next: bit t % 32 of word t / 32 says it of token t, and those beyond the words may not. Empty:
   /// any may, or it has failed. Valid until the next call.
   virtual std::span<const uint32_t> next() = 0;
-  /// `token` was drawn and belongs to the answer.
+  /// `token` was drawn under next(). False: it may not come for a reason that next() did not know; next() now does, and a
+  /// token is drawn again.
+  virtual bool admits(int32_t token) { return true; }
+  /// `token` was drawn, admitted, and belongs to the answer.
   virtual void accept(int32_t token) = 0;
   /// It cannot go on: what it would allow is not known, or takes too long to find. The sequence must end.
   virtual bool failed() const { return false; }
@@ -78,6 +81,7 @@ public:
 struct DrawLimits {
   std::span<const uint32_t> allowed; ///< As a TokenMask says it; empty: any.
   std::span<const int32_t> banned;   ///< Never drawn; ids of the vocabulary.
+  uint32_t refusals = 0; ///< How many tokens its mask has refused: each draw after one has a random number of its own.
 };
 
 struct Sampled {
@@ -128,7 +132,7 @@ private:
   void changeBack(std::span<float> logits);
 
   int32_t first(const Scan &scan) const; ///< Lowest id of the largest logit.
-  int32_t draw(const Scan &scan, const SamplingParams &params, uint64_t index);
+  int32_t draw(const Scan &scan, const SamplingParams &params, uint64_t index, uint32_t attempt);
   int32_t drawFromAll(const Scan &scan, float inverse, double u);
   int32_t drawFromFew(const Scan &scan, float inverse, double u);
   int32_t drawFromCandidates(const Scan &scan, float inverse, double u) const;

@@ -151,7 +151,7 @@ std::shared_ptr<Job> Generation::makeJob() const {
       r.stopTokens = services.model.stopTokens;
     r.stopTokens.insert(r.stopTokens.end(), f.stopTokenIds.begin(), f.stopTokenIds.end());
     if (grammar)
-      r.mask = grammar->newMask(r.stopTokens);
+      r.mask = grammar->newMask(r.stopTokens, r.maxNewTokens);
     // One choice is enough to know the prompt's; the others take it from the prefix tree.
     r.promptLogits = f.promptLogprobs.has_value() && choice == 0;
     r.scoreOnly = plan.scoreOnly;

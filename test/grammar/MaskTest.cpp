@@ -4,9 +4,8 @@
 // A finite language is written down word by word. After every token, the tokens allowed must be exactly those
 // with which some word goes on, by comparing bytes: no grammar and no tables take part in that.
 //
+#include "test/grammar/FiniteLanguages.h"
 #include "test/grammar/TestVocabulary.h"
-
-#include <boost/json.hpp>
 
 #include <cmath>
 #include <random>
@@ -16,50 +15,13 @@ using namespace tenon::grammar;
 
 namespace {
 
-struct Language {
-  const char *name;
-  Constraint constraint;
-  std::vector<std::string> words;
-};
-
-Constraint made(StatusOr<Constraint> constraint) {
-  EXPECT_TRUE(constraint.isOk()) << constraint.status().message();
-  return constraint ? *constraint : Constraint();
-}
-
-std::vector<Language> languages() {
-  std::vector<Language> out;
-  const std::vector<std::string> choices = {"yes", "yes, please", "no", " no", "\u65e5\u672c\u8a9e", "\u00e9t\u00e9", "a\"b\\c\n", "\U0001f600!"};
-  out.push_back({"choices", made(Constraint::ofChoices(choices, Limits())), choices});
-
-  std::vector<std::string> numbers;
-  for (const char *sign : {"", "-"})
-    for (const char *digits : {"0", "7", "70", "77", "07", "00"})
-      for (const char *unit : {"", " km", "\u20ac"})
-        numbers.push_back(std::string(sign) + digits + unit);
-  out.push_back({"regex", made(Constraint::ofRegex("-?[07]{1,2}( km|\u20ac)?", Limits())), numbers});
-
-  std::vector<std::string> objects;
-  for (const char *ok : {"true", "false"})
-    for (const char *kind : {"\"\u00e9\"", "\"a b\"", "null", "12"})
-      for (const char *more : {"", ", \"n\": [1]", ", \"n\": [1, 1]"})
-        objects.push_back(std::string("{\"ok\": ") + ok + ", \"kind\": " + kind + more + "}");
-  out.push_back({"schema", made(Constraint::ofSchema(boost::json::parse(R"({"type":"object","properties":{"ok":{"type":"boolean"},
-      "kind":{"enum":["\u00e9","a b",null,12]},"n":{"type":"array","items":{"const":1},"minItems":1,"maxItems":2}},
-      "required":["ok","kind"]})"), Limits())), objects});
-
-  out.push_back({"grammar", made(Constraint::ofGrammar("root ::= \"(\" inner \")\" | \"x\"\ninner ::= \"(\" \"x\" \")\" | \"x\" \"y\"?\n", Limits())),
-                 {"x", "(x)", "(xy)", "((x))"}});
-  return out;
-}
-
 bool goesOn(const Language &language, const std::string &text) {
   return std::any_of(language.words.begin(), language.words.end(), [&](const std::string &w) { return w.starts_with(text); });
 }
 
 /// Walks one answer, checks every mask, and gives the answer.
 std::string walk(const Language &language, const TestVocabulary &v, const TokenGrammar &grammar, std::mt19937 &random) {
-  const auto mask = grammar.newMask(v.stopTokens);
+  const auto mask = grammar.newMask(v.stopTokens, 1000);
   std::string text;
   for (int step = 0; step < 64; ++step) {
     const std::span<const uint32_t> next = mask->next();
@@ -152,7 +114,7 @@ TEST_F(Masks, failWhereTheVocabularyLacksABytes) {
   auto grammar = compiler.compile(made(Constraint::ofRegex("q", Limits())));
   if (!grammar)
     return; // Refusing it at once is as good.
-  const auto mask = (*grammar)->newMask(v.stopTokens);
+  const auto mask = (*grammar)->newMask(v.stopTokens, 1000);
   mask->next();
   EXPECT_TRUE(mask->failed());
 }

@@ -243,7 +243,7 @@ Status run(const GenerateOptions &o) {
     if (!o.ignoreEos || *grammar) // A grammar says itself where the answer ends.
       request.stopTokens = s.stopTokens();
     if (*grammar)
-      request.mask = (*grammar)->newMask(request.stopTokens);
+      request.mask = (*grammar)->newMask(request.stopTokens, request.maxNewTokens);
     if (auto added = generator.add(std::move(request)); !added)
       return added.status();
   }
