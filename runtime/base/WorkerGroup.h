@@ -46,6 +46,11 @@ public:
   /// waits hold workers together: one may be a task ahead of another. At most Options::depth are under way.
   void begin(void (*task)(void *context, uint32_t worker), void *context);
   void end();
+  /// Whether end() would return at once. A task must be under way.
+  bool hasEnded() const {
+    const Task &task = tasks[ended % slots];
+    return task.finished.load() != task.ended;
+  }
 
   /// run() for a callable that takes the worker number. Allocates nothing.
   template <typename Callable> void runEach(Callable &&callable) {

@@ -54,8 +54,14 @@ void MessageBatch::receive(uint32_t from, int tag, void *data, uint64_t bytes) {
   post(false, from, tag, data, bytes);
 }
 
-/// Goes on from message `done`, the first that may be pending.
-Status MessageBatch::poll(size_t &done) {
+/// One look at the messages. An error is that of the job.
+Status MessageBatch::poll() {
+  Health &health = cluster.health;
+  if (!refused.isOk())
+    cluster.fail(refused);
+  // After a failure nothing may be moved on any more: buffers may be gone.
+  if (health.failed())
+    return health.reason();
   const auto lock = cluster.line.take();
   for (; done < messages.size(); ++done) {
     Message &m = messages[done];
@@ -63,8 +69,9 @@ Status MessageBatch::poll(size_t &done) {
     case Transport::Progress::Pending:
       return Status::ok();
     case Transport::Progress::Failed:
-      return Status::unavailable(cluster.nameOf(m.peer) +
-                                 " cannot be reached: " + cluster.line.transport.error());
+      cluster.fail(Status::unavailable(cluster.nameOf(m.peer) +
+                                       " cannot be reached: " + cluster.line.transport.error()));
+      return health.reason();
     case Transport::Progress::Done:
       break;
     }
@@ -72,22 +79,18 @@ Status MessageBatch::poll(size_t &done) {
   return Status::ok();
 }
 
+StatusOr<bool> MessageBatch::isDone() {
+  TENON_RETURN_IF_ERROR(poll());
+  return done == messages.size();
+}
+
 Status MessageBatch::wait(Wait mode, double seconds) {
   constexpr uint32_t polite = 256, sleepy = 4096; // Polls until a waiter yields, and sleeps.
-  if (!refused.isOk())
-    cluster.fail(refused);
   const uint64_t began = nowNanos();
   Health &health = cluster.health;
   const int32_t before = health.activity.load(std::memory_order_relaxed);
-  size_t done = 0;
   for (uint32_t polls = 0;; ++polls) {
-    // After a failure nothing may be moved on any more: buffers may be gone.
-    if (health.failed())
-      return health.reason();
-    if (Status status = poll(done); !status) {
-      cluster.fail(status);
-      return health.reason();
-    }
+    TENON_RETURN_IF_ERROR(poll());
     if (done == messages.size())
       break;
     if (mode == Wait::Busy && polls == polite)
@@ -102,6 +105,7 @@ Status MessageBatch::wait(Wait mode, double seconds) {
   }
   health.activity.store(before, std::memory_order_relaxed);
   messages.clear();
+  done = 0;
   return Status::ok();
 }
 

@@ -50,6 +50,9 @@ public:
   /// the rank that is waited for, when it takes longer; 0: the monitor alone decides.
   Status wait(Wait wait = Wait::Busy, double seconds = 0);
 
+  /// Whether wait() would return at once; an error is that of the job.
+  StatusOr<bool> isDone();
+
   /// Bytes of the last receive that was done.
   uint64_t received() const { return receivedBytes; }
 
@@ -60,10 +63,11 @@ private:
     bool sends;
   };
   void post(bool sends, uint32_t peer, int tag, void *data, uint64_t bytes);
-  Status poll(size_t &done);
+  Status poll();
 
   Cluster &cluster;
   std::vector<Message> messages;
+  size_t done = 0; ///< The first message that may be pending.
   Status refused; ///< Of a post.
   uint64_t receivedBytes = 0;
 };

@@ -17,7 +17,7 @@ using collective::Tag;
 
 namespace {
 constexpr size_t kFewWords = 64;    // Every command but a step.
-constexpr size_t kPrepareWords = 9; // After the command.
+constexpr size_t kPrepareWords = 10; // After the command.
 constexpr size_t kRowWords = 4;     // Of a sequence in a step.
 } // namespace
 
@@ -58,30 +58,43 @@ size_t mostCommandWords(const Capacity &c) {
   return kFewWords + c.stepTokens + size_t(c.sequences) * (kRowWords + c.blockTableStride);
 }
 
-CommandSender::CommandSender(Cluster &c) : cluster(c), batch(c, c.size()) {
-  message.reserve(kFewWords);
+CommandSender::CommandSender(Cluster &c) : cluster(c), command{MessageBatch(c, c.size()), {}} {
+  command.words.reserve(kFewWords);
 }
 
-Status CommandSender::send(Command command, std::span<const uint32_t> words) {
-  if (words.data() != message.data() + 1) { // step() has written them in place.
-    message.assign(1, 0);
-    message.insert(message.end(), words.begin(), words.end());
-  }
-  message[0] = static_cast<uint32_t>(command);
+CommandSender::~CommandSender() {
+  for (Message &message : steps)
+    (void)message.batch.wait(); // Its words are about to go.
+}
+
+void CommandSender::post(Message &message) {
   for (uint32_t r = 1; r < cluster.size(); ++r)
-    batch.send(r, Tag::Command, message.data(), message.size() * sizeof(uint32_t));
-  return batch.wait();
+    message.batch.send(r, Tag::Command, message.words.data(), message.words.size() * sizeof(uint32_t));
+}
+
+Status CommandSender::send(Command what, std::span<const uint32_t> words) {
+  command.words.assign(1, static_cast<uint32_t>(what));
+  command.words.insert(command.words.end(), words.begin(), words.end());
+  post(command);
+  return command.batch.wait();
 }
 
 Status CommandSender::prepare(const Capacity &c, bool timeLaunches, bool trace, uint32_t microBatchRows) {
-  message.reserve(mostCommandWords(c));
+  for (uint32_t step = 0; step < c.stepsInFlight; ++step) {
+    steps.push_back({MessageBatch(cluster, cluster.size()), {}});
+    steps.back().words.reserve(mostCommandWords(c));
+  }
   const uint32_t words[kPrepareWords] = {c.stepTokens, c.sequences, c.logitRows, c.context,
-                                         c.kvBlocks,   c.blockTableStride, timeLaunches, trace, microBatchRows};
+                                         c.kvBlocks,   c.blockTableStride, timeLaunches, trace, microBatchRows,
+                                         c.stepsInFlight};
   return send(Command::Prepare, words);
 }
 
 Status CommandSender::step(std::span<const StepRows> rows) {
-  message.assign(2, static_cast<uint32_t>(rows.size()));
+  Message &step = steps[next++ % steps.size()];
+  TENON_RETURN_IF_ERROR(step.batch.wait());
+  std::vector<uint32_t> &message = step.words;
+  message = {static_cast<uint32_t>(Command::Step), static_cast<uint32_t>(rows.size())};
   for (const StepRows &r : rows) {
     message.push_back(static_cast<uint32_t>(r.tokens.size()));
     message.push_back(r.firstPosition);
@@ -92,14 +105,40 @@ Status CommandSender::step(std::span<const StepRows> rows) {
     message.insert(message.end(), r.tokens.begin(), r.tokens.end());
     message.insert(message.end(), r.blocks.begin(), r.blocks.end());
   }
-  return send(Command::Step, {message.data() + 1, message.size() - 1});
+  post(step);
+  return Status::ok();
 }
 
 CommandReceiver::CommandReceiver(Cluster &c) : cluster(c), batch(c, 1), message(kFewWords) {}
 
+void CommandReceiver::expect() {
+  if (!expected)
+    batch.receive(0, Tag::Command, message.data(), message.size() * sizeof(uint32_t));
+  expected = true;
+}
+
 StatusOr<Command> CommandReceiver::next() {
-  batch.receive(0, Tag::Command, message.data(), message.size() * sizeof(uint32_t));
+  expect();
+  return take();
+}
+
+StatusOr<std::optional<Command>> CommandReceiver::poll() {
+  expect();
+  auto done = batch.isDone();
+  if (!done)
+    return done.status();
+  if (!*done)
+    return std::optional<Command>();
+  auto command = take();
+  if (!command)
+    return command.status();
+  return std::optional(*command);
+}
+
+/// The expected message, waited for.
+StatusOr<Command> CommandReceiver::take() {
   TENON_RETURN_IF_ERROR(batch.wait(MessageBatch::Wait::Idle));
+  expected = false;
   count = batch.received() / sizeof(uint32_t);
   if (count == 0 || message[0] < uint32_t(Command::Open) || message[0] > uint32_t(Command::Stop))
     return Status::dataLoss(cluster.nameOf(0) + " sent a command that this version does not know");
@@ -111,6 +150,7 @@ Status CommandReceiver::readPrepare(Capacity &c, bool &timeLaunches, bool &trace
   if (w.size() != kPrepareWords || w[0] == 0 || w[1] == 0 || w[2] == 0 || w[3] == 0 || w[4] == 0 ||
       w[0] > engine::kMaxStepTokens || w[1] > engine::kMaxSequences ||
       w[2] > engine::kMaxStepTokens || w[3] > engine::kMaxContext || w[4] > INT32_MAX ||
+      w[9] == 0 || w[9] > engine::kMaxWorkers ||
       w[5] != (w[3] + cpu::kBlockTokens - 1) / cpu::kBlockTokens)
     return Status::dataLoss(cluster.nameOf(0) + " sent limits that no engine has");
   c.stepTokens = w[0];
@@ -122,6 +162,7 @@ Status CommandReceiver::readPrepare(Capacity &c, bool &timeLaunches, bool &trace
   timeLaunches = w[6] != 0;
   trace = w[7] != 0;
   microBatchRows = w[8];
+  c.stepsInFlight = w[9];
   const size_t most = mostCommandWords(c);
   if (most > collective::Transport::kMostBytes / sizeof(uint32_t))
     return Status::dataLoss(cluster.nameOf(0) + " sent limits whose steps no message can hold");

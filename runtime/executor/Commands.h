@@ -13,6 +13,7 @@
 #include "runtime/executor/MemoryPlan.h"
 #include "runtime/executor/StepRows.h"
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -61,15 +62,26 @@ size_t mostCommandWords(const Capacity &capacity);
 class CommandSender {
 public:
   explicit CommandSender(collective::Cluster &cluster);
+  ~CommandSender();
 
   Status send(Command command, std::span<const uint32_t> words = {});
   Status prepare(const Capacity &capacity, bool timeLaunches, bool trace, uint32_t microBatchRows);
+  /// Returns before the others have it: they may be at work on the step before. Waits for the oldest of as many steps
+  /// as may be under way.
   Status step(std::span<const StepRows> rows);
 
 private:
+  /// A command and what carries it.
+  struct Message {
+    collective::MessageBatch batch;
+    std::vector<uint32_t> words;
+  };
+  void post(Message &message);
+
   collective::Cluster &cluster;
-  collective::MessageBatch batch;
-  std::vector<uint32_t> message;
+  Message command;            ///< Any but a step.
+  std::vector<Message> steps; ///< In turn.
+  size_t next = 0;
 };
 
 /// The others' end.
@@ -79,6 +91,8 @@ public:
 
   /// Waits for the next command, without using the processor for long. DataLoss if it makes no sense.
   StatusOr<Command> next();
+  /// The next command if it is there already.
+  StatusOr<std::optional<Command>> poll();
   /// The command's words, after the first.
   std::span<const uint32_t> words() const { return {message.data() + 1, count - 1}; }
 
@@ -88,10 +102,14 @@ public:
   Status readStep(std::vector<StepRows> &rows) const;
 
 private:
+  void expect();
+  StatusOr<Command> take();
+
   collective::Cluster &cluster;
   collective::MessageBatch batch;
   std::vector<uint32_t> message;
   size_t count = 1;
+  bool expected = false; ///< A receive is posted.
 };
 
 } // namespace tenon::executor

@@ -85,10 +85,13 @@ Status Executor::allocate() {
     mostMicro = options.microBatchRows == 0
                     ? mostMicroBatches(limits.stepTokens, stagesOf(plan))
                     : std::clamp(limits.stepTokens / options.microBatchRows + 1, 1u, kMostMicroBatches);
-  for (uint32_t slot = 0; slot < limits.stepsInFlight; ++slot)
+  for (uint32_t slot = 0; slot < limits.stepsInFlight; ++slot) {
     steps.push_back({StepTables(limits, vocabulary, mostMicro,
                                 tables.data() + slot * StepTables::bytes(limits)),
-                     {}, this, slot});
+                     {}, this, slot, nullptr});
+    if (options.cluster)
+      steps.back().message = std::make_unique<collective::MessageBatch>(*options.cluster, 4);
+  }
   return Status::ok();
 }
 
@@ -102,7 +105,6 @@ Status Executor::startWorkers() {
   if (collective::Cluster *cluster = options.cluster) {
     sharers = cluster->peer(cluster->rank()).sharers;
     place = cluster->peer(cluster->rank()).place;
-    messages = std::make_unique<collective::MessageBatch>(*cluster, 4);
   }
   if (uint64_t(limits.workers) * sharers > topology.processors.size()) {
     // Somebody always waits for a thread that does not run: give the processor away at once.
@@ -278,6 +280,8 @@ Status Executor::start(std::span<const StepRows> rows) {
                                         step.tables.logitRows(), room.count));
   step.logits = {room.first, step.tables.logitRows()};
   if (commands) {
+    // Expected before anybody computes them: whoever sends them must not wait for finish().
+    expectLogits(step);
     broken = commands->step(rows);
     TENON_RETURN_IF_ERROR(broken);
   }
@@ -325,7 +329,8 @@ Status Executor::finish() {
   if (collective::Cluster *cluster = options.cluster) {
     if (status.isOk())
       status = moveLogits(steps[lastSlot]);
-    cluster->health.activity = collective::Health::Idle;
+    if (inFlight() == 0)
+      cluster->health.activity = collective::Health::Idle;
     if (!cluster->failure().isOk())
       status = cluster->failure();
   }
@@ -355,17 +360,22 @@ void Executor::stopChips(uint32_t chip, const Status &status) {
     each->stop(stoppedBy);
 }
 
-/// Brings the step's logits to rank 0.
-Status Executor::moveLogits(const Step &step) {
-  const uint32_t owner = rankOf(engine.plan().logitsChip()), rank = options.cluster->rank();
-  const uint64_t bytes = uint64_t(step.logits.count) * vocabulary * sizeof(float);
-  if (owner == 0 || (rank != 0 && rank != owner) || bytes == 0)
-    return Status::ok();
-  if (rank == owner)
-    messages->send(0, collective::Tag::Logits, logitsBase, bytes);
-  else
-    messages->receive(owner, collective::Tag::Logits, farLogits.data(), bytes);
-  return messages->wait();
+/// On rank 0: makes ready for logits that another process computes.
+void Executor::expectLogits(Step &step) {
+  if (farLogits.size() != 0 && step.logits.count != 0)
+    step.message->receive(rankOf(engine.plan().logitsChip()), collective::Tag::Logits,
+                          logitsBase + size_t(step.logits.first) * vocabulary,
+                          uint64_t(step.logits.count) * vocabulary * sizeof(float));
+}
+
+/// Brings the step's logits to rank 0; nothing where nobody expects them.
+Status Executor::moveLogits(Step &step) {
+  const uint32_t rank = options.cluster->rank();
+  if (rank != 0 && limits.chips.holds(engine.plan().logitsChip()) && step.logits.count != 0)
+    step.message->send(0, collective::Tag::Logits,
+                       logitsBase + size_t(step.logits.first) * vocabulary,
+                       uint64_t(step.logits.count) * vocabulary * sizeof(float));
+  return step.message->wait();
 }
 
 std::optional<HiddenState> Executor::hiddenState(std::string *why) const {

@@ -5,8 +5,8 @@
 // the groups by which chips talk. A step then only fills the tables that say which tokens it has, and
 // every worker of every chip walks its chip's list. The step path allocates nothing.
 //
-// On a pipeline a step is cut into micro-batches (MicroBatches.h), and where one process runs all chips,
-// further steps may begin before the first has ended, so that no stage waits for the drawing of tokens.
+// On a pipeline a step is cut into micro-batches (MicroBatches.h), and further steps may begin before the
+// first has ended, so that no stage waits for the drawing of tokens.
 //
 #ifndef TENON_RUNTIME_EXECUTOR_EXECUTOR_H
 #define TENON_RUNTIME_EXECUTOR_EXECUTOR_H
@@ -78,6 +78,8 @@ public:
   uint32_t maxInFlight() const {
     return options.timeLaunches || options.trace || options.observer ? 1 : limits.stepsInFlight;
   }
+  /// Whether this process's chips are done with the oldest step under way: finish() then waits for no worker.
+  bool oldestIsComputed() const { return workers->hasEnded(); }
   uint32_t inFlight() const { return static_cast<uint32_t>(started - finished); }
   uint32_t freeLogitRows() const { return logitRoom().count; }
 
@@ -164,12 +166,15 @@ private:
     LogitRange logits;
     Executor *executor = nullptr;
     uint32_t slot = 0;
+    /// Of a cluster: what carries the logits to rank 0.
+    std::unique_ptr<collective::MessageBatch> message;
   };
   /// The longest range that no step under way has.
   LogitRange logitRoom() const;
   void compute(Step &step);
   static void work(void *step, uint32_t worker);
-  Status moveLogits(const Step &step);
+  void expectLogits(Step &step);
+  Status moveLogits(Step &step);
   StatusOr<std::unique_ptr<collective::Group>> makeGroup(uint32_t axis, uint32_t first,
                                                          uint32_t stride, SpinPolicy policy,
                                                          int &tag);
@@ -186,7 +191,6 @@ private:
   std::unique_ptr<WorkerGroup> workers;
   std::unique_ptr<CommandSender> commands; ///< Rank 0 of a cluster.
   std::unique_ptr<TraceGather> gathered;   ///< Rank 0 of a cluster that traces.
-  std::unique_ptr<collective::MessageBatch> messages; ///< Of a cluster.
   Arena farLogits; ///< On rank 0, if another process computes them.
   Status broken;   ///< Of the step that failed.
   /// By axis of the grid: the groups along it, in order of the first member's chip; null where this

@@ -7,6 +7,7 @@
 #include "runtime/executor/TraceGather.h"
 
 #include <algorithm>
+#include <sched.h>
 
 namespace tenon::executor {
 
@@ -24,6 +25,8 @@ public:
 private:
   Status openEngine();
   Status prepare();
+  StatusOr<Command> nextCommand();
+  Status finishSteps();
   Status step();
   Status sendTrace();
 
@@ -59,6 +62,8 @@ Status Follower::prepare() {
                                              options.microBatchRows));
   if (!engine)
     return Status::dataLoss(cluster.nameOf(0) + " wants steps of no engine");
+  if (capacity.stepsInFlight > stagesOf(engine->plan()))
+    return Status::dataLoss(cluster.nameOf(0) + " wants more steps under way than there are stages");
   capacity.chips = engine->chips();
   capacity.workers = std::max(workers, capacity.chips.count);
   rows.reserve(capacity.sequences);
@@ -72,7 +77,33 @@ Status Follower::step() {
   TENON_RETURN_IF_ERROR(commands.readStep(rows));
   if (!executor)
     return Status::dataLoss(cluster.nameOf(0) + " wants a step before it has said how large");
-  return executor->run(rows);
+  return executor->start(rows);
+}
+
+/// The next command. As long as steps are under way, each is finished as soon as it is computed, for rank 0 waits for
+/// its logits, or as soon as no further one may begin.
+StatusOr<Command> Follower::nextCommand() {
+  while (executor && executor->inFlight() > 0) {
+    const bool full = executor->inFlight() == executor->maxInFlight();
+    if (full || executor->oldestIsComputed()) {
+      TENON_RETURN_IF_ERROR(executor->finish());
+      continue;
+    }
+    auto command = commands.poll();
+    if (!command)
+      return command.status();
+    if (*command)
+      return **command;
+    sched_yield();
+  }
+  return commands.next();
+}
+
+/// All commands but a step are about what steps leave behind.
+Status Follower::finishSteps() {
+  while (executor && executor->inFlight() > 0)
+    TENON_RETURN_IF_ERROR(executor->finish());
+  return Status::ok();
 }
 
 Status Follower::sendTrace() {
@@ -88,9 +119,11 @@ Status Follower::sendTrace() {
 
 Status Follower::run() {
   for (;;) {
-    auto command = commands.next();
+    auto command = nextCommand();
     Status status = command.status();
-    if (command)
+    if (command && *command != Command::Step)
+      status = finishSteps();
+    if (status.isOk())
       switch (*command) {
       case Command::Open:
         status = openEngine();

@@ -55,9 +55,7 @@ StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityReques
   const uint64_t holdable = uint64_t(c.sequences) * c.blockTableStride;
   c.kvBlocks = static_cast<uint32_t>(
       std::min<uint64_t>({blocks, request.kvBytes ? blocks : holdable, INT32_MAX}));
-  // Steps in flight are for chips that one process sees.
-  const bool pipeline = c.chips.count == plan.chips.size() && stagesOf(plan) > 1;
-  const uint32_t most = pipeline && logitsStandApart(plan, c) ? stagesOf(plan) : 1;
+  const uint32_t most = logitsStandApart(plan, c) ? stagesOf(plan) : 1;
   c.stepsInFlight = std::clamp(request.stepsInFlight.value_or(most), 1u, most);
   return c;
 }

@@ -21,7 +21,7 @@ struct CapacityRequest {
   uint32_t workers = 1;
   /// What this process runs; default: all chips. Workers and memory are theirs alone.
   std::optional<engine::ChipRange> chips;
-  /// Most steps begun before the first has ended; default: one for each stage whose chips this process runs all.
+  /// Most steps begun before the first has ended; default: one for each stage.
   std::optional<uint32_t> stepsInFlight;
 };
 

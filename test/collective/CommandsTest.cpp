@@ -50,7 +50,7 @@ protected:
   void SetUp() override {
     receiver = std::make_unique<CommandReceiver>(cluster());
     if (cluster().rank() == 0) {
-      ASSERT_TRUE(CommandSender(cluster()).prepare(smallCapacity(), false, false, 0).isOk());
+      ASSERT_TRUE(sender.prepare(smallCapacity(), false, false, 0).isOk());
     } else {
       ASSERT_EQ(*receiver->next(), Command::Prepare);
       ASSERT_TRUE(readPrepareOf(*receiver).isOk()); // Makes room for steps of the capacity.
@@ -79,6 +79,7 @@ protected:
       EXPECT_EQ(status.code(), StatusCode::DataLoss) << testing::PrintToString(message);
   }
 
+  CommandSender sender{cluster()};
   std::unique_ptr<CommandReceiver> receiver;
   std::vector<StepRows> rows;
 };
@@ -96,7 +97,7 @@ TEST_F(CommandsTest, readsAStepAsItWasSent) {
     second.blocks = {blocks + 2, 1};
     second.logitRows = 1;
     const StepRows both[] = {first, second};
-    ASSERT_TRUE(CommandSender(cluster()).step(both).isOk());
+    ASSERT_TRUE(sender.step(both).isOk());
     return;
   }
   ASSERT_EQ(*receiver->next(), Command::Step);
@@ -138,7 +139,7 @@ TEST_F(CommandsTest, refusesCountsThatTheMessageDoesNotHold) {
 
 TEST_F(CommandsTest, refusesLimitsThatNoEngineHas) {
   // Tokens, sequences, rows with logits, context, blocks, entries of a block table.
-  const Words sound = {uint32_t(Command::Prepare), 32, 4, 4, 64, 16, 4, 0, 0, 0};
+  const Words sound = {uint32_t(Command::Prepare), 32, 4, 4, 64, 16, 4, 0, 0, 0, 2};
   for (size_t at = 1; at <= 5; ++at) {
     Words message = sound;
     message[at] = 0;
@@ -152,7 +153,12 @@ TEST_F(CommandsTest, refusesLimitsThatNoEngineHas) {
     expectRefused(message);
   }
   // Each is possible; a command for all together would be larger than a message can be.
-  expectRefused({uint32_t(Command::Prepare), 1 << 16, 1 << 16, 1 << 16, 1 << 24, 1 << 20, 1 << 20, 0, 0, 0});
+  expectRefused({uint32_t(Command::Prepare), 1 << 16, 1 << 16, 1 << 16, 1 << 24, 1 << 20, 1 << 20, 0, 0, 0, 1});
+  for (const uint32_t steps : {0u, 1u << 16, UINT32_MAX}) { // Under way.
+    Words message = sound;
+    message[10] = steps;
+    expectRefused(message);
+  }
   for (size_t length = 1; length < sound.size(); ++length)
     expectRefused(Words(sound.begin(), sound.begin() + static_cast<std::ptrdiff_t>(length)));
 }

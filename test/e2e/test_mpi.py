@@ -20,6 +20,7 @@ from tenon_cli import ROOT, binary, compile_engine, model, run
 from oracle_prompts import PROMPTS  # Found through tenon_cli.
 
 ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+SAID = ("yes", "no", "hello", "goodbye", "one", "two", "three", "red", "green", "blue", "cat", "dog", "salt", "sugar", "up", "down", "left", "right")
 END_SECONDS = 10  # From a failure to the end of the job.
 TWO_HOSTS = ROOT / "test" / "hosts" / "two-hosts"
 
@@ -66,17 +67,28 @@ def ranks_of(launcher):
 
 
 class Running:
-    """A job that generates for long enough to be disturbed. Use as a context manager."""
+    """A job that generates for long enough to be disturbed. Use as a context manager. Answers to one prompt are printed as they come;
+    several (`prompts`) at the end, so that their job is known to be at work by its processor time."""
 
-    def __init__(self, engine, ranks, options=(), command=None):
+    def __init__(self, engine, ranks, options=(), command=None, prompts=1):
+        self.count, self.prompts = ranks, prompts
         command = command or mpirun(ranks, "generate", engine, "--raw", "--prompt", "Once upon a time", "--ignore-eos",
                                     "--max-new-tokens", 8000, options=options)
         self.process = subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def __enter__(self):
-        if not self.process.stdout.read(40):  # It has begun to answer.
+        if not (self.process.stdout.read(40) if self.prompts == 1 else self.work()):  # It has begun to answer.
             raise AssertionError(self.process.communicate()[1].decode())
         return self
+
+    def work(self, seconds=2):
+        """Waits until every rank has computed for so long; false if the job ends before."""
+        while self.process.poll() is None:
+            used = [sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13])) for pid in self.ranks().values()]
+            if len(used) == self.count and min(used) > seconds * os.sysconf("SC_CLK_TCK"):
+                return True
+            time.sleep(0.1)
+        return False
 
     def __exit__(self, *exception):
         if self.process.poll() is None:
@@ -165,6 +177,18 @@ class ProcessesTest(unittest.TestCase):
                 arguments = ("score", self.engine(grid), "--text", text, "--max-tokens", 64, "--json")
                 one = run("tenon", *arguments).json()["logits_xxh3"]
                 self.assertEqual(json.loads(job(mpirun(ranks, *arguments, "--micro-batch", 5)).out)["logits_xxh3"], one)
+
+    def testStepsThatOverlapGiveTheAnswersOfOneChip(self):
+        # More sequences than a step of a pipeline takes at once; they end at different times, so that steps change.
+        prompts = [word for said in SAID for word in ("--prompt", f"Say {said}.")]
+        arguments = ("--max-new-tokens", 40, "--logprobs", 1, "--json", *prompts)
+        for grid, ranks in (("pp=2", 2), ("pp=3", 2), ("pp=3", 3), ("tp=2,pp=2", 2)):
+            with self.subTest(grid=grid, ranks=ranks):
+                engine = self.engine(grid)
+                one = run("tenon", "generate", engine, *arguments).json()["results"]
+                self.assertGreater(len({len(result["ids"]) for result in one}), 1)
+                many = json.loads(job(mpirun(ranks, "generate", engine, *arguments, "--threads", 2 if grid != "pp=2" else 1)).out)
+                self.assertEqual(many["results"], one)
 
     def testEachProcessMapsItsOwnWeightsAlone(self):
         engine = self.engine("tp=2")
@@ -269,6 +293,17 @@ class FailureTest(unittest.TestCase):
                         self.assertRegex(said, rf"tenon: rank {victim} \(host ")
                     else:
                         self.assertNotEqual(running.process.returncode, 0)
+
+    def testARankKilledWhileStepsOverlapEndsTheJob(self):
+        stages = compile_engine(model("smollm2"), "--target", "cpu:native", "--sharding", "pp=2")
+        prompts = [word for i in range(16) for word in ("--prompt", f"Once upon a time there were {i}")]
+        for victim in (1, 0):
+            command = mpirun(2, "generate", stages, "--raw", "--ignore-eos", "--max-new-tokens", 4000, *prompts, options=("--enable-recovery",))
+            with self.subTest(victim=victim), Running(stages, 2, command=command, prompts=16) as running:
+                os.kill(running.ranks()[victim], signal.SIGKILL)
+                seconds, said = running.end()
+                self.assertLessEqual(seconds, END_SECONDS)
+                self.assertRegex(said, rf"tenon: rank {victim} \(host ")
 
     def testAStoppedRankEndsTheJob(self):
         for victim in (1, 0):
