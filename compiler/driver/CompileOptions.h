@@ -18,6 +18,8 @@ struct CompileOptions {
   std::string target = "cpu"; ///< cpu, cpu:native, cpu:avx512,avx2, …
   std::string weights = "keep";    ///< keep, bf16, q4, q5, q6, q8, or a format by its name.
   std::string embeddingWeights;    ///< Likewise, of the embedding and logits matrices; empty: as `weights`.
+  uint32_t weightsGroup = 0;       ///< Columns under one scale of a width: 32, 64 or 128; 0: the default.
+  std::string weightsMinimum;      ///< Whether groups of a width have a minimum: on, off; empty: what is best for it.
   std::string activations = "int15"; ///< What enters integer products: int15 or int8.
   std::string calibrationText; ///< File to measure rounding on; empty: the bundled text.
   bool calibration = true;     ///< Round with measured inputs.

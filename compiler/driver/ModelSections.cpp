@@ -76,6 +76,10 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
   Object flags{{"target", target}, {"weights", options.weights}};
   if (!options.embeddingWeights.empty())
     flags["embedding_weights"] = options.embeddingWeights;
+  if (options.weightsGroup)
+    flags["weights_group"] = options.weightsGroup;
+  if (!options.weightsMinimum.empty())
+    flags["weights_minimum"] = options.weightsMinimum;
   if (!options.calibration)
     flags["calibration"] = false;
   if (options.activations != "int15")

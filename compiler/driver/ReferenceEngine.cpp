@@ -54,6 +54,8 @@ llvm::Error ReferenceEngine::compile() {
   CompileOptions options = asked;
   options.weights = "keep";
   options.embeddingWeights.clear();
+  options.weightsGroup = 0;
+  options.weightsMinimum.clear();
   options.activations = "int15";
   options.output = file;
   options.verify = options.explain = false;

@@ -114,12 +114,7 @@ PanelPacker panelPacker(WeightFormat format) {
     return packQuantised<WeightFormat::Q5_K>;
   case WeightFormat::Q6_K:
     return packQuantised<WeightFormat::Q6_K>;
-  case WeightFormat::Q4_R:
-  case WeightFormat::Q4_RM:
-  case WeightFormat::Q5_R:
-  case WeightFormat::Q5_RM:
-  case WeightFormat::Q6_R:
-  case WeightFormat::Q8_R:
+  default: // The R formats: no checkpoint has them.
     break;
   }
   llvm_unreachable("every format of a checkpoint has a packer");

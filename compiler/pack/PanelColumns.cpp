@@ -3,6 +3,7 @@
 
 #include "compiler/pack/PanelColumns.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -11,8 +12,9 @@ namespace tenon::compiler {
 void copyPanelColumns(WeightFormat format, llvm::ArrayRef<uint8_t> whole, uint64_t columns,
                       uint64_t firstColumn, uint64_t count, llvm::MutableArrayRef<uint8_t> out) {
   const FormatInfo info = formatInfo(format);
-  assert((info.rowScales || format == WeightFormat::BF16) && firstColumn % 32 == 0 &&
-         firstColumn + count <= columns && (count % 32 == 0 || firstColumn + count == columns));
+  [[maybe_unused]] const uint64_t granule = std::max(info.group, 32u);
+  assert((info.rowScales || format == WeightFormat::BF16) && firstColumn % granule == 0 &&
+         firstColumn + count <= columns && (count % granule == 0 || firstColumn + count == columns));
   const PanelLayout from(format, columns), to(format, count);
   assert(whole.size() % from.bytes == 0 && out.size() / to.bytes == whole.size() / from.bytes);
   // Every plane lies in order of k; what a group of 32 has of it:
@@ -38,7 +40,8 @@ void copyPanelColumns(WeightFormat format, llvm::ArrayRef<uint8_t> whole, uint64
     if (info.hasMin)
       std::memcpy(target + to.superMin, source + from.superMin, kPanelChannels * 2);
     const uint64_t stride = PanelLayout::scaleStride(info);
-    std::memcpy(target + to.scales, source + from.scales + first * stride, groups * stride);
+    std::memcpy(target + to.scales, source + from.scales + firstColumn / info.group * stride,
+                info.groups(count) * stride);
   }
 }
 

@@ -18,8 +18,6 @@ namespace tenon::compiler {
 
 namespace {
 
-constexpr uint32_t kGroup = 32;
-
 /// Sums run in eight lanes, whatever the machine's vectors hold.
 constexpr uint32_t kLanes = 8;
 using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
@@ -56,15 +54,20 @@ inline float sumOf(const Lanes &v) {
   return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
 }
 
+/// Values of a group and what the error of each counts.
+struct Group {
+  const float *x, *w;
+  uint32_t size; ///< A multiple of kLanes.
+};
+
 /// Rounds the group with w = scale * q - minimum and says how good that is.
-TENON_WIDE_VECTORS void tryScale(const float *x, const float *w, float scale, float minimum,
-                                 Range range, Moments *moments) {
+TENON_WIDE_VECTORS void tryScale(const Group &group, float scale, float minimum, Range range, Moments *moments) {
   const float inverse = scale == 0 ? 0 : 1 / scale;
   Lanes error = {}, wqx = {}, wqq = {}, wq = {};
-  for (uint32_t at = 0; at < kGroup; at += kLanes) {
+  for (uint32_t at = 0; at < group.size; at += kLanes) {
     Lanes values, weights;
-    std::memcpy(&values, x + at, sizeof(values));
-    std::memcpy(&weights, w + at, sizeof(weights));
+    std::memcpy(&values, group.x + at, sizeof(values));
+    std::memcpy(&weights, group.w + at, sizeof(weights));
     const Lanes shifted = values + minimum;
     Lanes q = shifted * inverse;
     q = q > range.low ? q : Lanes{} + range.low;
@@ -96,11 +99,11 @@ int32_t codeOf(float value, float unit, int32_t low, int32_t high) {
       nearest(std::clamp(value / unit, static_cast<float>(low), static_cast<float>(high))));
 }
 
-void storeQuants(const float *x, float scale, float minimum, Range range, int32_t offset,
+void storeQuants(const Group &group, float scale, float minimum, Range range, int32_t offset,
                  uint8_t *out) {
   const float inverse = scale == 0 ? 0 : 1 / scale;
-  for (uint32_t i = 0; i < kGroup; ++i)
-    out[i] = static_cast<uint8_t>(static_cast<int32_t>(quantOf(x[i], minimum, inverse, range)) +
+  for (uint32_t i = 0; i < group.size; ++i)
+    out[i] = static_cast<uint8_t>(static_cast<int32_t>(quantOf(group.x[i], minimum, inverse, range)) +
                                   offset);
 }
 
@@ -117,7 +120,7 @@ constexpr float kOnGrid = 0.12f;
 
 /// The codes of one group's scale: w = code * unit * q.
 struct SymmetricSearch {
-  const float *x, *w;
+  const Group group;
   const Range range;
   const float unit;
   static constexpr int32_t limit = 127;
@@ -126,7 +129,7 @@ struct SymmetricSearch {
 
   Moments attempt(int32_t code) {
     Moments moments;
-    tryScale(x, w, code * unit, 0, range, &moments);
+    tryScale(group, code * unit, 0, range, &moments);
     if (moments.error < least) {
       least = moments.error;
       best = code;
@@ -155,7 +158,7 @@ struct SymmetricSearch {
 
 /// The codes of one group's scale and minimum: w = code * unit * q - minCode * minUnit.
 struct MinimumSearch {
-  const float *x, *w;
+  const Group group;
   const Range range;
   const float unit, minUnit;
   static constexpr int32_t limit = 255;
@@ -163,11 +166,11 @@ struct MinimumSearch {
   int32_t best = 0, bestMin = 0;
   Moments moments{INFINITY, 0, 0, 0}; ///< Of the best.
 
-  MinimumSearch(const float *x, const float *w, Range range, float unit, float minUnit)
-      : x(x), w(w), range(range), unit(unit), minUnit(minUnit) {
-    for (uint32_t i = 0; i < kGroup; ++i) {
-      sw += w[i];
-      swx += w[i] * x[i];
+  MinimumSearch(const Group &group, Range range, float unit, float minUnit)
+      : group(group), range(range), unit(unit), minUnit(minUnit) {
+    for (uint32_t i = 0; i < group.size; ++i) {
+      sw += group.w[i];
+      swx += group.w[i] * group.x[i];
     }
   }
   bool onGrid() const {
@@ -176,7 +179,7 @@ struct MinimumSearch {
   }
   Moments attempt(int32_t code, int32_t minCode) {
     Moments tried;
-    tryScale(x, w, code * unit, minCode * minUnit, range, &tried);
+    tryScale(group, code * unit, minCode * minUnit, range, &tried);
     if (tried.error < moments.error) {
       moments = tried;
       best = code;
@@ -228,13 +231,14 @@ struct MinimumSearch {
 } // namespace
 
 RowRounder::RowRounder(WeightFormat format, uint64_t columns) : info(formatInfo(format)) {
-  result.codes.resize(columns / kGroup);
+  const size_t groups = info.groups(columns);
+  result.codes.resize(groups);
   if (info.hasMin)
-    result.minCodes.resize(columns / kGroup);
+    result.minCodes.resize(groups);
   result.quants.resize(columns);
   importance.resize(columns);
-  firstScale.resize(columns / kGroup);
-  firstMin.resize(columns / kGroup);
+  firstScale.resize(groups);
+  firstMin.resize(groups);
 }
 
 void RowRounder::roundSymmetric(llvm::ArrayRef<float> row) {
@@ -243,9 +247,9 @@ void RowRounder::roundSymmetric(llvm::ArrayRef<float> row) {
   float largest = 0;
   for (size_t g = 0; g < result.codes.size(); ++g) {
     float extreme = 0;
-    for (uint32_t i = 0; i < kGroup; ++i)
-      if (std::fabs(row[g * kGroup + i]) > std::fabs(extreme))
-        extreme = row[g * kGroup + i];
+    for (float value : groupOf(row, g))
+      if (std::fabs(value) > std::fabs(extreme))
+        extreme = value;
     firstScale[g] = -extreme / half; // The integer of the largest value is -half.
     largest = std::max(largest, std::fabs(firstScale[g]));
   }
@@ -253,7 +257,8 @@ void RowRounder::roundSymmetric(llvm::ArrayRef<float> row) {
   const float unit = frontend::halfToFloat(result.scale);
 
   for (size_t g = 0; g < result.codes.size(); ++g) {
-    SymmetricSearch search{row.data() + g * kGroup, importance.data() + g * kGroup, range, unit};
+    const llvm::ArrayRef<float> x = groupOf(row, g);
+    SymmetricSearch search{{x.data(), groupOf(importance, g).data(), uint32_t(x.size())}, range, unit};
     if (firstScale[g] != 0) {
       for (float beginning : kBeginnings)
         search.descend(firstScale[g] * beginning);
@@ -263,8 +268,7 @@ void RowRounder::roundSymmetric(llvm::ArrayRef<float> row) {
       search.look();
     }
     result.codes[g] = static_cast<int16_t>(search.best);
-    storeQuants(search.x, search.best * unit, 0, range, info.offset,
-                result.quants.data() + g * kGroup);
+    storeQuants(search.group, search.best * unit, 0, range, info.offset, result.quants.data() + g * info.group);
   }
 }
 
@@ -274,9 +278,9 @@ void RowRounder::roundWithMinimum(llvm::ArrayRef<float> row) {
   float largest = 0, deepest = 0;
   for (size_t g = 0; g < result.codes.size(); ++g) {
     float low = 0, high = 0; // Zero is always within: a minimum is never above it.
-    for (uint32_t i = 0; i < kGroup; ++i) {
-      low = std::min(low, row[g * kGroup + i]);
-      high = std::max(high, row[g * kGroup + i]);
+    for (float value : groupOf(row, g)) {
+      low = std::min(low, value);
+      high = std::max(high, value);
     }
     firstScale[g] = (high - low) / top;
     firstMin[g] = -low;
@@ -291,7 +295,8 @@ void RowRounder::roundWithMinimum(llvm::ArrayRef<float> row) {
   // A grid of 16 levels, such as 4-bit files have, lies on every second (fourth) integer of a finer one.
   const float coarse = top / static_cast<float>((1 << info.bits) - (1 << (info.bits - 4)));
   for (size_t g = 0; g < result.codes.size(); ++g) {
-    MinimumSearch search(row.data() + g * kGroup, importance.data() + g * kGroup, range, unit, minUnit);
+    const llvm::ArrayRef<float> x = groupOf(row, g);
+    MinimumSearch search({x.data(), groupOf(importance, g).data(), uint32_t(x.size())}, range, unit, minUnit);
     search.descend(firstScale[g], firstMin[g]);
     if (info.bits > 4 && !search.onGrid())
       search.descend(firstScale[g] * coarse, firstMin[g]);
@@ -301,8 +306,8 @@ void RowRounder::roundWithMinimum(llvm::ArrayRef<float> row) {
     search.look();
     result.codes[g] = static_cast<int16_t>(search.best);
     result.minCodes[g] = static_cast<int16_t>(search.bestMin);
-    storeQuants(search.x, search.best * unit, search.bestMin * minUnit, range, 0,
-                result.quants.data() + g * kGroup);
+    storeQuants(search.group, search.best * unit, search.bestMin * minUnit, range, 0,
+                result.quants.data() + g * info.group);
   }
 }
 

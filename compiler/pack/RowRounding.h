@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Rounds one row of a matrix to a format with row scales (runtime/engine/WeightFormat.h): for every
-// group of 32, the 8-bit scale (and minimum) whose rounded values come nearest to the given ones in
+// group, the 8-bit scale (and minimum) whose rounded values come nearest to the given ones in
 // the sense of sum over k of importance[k] * (w[k] - rounded[k])^2. What is known about the inputs decides about
 // importance; if nothing is, importance[k] = |w[k]| plus the row's root mean square: large weights count more, and
 // none counts for nothing.
@@ -22,6 +22,7 @@
 
 #include "llvm/ADT/ArrayRef.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -30,7 +31,7 @@ namespace tenon::compiler {
 /// One row in an R format: w = half(scale) * code * (q - offset) [- half(minScale) * minCode].
 struct RoundedRow {
   uint16_t scale = 0, minScale = 0;       ///< Bits of f16 numbers >= 0.
-  std::vector<int16_t> codes, minCodes;   ///< For each group of 32; minCodes empty without minimum.
+  std::vector<int16_t> codes, minCodes;   ///< For each group; minCodes empty without minimum.
   std::vector<uint8_t> quants;            ///< For each column, as stored (unsigned).
 };
 
@@ -45,6 +46,10 @@ public:
   const RoundedRow &round(llvm::ArrayRef<float> row, llvm::ArrayRef<float> columnImportance = {});
 
 private:
+  /// Elements of group `g`; the last may be short.
+  llvm::ArrayRef<float> groupOf(llvm::ArrayRef<float> row, size_t g) const {
+    return row.slice(g * info.group, std::min<size_t>(info.group, row.size() - g * info.group));
+  }
   void roundSymmetric(llvm::ArrayRef<float> row);
   void roundWithMinimum(llvm::ArrayRef<float> row);
 

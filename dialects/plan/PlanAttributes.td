@@ -117,7 +117,13 @@ def Plan_WeightFormat : I32EnumAttr<"WeightFormat", "Encoding of a weight (runti
     I32EnumAttrCase<"Q6_K", 10, "q6_k">, I32EnumAttrCase<"Q4_R", 11, "q4_r">,
     I32EnumAttrCase<"Q4_RM", 12, "q4_rm">, I32EnumAttrCase<"Q5_R", 13, "q5_r">,
     I32EnumAttrCase<"Q5_RM", 14, "q5_rm">, I32EnumAttrCase<"Q6_R", 15, "q6_r">,
-    I32EnumAttrCase<"Q8_R", 16, "q8_r">]> {
+    I32EnumAttrCase<"Q8_R", 16, "q8_r">,
+    I32EnumAttrCase<"Q4_R64", 17, "q4_r64">, I32EnumAttrCase<"Q4_RM64", 18, "q4_rm64">,
+    I32EnumAttrCase<"Q5_R64", 19, "q5_r64">, I32EnumAttrCase<"Q5_RM64", 20, "q5_rm64">,
+    I32EnumAttrCase<"Q6_R64", 21, "q6_r64">, I32EnumAttrCase<"Q8_R64", 22, "q8_r64">,
+    I32EnumAttrCase<"Q4_R128", 23, "q4_r128">, I32EnumAttrCase<"Q4_RM128", 24, "q4_rm128">,
+    I32EnumAttrCase<"Q5_R128", 25, "q5_r128">, I32EnumAttrCase<"Q5_RM128", 26, "q5_rm128">,
+    I32EnumAttrCase<"Q6_R128", 27, "q6_r128">, I32EnumAttrCase<"Q8_R128", 28, "q8_r128">]> {
   let cppNamespace = "::mlir::plan";
 }
 

@@ -19,8 +19,9 @@ def Tenon_BlocksAttr : Tenon_Attr<"Blocks", "blocks", [
   let description = [{
     The logical elements of the tensor are f32; they are stored in one of the formats of
     `runtime/engine/WeightFormat.h`: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_1`, `q5_0`, `q5_1`,
-    `q4_k`, `q5_k`, `q6_k`, `q4_r`, `q4_rm`, `q5_r`, `q5_rm`, `q6_r`, `q8_r`. A tensor with this encoding is a matrix `[output channels, columns]`
-    of f32 whose columns are a multiple of what the format groups (32, or 256 for the k formats).
+    `q4_k`, `q5_k`, `q6_k`, `q4_r`, `q4_rm`, `q5_r`, `q5_rm`, `q6_r`, `q8_r`, and the last six with scales for 64 and for
+    128 columns: `q4_r64`, `q4_rm128`, ... A tensor with this encoding is a matrix `[output channels, columns]` of f32 whose
+    columns are a multiple of 32 (of 256 for the k formats).
     A matrix without an encoding is stored as f32.
 
     ```mlir

@@ -149,13 +149,8 @@ void decodeBlock(WeightFormat format, const uint8_t *block, float *out) {
     return decodeQ5_K(block, out);
   case WeightFormat::Q6_K:
     return decodeQ6_K(block, out);
-  case WeightFormat::Q4_R:
-  case WeightFormat::Q4_RM:
-  case WeightFormat::Q5_R:
-  case WeightFormat::Q5_RM:
-  case WeightFormat::Q6_R:
-  case WeightFormat::Q8_R:
-    break; // Only engines have them: asserted below.
+  default:
+    break; // The R formats: only engines have them; asserted below.
   }
 }
 

@@ -26,9 +26,10 @@ constexpr int64_t kPanel = ::tenon::kPanelChannels, kGroup = 32;
 
 RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// Columns that a product may be cut between when parts are added up.
+/// Columns that a product may be cut between when parts are added up: whole groups of the weights' scales, too.
 int64_t columnGranule(Value weight) {
-  return std::max<int64_t>(kGroup, ::tenon::formatInfo(weightFormat(typeOf(weight))).kMultiple);
+  const ::tenon::FormatInfo info = ::tenon::formatInfo(weightFormat(typeOf(weight)));
+  return std::max<int64_t>({kGroup, info.kMultiple, info.group});
 }
 
 /// The product behind heads: split_heads, norm per head and rotation in any order.

@@ -91,7 +91,7 @@ void makeBlockPanel(const WeightPlan &w, std::byte *at, uint64_t channels, uint6
   const float levels = float(1u << info.bits);
   const float unit = kRandomWeightDeviation * std::sqrt(12.0f) / levels;
   const float mean = (levels - 1) / 2;
-  const uint64_t groups = w.columns / info.group;
+  const uint64_t groups = info.groups(w.columns);
   // Codes of 8-bit scales: small, so that the halves above them stay normal.
   constexpr int kScale = 8, kRowScale = 4;
   if (info.rowScales) {

@@ -21,14 +21,15 @@
 //   mins      Q4_1, Q5_1: [K/32][16 ch] f16 m;   Q4_K, Q5_K: [K/32][16 ch] u8
 //   super     K formats: [K/256][16 ch] f16 d, then (Q4_K, Q5_K) [K/256][16 ch] f16 dmin, as two planes
 //   row       R formats have one plane of scales and none of the three above:
-//             without min: [16 ch] f16 d, then [K/32][16 ch] i8
-//             with min   : [16 ch] f16 d, [16 ch] f16 dmin, then [K/32] of [16 ch] u8 scale, [16 ch] u8 min
+//             without min: [16 ch] f16 d, then [groups][16 ch] i8
+//             with min   : [16 ch] f16 d, [16 ch] f16 dmin, then [groups] of [16 ch] u8 scale, [16 ch] u8 min
 //
 // Meaning: w = scale * (q - offset) + min, with scale = d or d*sc, min = m or -(dmin*mn).
 //
 // The R formats are those that `tenon-compile --weights` makes; no checkpoint has them. Their scales are
-// 8 bits for 32 k under one f16 of the whole row, so that they cost a quarter bit and ask nothing of K but
-// a multiple of 32 (docs/decisions/0005-rounded-weights.md).
+// 8 bits for 32, 64 or 128 k (the name says it, 32 if it does not) under one f16 of the whole row, so that they cost
+// little and ask nothing of K but a multiple of 32: the last group may be short
+// (docs/decisions/0005-rounded-weights.md).
 //
 #ifndef TENON_RUNTIME_ENGINE_WEIGHTFORMAT_H
 #define TENON_RUNTIME_ENGINE_WEIGHTFORMAT_H
@@ -44,15 +45,17 @@ namespace tenon {
 enum class WeightFormat : uint8_t {
   F32 = 0, F16 = 1, BF16 = 2, Q8_0 = 3, Q4_0 = 4, Q4_1 = 5, Q5_0 = 6, Q5_1 = 7, Q4_K = 8, Q5_K = 9, Q6_K = 10,
   Q4_R = 11, Q4_RM = 12, Q5_R = 13, Q5_RM = 14, Q6_R = 15, Q8_R = 16,
+  Q4_R64 = 17, Q4_RM64 = 18, Q5_R64 = 19, Q5_RM64 = 20, Q6_R64 = 21, Q8_R64 = 22,
+  Q4_R128 = 23, Q4_RM128 = 24, Q5_R128 = 25, Q5_RM128 = 26, Q6_R128 = 27, Q8_R128 = 28,
 };
-inline constexpr uint32_t kNumWeightFormats = 17;
+inline constexpr uint32_t kNumWeightFormats = 29;
 inline constexpr uint32_t kPanelChannels = 16;
 
 /// Static facts of one format. `group` is 0 for float formats.
 struct FormatInfo {
   std::string_view name;
   uint32_t bits;       ///< Stored bits of a quantised value, or of a float.
-  uint32_t group;      ///< k covered by one scale.
+  uint32_t group;      ///< k covered by one scale; of the last one in a row with row scales, perhaps fewer.
   int32_t offset;      ///< Subtracted from the unsigned stored value.
   bool hasMin;
   bool superScales;    ///< 8-bit scales under an f16 scale per 256 k.
@@ -60,6 +63,10 @@ struct FormatInfo {
   bool signedScales;   ///< Of 8-bit scales: i8 instead of u8.
   uint32_t kMultiple;  ///< K must be a multiple of this.
   constexpr bool isFloat() const { return group == 0; }
+  /// Scales of a row of K columns.
+  constexpr uint64_t groups(uint64_t k) const { return (k + group - 1) / group; }
+  /// Scales that 32 consecutive k have: 2 with groups of 16, else 1, which wider groups share.
+  constexpr uint32_t scalesPer32() const { return group < 32 ? 32 / group : 1; }
 };
 
 constexpr FormatInfo formatInfo(WeightFormat f) {
@@ -81,6 +88,18 @@ constexpr FormatInfo formatInfo(WeightFormat f) {
       {"q5_rm", 5, 32, 0, true, false, true, false, 32},
       {"q6_r", 6, 32, 32, false, false, true, true, 32},
       {"q8_r", 8, 32, 128, false, false, true, true, 32},
+      {"q4_r64", 4, 64, 8, false, false, true, true, 32},
+      {"q4_rm64", 4, 64, 0, true, false, true, false, 32},
+      {"q5_r64", 5, 64, 16, false, false, true, true, 32},
+      {"q5_rm64", 5, 64, 0, true, false, true, false, 32},
+      {"q6_r64", 6, 64, 32, false, false, true, true, 32},
+      {"q8_r64", 8, 64, 128, false, false, true, true, 32},
+      {"q4_r128", 4, 128, 8, false, false, true, true, 32},
+      {"q4_rm128", 4, 128, 0, true, false, true, false, 32},
+      {"q5_r128", 5, 128, 16, false, false, true, true, 32},
+      {"q5_rm128", 5, 128, 0, true, false, true, false, 32},
+      {"q6_r128", 6, 128, 32, false, false, true, true, 32},
+      {"q8_r128", 8, 128, 128, false, false, true, true, 32},
   }};
   return table[static_cast<size_t>(f)];
 }
@@ -116,7 +135,7 @@ struct PanelLayout {
       superMin = superScale + 32;
       scales = info.hasMin ? superMin + 32 : superMin;
       mins = info.hasMin ? scales + kPanelChannels : scales;
-      at += pad(scales - at + k / 32 * scaleStride(info));
+      at += pad(scales - at + info.groups(k) * scaleStride(info));
       bytes = at;
       return;
     }

@@ -10,6 +10,7 @@ from tenon_cli import WORK, compile_engine, model, run
 
 # Most KL to the file's own weights that is let pass, about twice what was measured (docs/decisions/0005).
 BARS = {"q4": 0.01, "q8_r": 3e-3, "bf16": 3e-3}
+GROUP_BARS = {64: 0.12, 128: 0.2}
 
 
 def compiled(checkpoint, weights, *options):
@@ -107,11 +108,26 @@ class SmolLM2WeightsTest(unittest.TestCase):
             rounded = run("tenon", "score", engine, "--text", text, "--max-tokens", "400", "--json").json()["mean_nll"]
             self.assertLess(abs(rounded - own), 0.06 if weights == "q4" else 0.02, weights)
 
-    def testKernelsAreVerifiedAgainstTheRoundedWeights(self):
+    def testKernelsAreVerifiedWithTheWeightsThatAreStored(self):
         result = run("tenon-compile", self.checkpoint, "-o", WORK / "weights-verified.tenon", "--target", "cpu:native",
-                     "--weights", "q4", "--no-accuracy", "--no-calibration", "--verify")
+                     "--weights", "q4", "--weights-group", 64, "--no-accuracy", "--verify")
         self.assertIn("verified layer_0.attn_q", result.out)
         self.assertNotIn("accuracy", result.out)
+
+    def testWiderGroupsAreFewerBytesForMoreLoss(self):
+        sizes, losses = [stored_bytes(self.reports["q4"])], [self.reports["q4"]["accuracy"]["mean_kl"]]
+        for group in (64, 128):
+            report, engine = compiled(self.checkpoint, "q4", "--weights-group", str(group))
+            self.assertEqual({use["to"] for use in report["weights"]}, {f"q4_rm{group}", f"q5_rm{group}"})
+            sizes.append(stored_bytes(report))
+            losses.append(report["accuracy"]["mean_kl"])
+            print(f"\nSmolLM2 --weights q4 --weights-group {group}: {sizes[-1] / 1e6:.1f} MB, mean KL {losses[-1]:.2e}")
+            card = run("tenon", "inspect", engine, "--json").json()["card"]
+            self.assertEqual(card["flags"]["weights_group"], group)
+        self.assertLess(sizes[1], 0.97 * sizes[0])
+        self.assertLess(sizes[2], 0.985 * sizes[1])
+        self.assertLess(losses[1], GROUP_BARS[64])
+        self.assertLess(losses[2], GROUP_BARS[128])
 
     def testTheEmbeddingHasItsOwnChoice(self):
         report, _ = compiled(self.checkpoint, "keep", "--embedding-weights", "q6", "--no-accuracy")

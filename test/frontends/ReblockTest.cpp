@@ -72,10 +72,12 @@ double squaredError(const Matrix &matrix, WeightFormat format, llvm::ArrayRef<ui
 /// that just spans it. Stored scales of 8 bits can only be worse.
 double nearestError(const Matrix &matrix, const FormatInfo &info) {
   double sum = 0;
-  for (size_t at = 0; at < matrix.values.size(); at += 32) {
+  const uint64_t columns = matrix.tensor.columns;
+  for (size_t at = 0, size; at < matrix.values.size(); at += size) {
+    size = std::min<uint64_t>(info.group, columns - at % columns); // The last group of a row may be short.
     const float *x = matrix.values.data() + at;
     double low = 0, high = 0, extreme = 0;
-    for (uint32_t i = 0; i < 32; ++i) {
+    for (uint32_t i = 0; i < size; ++i) {
       low = std::min<double>(low, x[i]);
       high = std::max<double>(high, x[i]);
       extreme = std::fabs(x[i]) > std::fabs(extreme) ? x[i] : extreme;
@@ -84,7 +86,7 @@ double nearestError(const Matrix &matrix, const FormatInfo &info) {
     const double scale = info.hasMin ? (high - low) / top : -extreme / info.offset;
     const double minimum = info.hasMin ? low : 0;
     const double first = info.hasMin ? 0 : -double(info.offset);
-    for (uint32_t i = 0; i < 32 && scale != 0; ++i) {
+    for (uint32_t i = 0; i < size && scale != 0; ++i) {
       const double q =
           std::clamp(std::nearbyint((x[i] - minimum) / scale), first, first + top);
       const double difference = scale * q + minimum - x[i];
@@ -114,25 +116,25 @@ TEST_P(RowScaled, losesLessThanNearestRoundingWithExactScales) {
   const Matrix matrix = Matrix::normal(48, 576);
   const double error = squaredError(matrix, format(), reblock(matrix.tensor, format()));
   // At 8 bits the stored scale's own rounding is all there is to gain or lose.
-  EXPECT_LT(error, (info().bits == 8 ? 1.1 : info().bits == 6 ? 1.0 : 0.93) *
-                       nearestError(matrix, info()));
+  const double share = info().bits == 8 ? 1.1 : info().bits == 6 ? 1.0 : info().group == 32 ? 0.93 : 0.95;
+  EXPECT_LT(error, share * nearestError(matrix, info()));
 }
 
 TEST_P(RowScaled, boundsEveryErrorByTheGroupsRange) {
-  const Matrix matrix = Matrix::normal(19, 96, 3.0f);
+  const uint64_t columns = 288; // Groups of 64 and of 128 do not fill the row.
+  const Matrix matrix = Matrix::normal(19, columns, 3.0f);
   const std::vector<uint8_t> panels = reblock(matrix.tensor, format());
   for (uint64_t row = 0; row < 19; ++row)
-    for (uint64_t group = 0; group < 3; ++group) {
+    for (uint64_t first = 0; first < columns; first += info().group) {
+      const uint64_t end = std::min<uint64_t>(columns, first + info().group);
       float largest = 0;
-      for (uint32_t i = 0; i < 32; ++i)
-        largest = std::max(largest, std::fabs(matrix.at(row, group * 32 + i)));
-      for (uint32_t i = 0; i < 32; ++i) {
-        const uint64_t k = group * 32 + i;
+      for (uint64_t k = first; k < end; ++k)
+        largest = std::max(largest, std::fabs(matrix.at(row, k)));
+      for (uint64_t k = first; k < end; ++k)
         // Two steps: clipping may give up one and a half at the end of the range.
-        EXPECT_NEAR(compiler::unpackValue(format(), panels, 96, row, k), matrix.at(row, k),
+        EXPECT_NEAR(compiler::unpackValue(format(), panels, columns, row, k), matrix.at(row, k),
                     2 * 2 * largest / ((1 << info().bits) - 1))
             << "row " << row << " column " << k;
-      }
     }
 }
 
@@ -167,20 +169,21 @@ TEST_P(RowScaled, keepsZerosAndPaddingZero) {
   for (uint64_t k = 0; k < 64; ++k) {
     EXPECT_EQ(compiler::unpackValue(format(), panels, 64, 3, k), 0);
     if (k < 32)
-      EXPECT_EQ(compiler::unpackValue(format(), panels, 64, 5, k), 0);
+      EXPECT_NEAR(compiler::unpackValue(format(), panels, 64, 5, k), 0, info().group == 32 ? 0 : 0.02);
     for (uint64_t row = 21; row < 32; ++row)
       EXPECT_EQ(compiler::unpackValue(format(), panels, 64, row, k), 0);
   }
 }
 
 TEST_P(RowScaled, takesGroupsOfOneSign) {
-  Matrix matrix = Matrix::normal(16, 64, 0.01f);
+  const uint64_t group = info().group, columns = 2 * group;
+  Matrix matrix = Matrix::normal(16, columns, 0.01f);
   for (uint64_t i = 0; i < matrix.values.size(); ++i)
-    matrix.values[i] += i % 64 < 32 ? 1.0f : -1.0f;
+    matrix.values[i] += i % columns < group ? 1.0f : -1.0f;
   const std::vector<uint8_t> panels = reblock(matrix.tensor, format());
   for (uint64_t row = 0; row < 16; ++row)
-    for (uint64_t k = 0; k < 64; ++k)
-      EXPECT_NEAR(compiler::unpackValue(format(), panels, 64, row, k), matrix.at(row, k),
+    for (uint64_t k = 0; k < columns; ++k)
+      EXPECT_NEAR(compiler::unpackValue(format(), panels, columns, row, k), matrix.at(row, k),
                   0.01 + 1.1 / ((1 << info().bits) - 1));
 }
 
@@ -220,8 +223,9 @@ TEST_P(RowScaled, roundsASliceOfPermutedRowsLikeTheWhole) {
 /// Columns of rounded panels, as chips that share a matrix have them.
 void expectColumnsOfTheWhole(WeightFormat format, uint64_t columns) {
   const Matrix matrix = Matrix::normal(40, columns); // the last panel is not full
+  const uint64_t granule = std::max(formatInfo(format).group, 32u);
   const std::vector<uint8_t> whole = reblock(matrix.tensor, format);
-  for (auto [first, count] : {std::pair{uint64_t(0), uint64_t(32)}, {32, 96}, {64, columns - 64}, {0, columns}}) {
+  for (auto [first, count] : {std::pair{uint64_t(0), granule}, {granule, 3 * granule}, {2 * granule, columns - 2 * granule}, {0, columns}}) {
     std::vector<uint8_t> part(packedBytes(format, 40, count), 0xcd);
     compiler::copyPanelColumns(format, whole, columns, first, count, part);
     for (uint64_t row = 0; row < 40; ++row)
@@ -234,7 +238,7 @@ void expectColumnsOfTheWhole(WeightFormat format, uint64_t columns) {
   }
 }
 
-TEST_P(RowScaled, columnsOfPanelsAreThoseOfTheWhole) { expectColumnsOfTheWhole(format(), 160); }
+TEST_P(RowScaled, columnsOfPanelsAreThoseOfTheWhole) { expectColumnsOfTheWhole(format(), 4 * info().group + 32); }
 
 TEST(ReblockBfloat, columnsOfPanelsAreThoseOfTheWhole) {
   expectColumnsOfTheWhole(WeightFormat::BF16, 160);

@@ -79,6 +79,13 @@ static int run(int argc, char **argv) {
   app.add_option("--embedding-weights", options.embeddingWeights,
                  "The same for the embedding and logits matrices (default: as --weights)")
       ->type_name("FORMAT");
+  app.add_option("--weights-group", options.weightsGroup,
+                 "Columns that share a scale in q4, q5, q6 and q8: 32 (default), 64 or 128, fewer bytes and less exact")
+      ->check(CLI::IsMember({32, 64, 128}))
+      ->type_name("N");
+  app.add_option("--weights-minimum", options.weightsMinimum,
+                 "Whether such groups have a minimum beside the scale, on or off (default: on for 4 and 5 bits)")
+      ->check(CLI::IsMember({"on", "off"}));
   app.add_option("--activations", options.activations,
                  "What enters integer products: int15 (exact to fp32) or int8 (half the "
                  "multiplications: faster prompts and batches); prints what int8 costs in accuracy")

@@ -30,7 +30,7 @@ struct Product {
 
   Product(KernelBuilder &k, WeightFormat format, const QuantRowLayout &row, int64_t panels, ValueRange arguments)
       : k(k), format(format), columns(row.columns), row(row), panels(panels), layout(format), info(formatInfo(format)),
-        parts(32 / info.group), partBytes(info.group), chunkBytes(layout.chunkBytes(format, columns)), tiles(k),
+        parts(info.scalesPer32()), partBytes(32 / parts), chunkBytes(layout.chunkBytes(format, columns)), tiles(k),
         input(arguments[0]), prepared(arguments[4]), tile(arguments[5]), tileStride(arguments[6]), rows(arguments[8]),
         sums(k.stackBytes(parts * panels * 2 * AmxTiles::kBytes)) {
     for (int64_t p = 0; p < panels; ++p)

@@ -44,7 +44,7 @@ int64_t chunkGroups(WeightFormat format, uint64_t columns) {
 PreparedLayout::PreparedLayout(WeightFormat format) {
   const FormatInfo info = formatInfo(format);
   scales = kStepsPerGroup * 64;
-  min = scales + 32 / std::max(info.group, 16u) * 64;
+  min = scales + (info.isFloat() ? 1 : info.scalesPer32()) * 64;
   groupBytes = min + (info.hasMin ? 64 : 0);
 }
 
@@ -68,7 +68,7 @@ struct IntegerProduct {
   Values group(Value group, llvm::ArrayRef<GroupScales> scales, ValueRange sums,
                llvm::function_ref<Value(int64_t panel, int64_t step)> weights) const {
     const int64_t stride = row.stride();
-    const int64_t parts = 32 / info.group; // one integer sum for each weight scale
+    const int64_t parts = info.scalesPer32(); // one integer sum for each weight scale
     const int64_t stepsPerPart = kStepsPerGroup / parts;
     DotProduct dot(k, format);
     Value bytes = k.mulC(group, 32), word = k.mulC(group, 4), pair = k.mulC(group, 8);
@@ -213,7 +213,7 @@ std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t colu
     };
     const auto forScales = [&](llvm::function_ref<void(Value &, int64_t offset)> body) {
       for (int64_t p = 0; p < panels; ++p) {
-        for (int64_t part = 0; part < 32 / info.group; ++part)
+        for (int64_t part = 0; part < info.scalesPer32(); ++part)
           body(scales[p].scale[part], p * chunkBytes + layout.scales + part * 64);
         if (info.hasMin)
           body(scales[p].min, p * chunkBytes + layout.min);

@@ -68,7 +68,9 @@ GroupScales emitGroupScales(KernelBuilder &k, WeightFormat format, uint64_t colu
     return k.toF32(k.load(k.vec(k.f16), panel, offset, plane));
   };
   if (info.rowScales) { // Nothing in a product's loop writes memory: the row's scales leave the loop.
-    Value offset = k.mulC(group, PanelLayout::scaleStride(info));
+    // A wider group's scales are read with each 32 k of it: they are in L1 then.
+    Value scaleGroup = info.group > 32 ? k.divU(group, k.constI64(info.group / 32)) : group;
+    Value offset = k.mulC(scaleGroup, PanelLayout::scaleStride(info));
     scales.scale[0] = k.mulF(eightBit(layout.scales, offset, 0), half(layout.superScale, {}));
     if (info.hasMin)
       scales.min = k.mulF(eightBit(layout.mins, offset, 0), k.negF(half(layout.superMin, {})));
@@ -81,7 +83,7 @@ GroupScales emitGroupScales(KernelBuilder &k, WeightFormat format, uint64_t colu
       scales.min = half(layout.mins, offset);
     return scales;
   }
-  const int64_t perGroup = 32 / info.group;
+  const int64_t perGroup = info.scalesPer32();
   Value offset = k.mulC(group, 16 * perGroup);
   for (int64_t i = 0; i < perGroup; ++i)
     scales.scale[i] = k.mulF(eightBit(layout.scales, offset, i * 16), super.d);
