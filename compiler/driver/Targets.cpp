@@ -30,7 +30,7 @@ llvm::Expected<Target> parseTarget(llvm::StringRef text) {
   if (device != "cpu")
     return llvm::createStringError("--target " + text + ": unknown device '" + device +
                                    "'; use cpu, cpu:native "
-                                   "or cpu:VARIANTS with variants out of avx2, avxvnni, avx512, amx, neon");
+                                   "or cpu:VARIANTS with variants out of avx2, avxvnni, avx512, amx, neon, neoni8mm");
   if (list.empty())
     return Target{"cpu",
                   llvm::SmallVector<Variant>(std::begin(kX86Variants), std::end(kX86Variants))};
@@ -43,7 +43,7 @@ llvm::Expected<Target> parseTarget(llvm::StringRef text) {
     auto variant = cpu::parseVariant({name.data(), name.size()});
     if (!variant || *variant == Variant::None)
       return llvm::createStringError("--target " + text + ": unknown variant '" + name +
-                                     "'; known are avx2, avxvnni, avx512, amx, neon and native");
+                                     "'; known are avx2, avxvnni, avx512, amx, neon, neoni8mm and native");
     if (!llvm::is_contained(target.variants, *variant))
       target.variants.push_back(*variant);
   }

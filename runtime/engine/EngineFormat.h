@@ -28,8 +28,8 @@ enum class SectionKind : uint32_t {
   Certificate = 8,  ///< JSON written by --verify.
 };
 
-enum class Variant : uint32_t { None = 0, Avx2 = 1, Avx512 = 2, Amx = 3, Neon = 4, AvxVnni = 5 };
-inline constexpr Variant kLastVariant = Variant::AvxVnni;
+enum class Variant : uint32_t { None = 0, Avx2 = 1, Avx512 = 2, Amx = 3, Neon = 4, AvxVnni = 5, NeonI8mm = 6 };
+inline constexpr Variant kLastVariant = Variant::NeonI8mm;
 
 /// 64 bytes.
 struct SectionEntry {

@@ -26,8 +26,9 @@ std::vector<engine::Variant> hostVariants() {
   if (canTrapTiles())
     variants.push_back(engine::Variant::Amx);
 #ifdef TENON_FOREIGN_RUNNER
-  if (!cpu::missingFor(engine::Variant::Neon, cpu::cpuFeatures()).empty())
-    variants.push_back(engine::Variant::Neon);
+  for (auto v : {engine::Variant::Neon, engine::Variant::NeonI8mm})
+    if (!cpu::missingFor(v, cpu::cpuFeatures()).empty())
+      variants.push_back(v);
 #endif
   return variants;
 }

@@ -17,7 +17,7 @@
 
 namespace tenon::test {
 
-/// Variants that this machine can execute, natively, (Amx) with its tile instructions trapped, or (Neon) under qemu-user.
+/// Variants that this machine can execute, natively, (Amx) with its tile instructions trapped, or (Neon, NeonI8mm) under qemu-user.
 std::vector<engine::Variant> hostVariants();
 /// Those that it executes itself.
 std::vector<engine::Variant> nativeVariants();

@@ -238,6 +238,13 @@ TEST(CpuFeatures, variantsAreChosenBestFirst) {
   client.avxVnni = true;
   EXPECT_EQ(*cpu::chooseVariant(cpu::kVariants, {}, client), Variant::AvxVnni);
   EXPECT_EQ(*cpu::chooseVariant(both, {}, client), Variant::Avx2);
+
+  cpu::CpuFeatures arm; // AArch64, without and with i8mm
+  arm.neon = true;
+  EXPECT_EQ(*cpu::chooseVariant(cpu::kVariants, {}, arm), Variant::Neon);
+  arm.neonI8mm = true;
+  EXPECT_EQ(*cpu::chooseVariant(cpu::kVariants, {}, arm), Variant::NeonI8mm);
+  EXPECT_EQ(cpu::parseVariant("neoni8mm"), Variant::NeonI8mm);
   EXPECT_EQ(cpu::parseVariant("amx"), Variant::Amx);
   for (Variant variant : cpu::kVariants)
     EXPECT_EQ(cpu::parseVariant(cpu::variantName(variant)), variant);

@@ -15,7 +15,7 @@ namespace cl = llvm::cl;
 
 static cl::opt<std::string> kind("kind", cl::desc("linear | linear_gate | linear_qkv | attention | norm_quant"), cl::init("linear"));
 static cl::opt<std::string> format("format", cl::desc("Weight format, as in q4_1"), cl::init("q4_1"));
-static cl::opt<std::string> variant("variant", cl::desc("avx2 | avxvnni | avx512 | amx | neon"), cl::init("avx512"));
+static cl::opt<std::string> variant("variant", cl::desc("avx2 | avxvnni | avx512 | amx | neon | neoni8mm"), cl::init("avx512"));
 static cl::opt<std::string> stage("stage", cl::desc("mlir | llvm | assembly"), cl::init("assembly"));
 static cl::opt<unsigned> columns("k", cl::desc("Input columns"), cl::init(576));
 static cl::opt<unsigned> channels("n", cl::desc("Output channels"), cl::init(576));

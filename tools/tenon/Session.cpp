@@ -19,7 +19,7 @@ void addRunOptions(CLI::App &command, RunOptions &o) {
   command.add_option("engine", o.engine, "Engine file that tenon-compile wrote")->required();
   command.add_option("--threads", o.threads, "Worker threads (default: one for each core)")
       ->check(CLI::Range(1u, 1024u));
-  command.add_option("--variant", o.variant, "Force kernels: avx2, avxvnni, avx512, amx or neon");
+  command.add_option("--variant", o.variant, "Force kernels: avx2, avxvnni, avx512, amx, neon or neoni8mm");
   command.add_option("--kv-memory", o.kvMemory, "Memory of the KV cache, such as 512MiB")
       ->transform(CLI::AsSizeValue(false));
   command.add_option("--max-sequences", o.maxSequences, "Sequences computed together at most");

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "compiler/targets/cpu/Link.h"
+#include "compiler/targets/cpu/VariantTraits.h"
 
 #include "lld/Common/Driver.h"
 #include "llvm/ADT/ScopeExit.h"
@@ -36,7 +37,7 @@ llvm::Expected<std::vector<uint8_t>> linkShared(llvm::StringRef object, engine::
 
   std::string diagnostics;
   llvm::raw_string_ostream errors(diagnostics);
-  const char *emulation = variant == engine::Variant::Neon ? "aarch64linux" : "elf_x86_64";
+  const char *emulation = isNeon(variant) ? "aarch64linux" : "elf_x86_64";
   std::vector<const char *> arguments = {
       "ld.lld",       "-m",         emulation, "-shared", "--no-undefined", "--strip-all",
       "--build-id=none", "-z",      "noexecstack", "--hash-style=gnu", "-soname", "tenon-kernels",

@@ -32,6 +32,8 @@ TargetFacts factsOf(engine::Variant variant) {
     return {"x86_64-unknown-linux-gnu", "x86-64-v3", "+avxvnni", "256"};
   case engine::Variant::Neon:
     return {"aarch64-unknown-linux-gnu", "generic", "+neon,+dotprod,+fullfp16", "128"};
+  case engine::Variant::NeonI8mm:
+    return {"aarch64-unknown-linux-gnu", "generic", "+neon,+dotprod,+fullfp16,+i8mm", "128"};
   default:
     return {"x86_64-unknown-linux-gnu", "x86-64-v3", "", "256"};
   }

@@ -71,6 +71,7 @@ static CpuFeatures detect() {
   CpuFeatures found;
   const unsigned long bits = getauxval(AT_HWCAP);
   found.neon = (bits & HWCAP_ASIMD) && (bits & HWCAP_ASIMDDP) && (bits & HWCAP_ASIMDHP);
+  found.neonI8mm = found.neon && (getauxval(AT_HWCAP2) & HWCAP2_I8MM);
   return found;
 }
 
@@ -117,6 +118,8 @@ std::string_view variantName(Variant variant) {
     return "neon";
   case Variant::AvxVnni:
     return "avxvnni";
+  case Variant::NeonI8mm:
+    return "neoni8mm";
   }
   return "unknown";
 }
@@ -144,6 +147,8 @@ std::string missingFor(Variant variant, const CpuFeatures &features) {
     return features.avxVnni ? "" : "AVX2 with FMA, F16C and BMI2, and AVX-VNNI";
   case Variant::Neon:
     return features.neon ? "" : "AArch64 with dot product and half precision";
+  case Variant::NeonI8mm:
+    return features.neonI8mm ? "" : "AArch64 with dot product, half precision and i8mm";
   }
   return "a known variant";
 }

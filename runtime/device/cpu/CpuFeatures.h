@@ -1,7 +1,7 @@
 //===- CpuFeatures.h - What this processor can execute ----------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Decided by CPUID bits and XCR0, never by the processor's name: names lie in virtual machines.
+// Decided by CPUID bits and XCR0 (AArch64: the kernel's HWCAP bits), never by the processor's name: names lie in virtual machines.
 //
 #ifndef TENON_RUNTIME_DEVICE_CPU_CPUFEATURES_H
 #define TENON_RUNTIME_DEVICE_CPU_CPUFEATURES_H
@@ -25,6 +25,7 @@ struct CpuFeatures {
   bool avx512Bf16 = false;
   bool amx = false;  ///< Tiles with int8 and bf16 (needs enableAmx() before use).
   bool neon = false; ///< AArch64 with dot product and half precision.
+  bool neonI8mm = false; ///< And with matrix multiplication of bytes.
 };
 
 /// Detected once per process.
@@ -35,7 +36,7 @@ std::string cpuName();
 
 /// All variants, best first among those that one machine can run.
 inline constexpr std::array kVariants = {engine::Variant::Amx, engine::Variant::Avx512, engine::Variant::AvxVnni,
-                                         engine::Variant::Avx2, engine::Variant::Neon};
+                                         engine::Variant::Avx2, engine::Variant::NeonI8mm, engine::Variant::Neon};
 
 std::string_view variantName(engine::Variant variant);
 std::optional<engine::Variant> parseVariant(std::string_view name);

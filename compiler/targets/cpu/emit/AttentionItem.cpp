@@ -14,7 +14,8 @@ int64_t accumulatorLimit(engine::Variant variant) {
   switch (variant) {
   case engine::Variant::Avx2:
   case engine::Variant::AvxVnni: return 6; // 12 of 16 registers
-  case engine::Variant::Neon: return 6; // 24 of 32
+  case engine::Variant::Neon:
+  case engine::Variant::NeonI8mm: return 6; // 24 of 32
   default: return 24;                   // of 32
   }
 }

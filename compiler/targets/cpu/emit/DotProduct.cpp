@@ -35,7 +35,7 @@ static Value concat(KernelBuilder &k, Value low, Value high, int64_t lanes) {
 
 /// Vectors that 16 lanes of 32 bits take.
 static int64_t partsOf(Variant variant) {
-  return isAvx512(variant) ? 1 : variant == Variant::Neon ? 4 : 2;
+  return isAvx512(variant) ? 1 : isNeon(variant) ? 4 : 2;
 }
 
 DotProduct::Sum DotProduct::start(Value initial) {
@@ -81,6 +81,7 @@ void DotProduct::accumulate(Sum &sum, Value prepared, Value activation) {
                                  {sum.parts[h], slice(k, prepared, h * 32, 32), slice(k, activations, h * 32, 32)});
     return;
   case Variant::Neon:
+  case Variant::NeonI8mm:
     for (int64_t q = 0; q < 4; ++q)
       sum.parts[q] = k.intrinsic("llvm.aarch64.neon.sdot.v4i32.v16i8", k.vec(k.i32, 4),
                                  {sum.parts[q], slice(k, prepared, q * 16, 16),

@@ -9,7 +9,7 @@
 #define TENON_COMPILER_TARGETS_CPU_EMIT_KERNELBUILDER_H
 
 #include "compiler/targets/cpu/KernelSpec.h"
-#include "runtime/engine/EngineFormat.h"
+#include "compiler/targets/cpu/VariantTraits.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -25,11 +25,6 @@ using Values = llvm::SmallVector<Value, 16>;
 
 /// Lanes of every vector that an emitter handles.
 inline constexpr int64_t kLanes = 16;
-
-/// Whether the variant's vectors are AVX-512's, with VNNI.
-constexpr bool isAvx512(engine::Variant variant) {
-  return variant == engine::Variant::Avx512 || variant == engine::Variant::Amx;
-}
 
 class KernelBuilder {
 public:

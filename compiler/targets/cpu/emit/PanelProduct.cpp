@@ -4,9 +4,11 @@
 #include "compiler/targets/cpu/emit/PanelProduct.h"
 #include "compiler/targets/cpu/emit/DotProduct.h"
 #include "compiler/targets/cpu/emit/FloatPanel.h"
+#include "compiler/targets/cpu/emit/PairProduct.h"
 #include "compiler/targets/cpu/emit/QuantRows.h"
 #include "compiler/targets/cpu/emit/WeightUnpack.h"
 
+#include "llvm/ADT/FunctionExtras.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace tenon::cpu {
@@ -63,57 +65,117 @@ struct IntegerProduct {
                  int64_t panels, Value input)
       : k(k), format(format), row(row), rows(rows), panels(panels), input(input) {}
 
-  /// `sums` (rows x panels, row by row) after group `group` (i64). `weights(panel, step)` are prepared
-  /// quants; `scales[panel]` the group's.
-  Values group(Value group, llvm::ArrayRef<GroupScales> scales, ValueRange sums,
-               llvm::function_ref<Value(int64_t panel, int64_t step)> weights) const {
-    const int64_t stride = row.stride();
-    const int64_t parts = info.scalesPer32(); // one integer sum for each weight scale
-    const int64_t stepsPerPart = kStepsPerGroup / parts;
+  /// The vectors of prepared quants of a panel's group, in the order of `weights`.
+  Value vector(DotProduct &dot, GroupQuants &quants, int64_t index) const {
+    return dot.prepare(multipliesPairs(k.variant()) ? quants.pair(index) : quants.step(index));
+  }
+
+  /// -sum(row) * offset, which a row's sum begins with: vector<16xi32>, null if nothing remains of the offset.
+  Value initialOf(const DotProduct &dot, Value group, int64_t part, int64_t r) const {
+    if (!dot.offsetRemains())
+      return {};
+    const int64_t at = r * row.stride();
+    Value negSum = info.scalesPer32() == 1
+                       ? k.loadSplat(k.i32, input, k.mulC(group, 4), at + row.negSum32Offset())
+                       : k.loadSplat(k.i32, input, k.mulC(group, 8), at + row.negSum16Offset() + part * 4);
+    return k.shl(negSum, k.splatI32(llvm::Log2_32(info.offset)));
+  }
+
+  Value joinPlanes(Value high, Value low) const { return k.add(k.shl(high, k.splatI32(kQuantLowBits)), low); }
+
+  /// Gives sum i of rows x panels, vector<16xi32>. Asked in turn: a sum is put together right where it is scaled.
+  using Integers = llvm::unique_function<Value(int64_t i)>;
+
+  /// Integer sums of part `part` of a group: the 32 k, or those of one weight scale.
+  Integers sumsByDots(Value group, int64_t part, llvm::function_ref<Value(int64_t panel, int64_t index)> weights) const {
+    const int64_t stepsPerPart = kStepsPerGroup / info.scalesPer32();
     DotProduct dot(k, format);
-    Value bytes = k.mulC(group, 32), word = k.mulC(group, 4), pair = k.mulC(group, 8);
-    Values out(sums.begin(), sums.end());
-    for (int64_t part = 0; part < parts; ++part) {
-      // Of each plane, the last one first: what is added at once goes to the units.
-      llvm::SmallVector<DotProduct::Sum, 16> low, high;
+    Value bytes = k.mulC(group, 32);
+    // Of each plane, the last one first: what is added at once goes to the units.
+    llvm::SmallVector<DotProduct::Sum, 16> low, high;
+    for (int64_t r = 0; r < rows; ++r) {
+      Value initial = initialOf(dot, group, part, r);
+      for (int64_t p = 0; p < panels; ++p) {
+        low.push_back(dot.start(initial));
+        if (row.planes == 2)
+          high.push_back(dot.start());
+      }
+    }
+    for (int64_t step = part * stepsPerPart; step < (part + 1) * stepsPerPart; ++step) {
+      Values prepared;
+      for (int64_t p = 0; p < panels; ++p)
+        prepared.push_back(weights(p, step));
       for (int64_t r = 0; r < rows; ++r) {
-        Value initial;
-        if (dot.offsetRemains()) {
-          Value negSum = parts == 1 ? k.loadSplat(k.i32, input, word, r * stride + row.negSum32Offset())
-                                    : k.loadSplat(k.i32, input, pair,
-                                                  r * stride + row.negSum16Offset() + part * 4);
-          initial = k.shl(negSum, k.splatI32(llvm::Log2_32(info.offset)));
-        }
+        const int64_t at = r * row.stride() + step * 4;
+        Value upper = k.load(k.i32, input, bytes, at), lower = upper;
+        if (row.planes == 2)
+          lower = k.load(k.i32, input, bytes, at + row.lowOffset());
         for (int64_t p = 0; p < panels; ++p) {
-          low.push_back(dot.start(initial));
           if (row.planes == 2)
-            high.push_back(dot.start());
+            dot.accumulate(high[r * panels + p], prepared[p], upper);
+          dot.accumulate(low[r * panels + p], prepared[p], lower);
         }
       }
-      for (int64_t step = part * stepsPerPart; step < (part + 1) * stepsPerPart; ++step) {
-        Values prepared;
-        for (int64_t p = 0; p < panels; ++p)
-          prepared.push_back(weights(p, step));
-        for (int64_t r = 0; r < rows; ++r) {
-          const int64_t at = r * stride + step * 4;
-          Value upper = k.load(k.i32, input, bytes, at), lower = upper;
-          if (row.planes == 2)
-            lower = k.load(k.i32, input, bytes, at + row.lowOffset());
-          for (int64_t p = 0; p < panels; ++p) {
-            if (row.planes == 2)
-              dot.accumulate(high[r * panels + p], prepared[p], upper);
-            dot.accumulate(low[r * panels + p], prepared[p], lower);
-          }
-        }
+    }
+    return [this, dot, low, high](int64_t i) mutable {
+      Value integer = dot.finish(low[i]);
+      return row.planes == 2 ? joinPlanes(dot.finish(high[i]), integer) : integer;
+    };
+  }
+
+  /// The same by matrix instructions. The lines of a pair are a row's planes, or two rows; a last row alone is twice there.
+  Integers sumsByPairs(Value group, int64_t part, llvm::function_ref<Value(int64_t panel, int64_t index)> weights) const {
+    const int64_t parts = info.scalesPer32(), quads = 2 / parts;
+    const bool planes = row.planes == 2;
+    const int64_t pairs = planes ? rows : (rows + 1) / 2;
+    const auto second = [&](int64_t i) { return std::min(2 * i + 1, rows - 1); };
+    DotProduct dot(k, format);
+    PairProduct product(k);
+    llvm::SmallVector<PairProduct::Sum, 4> sums; // [pairs][panels]
+    for (int64_t i = 0; i < pairs; ++i) {
+      Value a = planes ? Value() : initialOf(dot, group, part, 2 * i);
+      Value b = initialOf(dot, group, part, planes ? i : second(i));
+      for (int64_t p = 0; p < panels; ++p)
+        sums.push_back(product.start(a, b));
+    }
+    for (int64_t quad = part * quads; quad < (part + 1) * quads; ++quad) {
+      llvm::SmallVector<std::pair<Value, Value>, 4> lines;
+      for (int64_t i = 0; i < pairs; ++i) {
+        const int64_t a = (planes ? i : 2 * i) * row.stride();
+        const int64_t b = planes ? a + row.lowOffset() : second(i) * row.stride();
+        lines.push_back(product.lines(input, input, k.mulC(group, 32), a + quad * 16, b + quad * 16));
       }
+      for (int64_t index = quad * 4; index < quad * 4 + 4; ++index)
+        for (int64_t p = 0; p < panels; ++p) {
+          Value vector = weights(p, index);
+          for (int64_t i = 0; i < pairs; ++i)
+            product.accumulate(sums[i * panels + p], index, vector,
+                               index % 4 < 2 ? lines[i].first : lines[i].second);
+        }
+    }
+    return [this, product, sums, planes](int64_t i) mutable {
+      const int64_t r = i / panels, p = i % panels;
+      auto [a, b] = product.finish(sums[(planes ? r : r / 2) * panels + p]);
+      return planes ? joinPlanes(a, b) : r % 2 ? b : a;
+    };
+  }
+
+  /// `sums` (rows x panels, row by row) after group `group` (i64). `weights(panel, index)` are vectors of prepared
+  /// quants, in the order of `vector`; `scales[panel]` the group's.
+  Values group(Value group, llvm::ArrayRef<GroupScales> scales, ValueRange sums,
+               llvm::function_ref<Value(int64_t panel, int64_t index)> weights) const {
+    const int64_t stride = row.stride();
+    Value word = k.mulC(group, 4);
+    Values out(sums.begin(), sums.end());
+    // One integer sum for each weight scale.
+    for (int64_t part = 0; part < info.scalesPer32(); ++part) {
+      Integers integers =
+          multipliesPairs(k.variant()) ? sumsByPairs(group, part, weights) : sumsByDots(group, part, weights);
       for (int64_t r = 0; r < rows; ++r) {
         Value rowScale = k.loadSplat(k.f32, input, word, r * stride + row.scaleOffset());
         for (int64_t p = 0; p < panels; ++p) {
           const int64_t i = r * panels + p;
-          Value integer = dot.finish(low[i]);
-          if (row.planes == 2)
-            integer = k.add(k.shl(dot.finish(high[i]), k.splatI32(kQuantLowBits)), integer);
-          out[i] = k.fma(k.mulF(k.toF32(integer), scales[p].scale[part]), rowScale, out[i]);
+          out[i] = k.fma(k.mulF(k.toF32(integers(i)), scales[p].scale[part]), rowScale, out[i]);
         }
       }
     }
@@ -175,8 +237,8 @@ std::string emitStreamProduct(KernelBuilder &k, WeightFormat format, uint64_t co
                          prefetchShare(k, format, columns, arguments[5], g);
                          GroupQuants quants(k, format, columns, panel, g);
                          GroupScales scales = emitGroupScales(k, format, columns, panel, g, super[0]);
-                         return product.group(g, scales, inner, [&](int64_t, int64_t step) {
-                           return dot.prepare(quants.step(step));
+                         return product.group(g, scales, inner, [&](int64_t, int64_t index) {
+                           return product.vector(dot, quants, index);
                          });
                        });
     }
@@ -232,9 +294,9 @@ std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t colu
                            scales[p] = emitGroupScales(k, format, columns, panel[p], g, super[p]);
                          }
                          forScales([&](Value &v, int64_t offset) { k.store(v, out, {}, offset); });
-                         return product.group(g, scales, inner, [&](int64_t p, int64_t step) {
-                           Value weights = dot.prepare(quants[p].step(step));
-                           k.store(weights, out, {}, p * chunkBytes + step * 64);
+                         return product.group(g, scales, inner, [&](int64_t p, int64_t index) {
+                           Value weights = product.vector(dot, quants[p], index);
+                           k.store(weights, out, {}, p * chunkBytes + index * 64);
                            return weights;
                          });
                        });
@@ -242,8 +304,8 @@ std::string emitTileProduct(KernelBuilder &k, WeightFormat format, uint64_t colu
       sums = k.forLoop(first, arguments[2], 1, sums, [&](Value g, ValueRange inner) {
         Value in = preparedAt(g);
         forScales([&](Value &v, int64_t offset) { v = k.load(k.vec(k.f32), in, {}, offset); });
-        return product.group(g, scales, inner, [&](int64_t p, int64_t step) {
-          return k.load(k.vec(k.i8, 64), in, {}, p * chunkBytes + step * 64);
+        return product.group(g, scales, inner, [&](int64_t p, int64_t index) {
+          return k.load(k.vec(k.i8, 64), in, {}, p * chunkBytes + index * 64);
         });
       });
     }

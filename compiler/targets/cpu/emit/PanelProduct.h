@@ -31,7 +31,8 @@ int64_t tilePanels(engine::Variant variant);
 /// Columns are prepared in chunks of this many groups of 32 at most; block formats only.
 int64_t chunkGroups(WeightFormat format, uint64_t columns);
 
-/// A panel's chunk, prepared: per group the quants of 8 steps [16 ch][4 kk] bytes, the scales as f32
+/// A panel's chunk, prepared: per group the quants of 8 steps [16 ch][4 kk] bytes (of pairs of steps where
+/// `multipliesPairs`, WeightUnpack.h), the scales as f32
 /// vectors (one, or two where the format's group is 16), and the minimum where there is one.
 struct PreparedLayout {
   int64_t scales, min, groupBytes;

@@ -41,6 +41,34 @@ Value GroupQuants::step(int64_t step) {
   return k.bitcast(k.orI(q, k.andI(plane, k.splatI32(mask))), bytes);
 }
 
+/// Words of channels 8 * half to 8 * half + 7, by turns of `a` and of `b`.
+static Value zip(KernelBuilder &k, Value a, Value b, int64_t half) {
+  llvm::SmallVector<int64_t, kLanes> lanes;
+  for (int64_t lane = 0; lane < kLanes; ++lane)
+    lanes.push_back(half * kLanes / 2 + lane / 2 + lane % 2 * kLanes);
+  return k.shuffle(a, b, lanes);
+}
+
+Value GroupQuants::pair(int64_t index) {
+  const int64_t quad = index / 4, odd = index % 4 / 2, half = index % 2;
+  const Type bytes = k.vec(k.i8, 64), words = k.vec(k.i32);
+  if (info.bits == 4) {
+    // Packed words are zipped: their low nibbles are o = 0, the high ones o = 1.
+    if (index % 4 == 0) {
+      Value a = k.load(words, panel, k.mulC(group, 256), quad * 128);
+      Value b = k.load(words, panel, k.mulC(group, 256), quad * 128 + 64);
+      for (int64_t h = 0; h < 2; ++h)
+        zipped[h] = zip(k, a, b, h);
+    }
+    Value shifted = odd ? k.shrU(zipped[half], k.splatI32(4)) : zipped[half];
+    return k.bitcast(k.andI(shifted, k.splatI32(0x0f0f0f0f)), bytes);
+  }
+  if (index % 4 == 0)
+    for (int64_t i = 0; i < 4; ++i)
+      steps[i] = k.bitcast(step(quad * 4 + i), words);
+  return k.bitcast(zip(k, steps[odd], steps[odd + 2], half), bytes);
+}
+
 SuperScales emitSuperScales(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel,
                             Value superGroup) {
   const FormatInfo info = formatInfo(format);
