@@ -67,7 +67,7 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
   timer.record("kernels (beside weights)", emission.seconds());
 
   if (options.verify) {
-    auto checks = checkRegions(request.module, plan, request.checkpoint, *objects, progress);
+    auto checks = checkRegions(request.module, plan, request.checkpoint, StoredWeights(plan, **writer), *objects, progress);
     if (!checks)
       return checks.takeError();
     result.checks = std::move(*checks);

@@ -167,6 +167,29 @@ llvm::Error EngineWriter::writeFirstPage() {
   return llvm::Error::success();
 }
 
+llvm::Error EngineWriter::readBack(engine::SectionKind kind, uint32_t chip, uint64_t offset,
+                                   llvm::MutableArrayRef<uint8_t> out) const {
+  for (const engine::SectionEntry &section : sections) {
+    if (section.kind != static_cast<uint32_t>(kind) || section.chip != chip)
+      continue;
+    const uint64_t size = &section == &sections.back() && checksum ? sectionBytes() : section.size;
+    if (offset > size || out.size() > size - offset)
+      break;
+    for (size_t done = 0; done < out.size();) {
+      const ssize_t got = ::pread(descriptor, out.data() + done, out.size() - done, section.offset + offset + done);
+      if (got < 0 && errno == EINTR)
+        continue;
+      if (got <= 0)
+        return systemError("read back the engine");
+      done += static_cast<size_t>(got);
+    }
+    return llvm::Error::success();
+  }
+  return llvm::createStringError(temporary + ": bytes " + llvm::Twine(offset) + " to " + llvm::Twine(offset + out.size()) +
+                                 " of section " + llvm::Twine(static_cast<uint32_t>(kind)) + ", chip " + llvm::Twine(chip) +
+                                 ", have not been written");
+}
+
 llvm::Expected<std::string> EngineWriter::draft() {
   if (llvm::Error error = endSection())
     return std::move(error);

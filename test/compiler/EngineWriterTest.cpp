@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -123,6 +124,25 @@ TEST_F(EngineWriterTest, theLoadersTableReadsWhatWasWritten) {
   EXPECT_EQ(weights->bytes[10000], std::byte(4));
   EXPECT_EQ(table->find(SectionKind::Plan)->bytes.size(), plan.size());
   EXPECT_TRUE(table->find(SectionKind::Kernels, Variant::Avx2));
+}
+
+TEST_F(EngineWriterTest, readsBackWhatWasWritten) {
+  auto writer = create();
+  ok(writer->beginSection(SectionKind::Weights, Variant::None, 1));
+  ok(writer->append(pattern(5000, 3)));
+  std::vector<uint8_t> part(100);
+  ok(writer->readBack(SectionKind::Weights, 1, 4000, part)); // of the open section
+  EXPECT_TRUE(std::equal(part.begin(), part.end(), pattern(5000, 3).begin() + 4000));
+  ok(writer->addSection(SectionKind::Weights, pattern(200, 9), Variant::None, 2));
+  ok(writer->readBack(SectionKind::Weights, 1, 4900, part));
+  EXPECT_TRUE(std::equal(part.begin(), part.end(), pattern(5000, 3).begin() + 4900));
+  ok(writer->readBack(SectionKind::Weights, 2, 100, part));
+  EXPECT_TRUE(std::equal(part.begin(), part.end(), pattern(200, 9).begin() + 100));
+  EXPECT_NE(message(writer->readBack(SectionKind::Weights, 1, 4901, part)).find("have not been written"), std::string::npos);
+  EXPECT_NE(message(writer->readBack(SectionKind::Weights, 3, 0, part)).find("chip 3"), std::string::npos);
+  ok(writer->addSection(SectionKind::Plan, pattern(10, 1))); // reading back does not move where writing goes on
+  ok(writer->readBack(SectionKind::Weights, 2, 0, part));
+  EXPECT_TRUE(std::equal(part.begin(), part.end(), pattern(200, 9).begin()));
 }
 
 TEST_F(EngineWriterTest, sameSectionsGiveTheSameBytes) {

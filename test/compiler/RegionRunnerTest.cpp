@@ -108,7 +108,6 @@ protected:
   double error(cpu::KernelFn kernel, uint32_t workers = 1) {
     NoCheckpoint checkpoint;
     RegionRunner runner(region, launch, 0, checkpoint);
-    EXPECT_FALSE(bool(runner.loadWeights()));
     SampleRandom random(1);
     auto result = runner.run(kernel, SampleStep({{0, 3}, {40, 1}}, 100, random), workers, 7);
     EXPECT_TRUE(bool(result));

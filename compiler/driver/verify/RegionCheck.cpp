@@ -79,14 +79,14 @@ llvm::Expected<std::vector<LoadedVariant>> loadVariants(llvm::ArrayRef<KernelObj
 llvm::Expected<RegionCheck> checkRegion(mlir::tenon::FusedOp region,
                                         const mlir::tenon::LaunchSpec &launch,
                                         plan::KernelOp kernel, uint32_t vocabulary,
-                                        const frontend::Checkpoint &checkpoint,
+                                        const frontend::Checkpoint &checkpoint, const StoredWeights &stored,
                                         llvm::MutableArrayRef<LoadedVariant> variants) {
   RegionCheck check;
   check.region = (region->getParentOfType<func::FuncOp>().getSymName() + "." + launch.name).str();
   check.kernel = kernel.getSymName().str();
   check.tolerance = toleranceOf(launch.spec);
   RegionRunner runner(region, launch, kernel.getScratchBytes(), checkpoint);
-  if (llvm::Error error = runner.loadWeights())
+  if (llvm::Error error = runner.loadWeights(stored))
     return std::move(error);
   for (LoadedVariant &variant : variants) {
     auto function = variant.library.find(check.kernel);
@@ -113,6 +113,7 @@ llvm::Expected<RegionCheck> checkRegion(mlir::tenon::FusedOp region,
 
 llvm::Expected<std::vector<RegionCheck>> checkRegions(ModuleOp module, plan::EngineOp plan,
                                                       const frontend::Checkpoint &checkpoint,
+                                                      const StoredWeights &stored,
                                                       llvm::ArrayRef<KernelObject> objects,
                                                       Progress &progress) {
   auto variants = loadVariants(objects);
@@ -143,7 +144,7 @@ llvm::Expected<std::vector<RegionCheck>> checkRegions(ModuleOp module, plan::Eng
         kernels.lookup({kind, plan::specToAttr(module.getContext(), launch->spec)});
     if (!kernel || !done.insert(kernel).second)
       return WalkResult::advance();
-    auto check = checkRegion(region, *launch, kernel, plan.getModel().getVocabulary(), checkpoint,
+    auto check = checkRegion(region, *launch, kernel, plan.getModel().getVocabulary(), checkpoint, stored,
                              *variants);
     if (!check) {
       problem = llvm::toString(check.takeError());

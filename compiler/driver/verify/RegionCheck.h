@@ -9,6 +9,7 @@
 
 #include "compiler/driver/KernelEmission.h"
 #include "compiler/driver/Progress.h"
+#include "compiler/driver/verify/StoredWeights.h"
 #include "dialects/plan/PlanDialect.h"
 #include "frontends/Checkpoint.h"
 
@@ -32,10 +33,11 @@ struct RegionCheck {
 };
 
 /// Checks one region of each kernel. Deterministic. Fails if no variant runs on this machine, or a
-/// region cannot be evaluated.
+/// region cannot be evaluated. Weights are the very ones that the engine stores.
 llvm::Expected<std::vector<RegionCheck>> checkRegions(mlir::ModuleOp module,
                                                       mlir::plan::EngineOp plan,
                                                       const frontend::Checkpoint &checkpoint,
+                                                      const StoredWeights &stored,
                                                       llvm::ArrayRef<KernelObject> objects,
                                                       Progress &progress);
 

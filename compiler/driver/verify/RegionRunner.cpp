@@ -62,10 +62,10 @@ RegionRunner::RegionRunner(mlir::tenon::FusedOp region, const mlir::tenon::Launc
                            uint64_t scratchBytes, const frontend::Checkpoint &checkpoint)
     : region(region), launch(launch), scratchBytes(scratchBytes), checkpoint(checkpoint) {}
 
-llvm::Error RegionRunner::loadWeights() {
+llvm::Error RegionRunner::loadWeights(const StoredWeights &stored) {
   for (Value input : region.getInputs())
     if (isWeight(input) && !weights.contains(input)) {
-      auto image = loadWeightImage(input, checkpoint);
+      auto image = loadWeightImage(input, checkpoint, stored);
       if (!image)
         return image.takeError();
       weights.try_emplace(input, std::move(*image));

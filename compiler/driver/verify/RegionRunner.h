@@ -30,8 +30,8 @@ public:
   RegionRunner(mlir::tenon::FusedOp region, const mlir::tenon::LaunchSpec &launch,
                uint64_t scratchBytes, const frontend::Checkpoint &checkpoint);
 
-  /// Reads and packs the weights of the region.
-  llvm::Error loadWeights();
+  /// Reads the weights of the region as they are stored.
+  llvm::Error loadWeights(const StoredWeights &stored);
 
   /// The worst result of one step, with the kernel's work shared by `workers`.
   llvm::Expected<ResultError> run(cpu::KernelFn kernel, const SampleStep &step, uint32_t workers,

@@ -4,16 +4,16 @@
 #include "compiler/driver/verify/WeightImages.h"
 
 #include "compiler/pack/Packer.h"
-#include "compiler/pack/Reblock.h"
 #include "compiler/pack/TensorPart.h"
 #include "dialects/tenon/TenonOps.h"
 #include "frontends/Importer.h"
 #include "runtime/engine/RandomWeights.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/Support/FormatVariadic.h"
 
+#include <cmath>
 #include <cstring>
-#include <thread>
 
 namespace tenon::compiler {
 
@@ -78,21 +78,47 @@ static llvm::Error loadMade(WeightImage &image, const frontend::Tensor &tensor, 
   return llvm::Error::success();
 }
 
-static llvm::Error loadMatrix(WeightImage &image, const frontend::Tensor &tensor,
-                              const std::vector<uint32_t> &order, WeightFormat format) {
+/// Most that rounding may change a matrix by, relative to its root mean square: several times what it does, and far
+/// below what a wrong row or scale would.
+static double mostRounding(const FormatInfo &info) { return info.isFloat() ? 0.01 : 8.0 / (1 << info.bits); }
+
+/// Whether the stored values of rounded panels are those of the tensor, but for the rounding; on some of its rows.
+static llvm::Error checkRounding(const WeightImage &image, const frontend::Tensor &tensor,
+                                 const std::vector<uint32_t> &order, WeightFormat format) {
+  constexpr uint64_t mostRows = 32;
+  const llvm::ArrayRef<uint8_t> panels(image.bytes.data(), image.bytes.size());
+  std::vector<float> values(tensor.columns);
+  double all = 0, difference = 0;
+  for (uint64_t i = 0; i < std::min(mostRows, tensor.rows); ++i) {
+    const uint64_t row = i * tensor.rows / std::min(mostRows, tensor.rows);
+    frontend::dequantizeRow(tensor, order.empty() ? row : order[row], values);
+    for (uint64_t column = 0; column < tensor.columns; ++column) {
+      const double d = double(unpackValue(format, panels, tensor.columns, row, column)) - values[column];
+      difference += d * d;
+      all += double(values[column]) * values[column];
+    }
+  }
+  const FormatInfo info = formatInfo(format);
+  if (difference <= mostRounding(info) * mostRounding(info) * all)
+    return llvm::Error::success();
+  return llvm::createStringError(llvm::formatv("tensor '{0}' as stored differs from the checkpoint's by {1:f3} of its root "
+                                               "mean square, and rounding to {2} explains at most {3:f3}",
+                                               tensor.name, std::sqrt(difference / all), llvm::StringRef(info.name),
+                                               mostRounding(info))
+                                     .str());
+}
+
+/// `tensor`, or the part of one, as `chip` stores it under `name`.
+static llvm::Error loadMatrix(WeightImage &image, const frontend::Tensor &tensor, const std::vector<uint32_t> &order,
+                              WeightFormat format, llvm::StringRef name, uint32_t chip, const StoredWeights &stored) {
   image.bytes = AlignedBytes(packedBytes(format, tensor.rows, tensor.columns));
+  if (llvm::Error error = stored.read(name, chip, {image.bytes.data(), image.bytes.size()}))
+    return error;
   if (format != tensor.format) {
     // Rounding the weights is the choice of --weights, not an error of the kernel.
-    if (llvm::Error error = reblockMatrix(tensor, format, order, 0, tensor.rows,
-                                          std::max(1u, std::thread::hardware_concurrency()),
-                                          {image.bytes.data(), image.bytes.size()}))
-      return error;
     readPanels(image, tensor, format);
-    return llvm::Error::success();
+    return checkRounding(image, tensor, order, format);
   }
-  if (llvm::Error error =
-          packMatrix(tensor, order, 0, tensor.rows, {image.bytes.data(), image.bytes.size()}))
-    return error;
   image.values =
       HostTensor::stored({static_cast<int64_t>(tensor.rows), static_cast<int64_t>(tensor.columns)},
                          [&tensor, order](int64_t row, llvm::MutableArrayRef<float> out) {
@@ -109,14 +135,20 @@ static std::vector<uint32_t> rowOrder(const frontend::Tensor &tensor,
   return rotaryRowOrder(heads, checkpoint.config().headDim, checkpoint.config().rotary);
 }
 
-/// The part that the first chip of the weight's program holds.
-static llvm::Error loadPart(WeightImage &image, mlir::tenon::WeightOp declared,
-                            const frontend::Tensor &tensor,
-                            const frontend::Checkpoint &checkpoint, WeightFormat format) {
+/// The first chip that runs the weight's program.
+static uint32_t firstChip(mlir::tenon::WeightOp declared) {
   auto chips = declared->getParentOfType<ModuleOp>()->getAttrOfType<DenseI64ArrayAttr>(
       mlir::tenon::TenonDialect::kChipsAttrName);
+  return chips ? chips[0] : 0;
+}
+
+/// The part that the first chip of the weight's program holds.
+static llvm::Error loadPart(WeightImage &image, mlir::tenon::WeightOp declared,
+                            const frontend::Tensor &tensor, const frontend::Checkpoint &checkpoint,
+                            WeightFormat format, const StoredWeights &stored) {
   llvm::ArrayRef<int64_t> begins = declared.getCut()->getBegins();
-  const uint64_t rank = chips ? chips[0] % begins.size() : 0;
+  const uint32_t chip = firstChip(declared);
+  const uint64_t rank = chip % begins.size();
   const RankedTensorType type = declared.getTensorType();
   const auto part = TensorPart::along(declared.getCut()->getDim(), begins[rank],
                                       type.getDimSize(0), type.getDimSize(1));
@@ -124,10 +156,11 @@ static llvm::Error loadPart(WeightImage &image, mlir::tenon::WeightOp declared,
   if (!copy)
     return copy.takeError();
   image.part = std::make_shared<frontend::Tensor>(std::move(*copy));
-  return loadMatrix(image, *image.part, {}, format);
+  return loadMatrix(image, *image.part, {}, format, tensor.name, chip, stored);
 }
 
-llvm::Expected<WeightImage> loadWeightImage(Value value, const frontend::Checkpoint &checkpoint) {
+llvm::Expected<WeightImage> loadWeightImage(Value value, const frontend::Checkpoint &checkpoint,
+                                            const StoredWeights &stored) {
   mlir::tenon::WeightOp declared = declarationOf(value);
   if (!declared)
     return llvm::createStringError("a region reads a weight that no call gives it");
@@ -149,9 +182,9 @@ llvm::Expected<WeightImage> loadWeightImage(Value value, const frontend::Checkpo
     }
     error = loadMade(image, made, matrix, format);
   } else if (matrix && declared.getCut()) {
-    error = loadPart(image, declared, *tensor, checkpoint, format);
+    error = loadPart(image, declared, *tensor, checkpoint, format, stored);
   } else if (matrix) {
-    error = loadMatrix(image, *tensor, rowOrder(*tensor, checkpoint), format);
+    error = loadMatrix(image, *tensor, rowOrder(*tensor, checkpoint), format, tensor->name, firstChip(declared), stored);
   } else {
     std::vector<float> values(tensor->columns);
     frontend::dequantizeRow(*tensor, 0, values);

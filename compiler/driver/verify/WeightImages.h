@@ -4,6 +4,7 @@
 #define TENON_COMPILER_DRIVER_VERIFY_WEIGHTIMAGES_H
 
 #include "compiler/driver/verify/SampleStep.h"
+#include "compiler/driver/verify/StoredWeights.h"
 #include "dialects/tenon/reference/HostTensor.h"
 #include "frontends/Checkpoint.h"
 
@@ -25,11 +26,11 @@ struct WeightImage {
 };
 
 /// The weight that `value` is in the first call of its function, on the first chip that runs the
-/// function's program: the checkpoint's tensor or the chip's part of it, packed
-/// for the kernel and dequantised row by row for the reference. Weights that are made at load are
-/// made here the same way. The checkpoint must outlive the image.
-llvm::Expected<WeightImage> loadWeightImage(mlir::Value value,
-                                            const frontend::Checkpoint &checkpoint);
+/// function's program. The kernel reads a matrix as it is stored. The reference reads the checkpoint's tensor, or the
+/// chip's part of it, row by row; or, if the matrix was rounded, the stored panels, which then must be near the
+/// checkpoint's. Weights that are made at load are made here the same way. The checkpoint must outlive the image.
+llvm::Expected<WeightImage> loadWeightImage(mlir::Value value, const frontend::Checkpoint &checkpoint,
+                                            const StoredWeights &stored);
 
 } // namespace tenon::compiler
 
