@@ -26,12 +26,32 @@ constexpr std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter,
   return counter;
 }
 
+/// Uniform in [0, 1) with 53 bits of 64.
+constexpr double unitInterval(uint32_t high, uint32_t low) {
+  return double((uint64_t(high) << 32 | low) >> 11) * 0x1p-53;
+}
+
 /// Uniform in [0, 1) with 53 bits, for draw `index` of `seed`, and each `attempt` at it.
 constexpr double uniformDraw(uint64_t seed, uint64_t index, uint32_t attempt = 0) {
   const auto words = philox4x32({uint32_t(index), uint32_t(index >> 32), attempt, 0},
                                 {uint32_t(seed), uint32_t(seed >> 32)});
-  return double((uint64_t(words[0]) << 32 | words[1]) >> 11) * 0x1p-53;
+  return unitInterval(words[0], words[1]);
 }
+
+/// What one attempt at a draw may use: uniformDraw()'s number, and as many words more as it needs.
+class DrawWords {
+public:
+  constexpr DrawWords(uint64_t seed, uint64_t index, uint32_t attempt) : seed(seed), index(index), attempt(attempt) {}
+  constexpr double first() const { return uniformDraw(seed, index, attempt); }
+  constexpr std::array<uint32_t, 4> next() {
+    return philox4x32({uint32_t(index), uint32_t(index >> 32), attempt, ++number}, {uint32_t(seed), uint32_t(seed >> 32)});
+  }
+
+private:
+  const uint64_t seed, index;
+  const uint32_t attempt;
+  uint32_t number = 0;
+};
 
 } // namespace tenon::sample
 

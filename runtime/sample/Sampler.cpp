@@ -3,7 +3,6 @@
 
 #include "runtime/sample/Sampler.h"
 
-#include "runtime/sample/Philox.h"
 #include "runtime/sample/Softmax.h"
 #include "runtime/sample/VocabularyPass.h"
 
@@ -98,15 +97,12 @@ SoftmaxBase softmaxBase(std::span<const float> logits) {
 }
 
 Sampler::Sampler(uint32_t vocabulary)
-    : ownMaxima(maximaBlocks(vocabulary)), order(ownMaxima.size()), sums(logitBlocks(vocabulary)),
-      weighed(ownMaxima.size()), least(sums.size()), most(sums.size()) {
+    : ownMaxima(maximaBlocks(vocabulary)), order(ownMaxima.size()), sums(logitBlocks(vocabulary)), which(ownMaxima.size()) {
   adjusted.reserve(vocabulary);
   changed.reserve(2 * size_t(vocabulary));
   lowered.reserve(2 * size_t(vocabulary));
   candidates.reserve(vocabulary);
-  weights.reserve(vocabulary);
-  found.reserve(vocabulary);
-  which.reserve(ownMaxima.size());
+  groupEnds.reserve(ownMaxima.size());
 }
 
 float Sampler::logprob(std::span<const float> logits, int32_t token) {
@@ -308,16 +304,26 @@ int32_t Sampler::drawFromCandidates(const Scan &scan, float inverse, double u) c
   return chosen;
 }
 
+/// Keeps the candidates, sorted best first, until they weigh `mass`.
+void Sampler::cutAtMass(float max, float inverse, double mass) {
+  double sum = 0;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    sum += double(expNegative((candidates[i].logit - max) * inverse));
+    if (sum >= mass) {
+      candidates.resize(i + 1);
+      return;
+    }
+  }
+}
+
 int32_t Sampler::draw(const Scan &scan, const SamplingParams &params, uint64_t index, uint32_t attempt) {
   const float inverse = 1 / params.temperature;
   if (!(std::fabs(scan.max) <= std::numeric_limits<float>::max()) || !(inverse < 1e30f))
     return first(scan);
-  const double u = uniformDraw(params.seed, index, attempt);
+  DrawWords random(params.seed, index, attempt);
   const bool cutsK = params.topK > 0 && params.topK < scan.logits.size(), cutsP = params.topP < 1;
-  if (!cutsK && !cutsP && params.minP <= 0) {
-    const int32_t token = drawFromFew(scan, inverse, u);
-    return token >= 0 ? token : drawFromAll(scan, inverse, u);
-  }
+  if (!cutsK && !cutsP && params.minP <= 0)
+    return drawByTemperature(scan, inverse, random);
   const float least =
       scan.max + params.temperature * std::log(params.minP); // -infinity without min-p
   if (cutsK) {
@@ -326,18 +332,17 @@ int32_t Sampler::draw(const Scan &scan, const SamplingParams &params, uint64_t i
       double total = 0;
       for (const Candidate &c : candidates)
         total += double(expNegative((c.logit - scan.max) * inverse));
-      cutAtMass(scan.max, inverse, params.topP * total, 0, 0);
+      cutAtMass(scan.max, inverse, params.topP * total);
     }
   } else if (cutsP) {
-    const Nucleus nucleus = keepTopP(scan, inverse, params.topP);
-    return drawFromNucleus(scan, nucleus, inverse, least, u);
+    return drawFromNucleus(scan, inverse, params.topP, least, random);
   } else {
     candidates.clear();
     forAtLeast(scan, least, [&](int32_t id, float logit) { candidates.push_back({logit, id}); });
   }
   if (params.minP > 0)
     std::erase_if(candidates, [&](const Candidate &c) { return !(c.logit >= least); });
-  return drawFromCandidates(scan, inverse, u);
+  return drawFromCandidates(scan, inverse, random.first());
 }
 
 Sampled Sampler::sample(std::span<float> logits, const SamplingParams &params,

@@ -4,11 +4,11 @@
 #define TENON_RUNTIME_SAMPLE_SAMPLER_H
 
 #include "runtime/base/Status.h"
+#include "runtime/sample/Philox.h"
 #include "runtime/sample/VocabularyPass.h"
 
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -134,24 +134,16 @@ private:
   int32_t first(const Scan &scan) const; ///< Lowest id of the largest logit.
   int32_t draw(const Scan &scan, const SamplingParams &params, uint64_t index, uint32_t attempt);
   int32_t drawFromAll(const Scan &scan, float inverse, double u);
-  int32_t drawFromFew(const Scan &scan, float inverse, double u);
   int32_t drawFromCandidates(const Scan &scan, float inverse, double u) const;
-  /// What all logits weigh together at least and at most, and how far sums in double may be off.
-  struct Share {
-    double least, most, margin;
-  };
-  std::optional<Share> weighFew(const Scan &scan, float inverse, float lightest);
+  void weighBlocks(const Scan &scan, float inverse);
+  int32_t drawProposed(const Scan &scan, float inverse, DrawWords &random, uint32_t &proposals);
+  int32_t drawByTemperature(const Scan &scan, float inverse, DrawWords &random);
+  bool isSurelyIn(const Scan &scan, float inverse, float p, int32_t token);
+  double shareBefore(const Scan &scan, float inverse, int32_t token) const;
+  int32_t drawFromNucleus(const Scan &scan, float inverse, float p, float least, DrawWords &random);
   float atLeastInTopK(const Scan &scan, uint32_t k);
   void keepTopK(const Scan &scan, uint32_t k);
-  /// What top-p keeps: every logit from `above` on, which weigh `mass` together, and the candidates.
-  struct Nucleus {
-    float above = std::numeric_limits<float>::infinity();
-    double mass = 0;
-  };
-  bool keepFewTopP(const Scan &scan, float inverse, float p);
-  Nucleus keepTopP(const Scan &scan, float inverse, float p);
-  int32_t drawFromNucleus(const Scan &scan, Nucleus nucleus, float inverse, float least, double u);
-  void cutAtMass(float max, float inverse, double mass, size_t sortedFrom, double before);
+  void cutAtMass(float max, float inverse, double mass);
   void topLogprobs(const Scan &scan, uint32_t count, double logSum,
                    std::vector<TokenLogprob> &into);
 
@@ -162,11 +154,8 @@ private:
   std::vector<float> order;          ///< Maxima, partly sorted, or weights of maxima.
   std::vector<Candidate> candidates; ///< What top-k, top-p and min-p leave.
   std::vector<double> sums;          ///< Of blocks.
-  std::vector<float> weights;        ///< Exponentials of the logits.
-  std::vector<int32_t> found;        ///< Top-p: ids near the boundary.
-  std::vector<uint32_t> which;       ///< Blocks that weigh.
-  std::vector<double> weighed;       ///< Their weights.
-  std::vector<double> least, most;   ///< Bounds of the sums of blocks.
+  std::vector<double> groupEnds;     ///< Sums of the weights of blocks, up to each group of them.
+  std::vector<uint32_t> which;       ///< Blocks that hold likelier tokens.
 };
 
 /// Lowest id among the largest values; 0 if all are NaN.

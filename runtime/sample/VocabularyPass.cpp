@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <numeric>
 
 namespace tenon::sample {
 
@@ -65,21 +64,6 @@ constexpr size_t kAhead = 2048;
   return sumOf(sums);
 }
 
-/// The same sum; keeps what it adds.
-[[gnu::always_inline]] inline double blockExpSum(const float *block, size_t count, float max, float inverse,
-                                                 float *__restrict weights) {
-  for (size_t i = 0; i < count; ++i)
-    weights[i] = expNegative((block[i] - max) * inverse);
-  float sums[kLanes] = {};
-  size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (size_t lane = 0; lane < kLanes; ++lane)
-      sums[lane] += weights[i + lane];
-  for (; i < count; ++i)
-    sums[i % kLanes] += weights[i];
-  return sumOf(sums);
-}
-
 [[gnu::always_inline]] inline void allMaxima(std::span<const float> logits, float *maxima) {
   for (size_t at = 0, b = 0; at < logits.size(); at += kMaximaBlock, ++b) {
     prefetchAhead(logits.data() + at, kMaximaBlock);
@@ -124,158 +108,63 @@ constexpr size_t kAhead = 2048;
     out[i] = expNegative((values[i] - max) * inverse);
 }
 
-[[gnu::always_inline]] inline double allExpSums(std::span<const float> logits, float max, float inverse, double *sums,
-                                                float *weights) {
+[[gnu::always_inline]] inline double allExpSums(std::span<const float> logits, float max, float inverse, double *sums) {
   double total = 0;
   for (size_t at = 0, b = 0; at < logits.size(); at += kLogitBlock, ++b) {
     const size_t count = std::min(kLogitBlock, logits.size() - at);
     prefetchAhead(logits.data() + at, kLogitBlock);
-    sums[b] = weights ? blockExpSum(logits.data() + at, count, max, inverse, weights + at)
-                      : blockExpSum(logits.data() + at, count, max, inverse);
+    sums[b] = blockExpSum(logits.data() + at, count, max, inverse);
     total += sums[b];
   }
   return total;
 }
 
-[[gnu::always_inline]] inline void someExpSums(std::span<const float> logits, float max, float inverse,
-                                               std::span<const uint32_t> which, double *sums) {
-  constexpr size_t ahead = 16; // blocks
-  for (size_t i = 0; i < which.size(); ++i) {
-    if (i + ahead < which.size())
-      for (size_t line = 0; line < kMaximaBlock; line += 16)
-        __builtin_prefetch(logits.data() + which[i + ahead] * kMaximaBlock + line);
-    const size_t at = which[i] * kMaximaBlock;
-    sums[i] = blockExpSum(logits.data() + at, std::min(kMaximaBlock, logits.size() - at), max, inverse);
-  }
-}
-
-[[gnu::always_inline]] inline HeavyValues heavyOf(std::span<const float> values, float least) {
-  float heavy[kLanes] = {}, rest[kLanes] = {};
-  int counts[kLanes] = {};
-  size_t i = 0;
-  for (; i + kLanes <= values.size(); i += kLanes)
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      const bool is = values[i + lane] >= least;
-      counts[lane] += is;
-      heavy[lane] += is ? values[i + lane] : 0.0f;
-      rest[lane] += is ? 0.0f : values[i + lane];
+[[gnu::always_inline]] inline WeightsFrom allWeightsFrom(std::span<const float> logits, float max, float inverse,
+                                                         float least) {
+  WeightsFrom total{};
+  for (size_t at = 0; at < logits.size(); at += kLogitBlock) {
+    prefetchAhead(logits.data() + at, kLogitBlock);
+    const size_t end = std::min(at + kLogitBlock, logits.size());
+    float sums[kLanes] = {}, from[kLanes] = {};
+    size_t i = at;
+    for (; i + kLanes <= end; i += kLanes)
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        const float weight = expNegative((logits[i + lane] - max) * inverse);
+        sums[lane] += weight;
+        from[lane] += logits[i + lane] >= least ? weight : 0.0f;
+      }
+    for (; i < end; ++i) {
+      const float weight = expNegative((logits[i] - max) * inverse);
+      sums[i % kLanes] += weight;
+      from[i % kLanes] += logits[i] >= least ? weight : 0.0f;
     }
-  for (; i < values.size(); ++i) {
-    const bool is = values[i] >= least;
-    counts[0] += is;
-    (is ? heavy : rest)[0] += values[i];
-  }
-  return {size_t(std::accumulate(counts, counts + kLanes, 0)), std::accumulate(heavy, heavy + kLanes, 0.0f),
-          std::accumulate(rest, rest + kLanes, 0.0f)};
-}
-
-/// Which blocks of a maximum hold nothing from `least` on is asked block by block only where that spares much: a processor
-/// that guesses wrong half the time loses more than it skips.
-[[gnu::always_inline]] inline bool areFewAtLeast(const WeighedLogits &all, float least) {
-  const size_t blocks = maximaBlocks(all.logits.size());
-  size_t some = 0;
-  for (size_t b = 0; b < blocks; ++b)
-    some += all.maxima[b] >= least;
-  return some * 6 < blocks;
-}
-
-/// Calls `body(begin, end)` for what may hold something from `least` on within [at, at + kLogitBlock): for blocks of a maximum
-/// if there are `few`, else for everything at once.
-template <typename Body>
-[[gnu::always_inline]] inline void forBlocksAtLeast(const WeighedLogits &all, size_t at, float least, bool few, Body &&body) {
-  const size_t end = std::min(at + kLogitBlock, all.logits.size());
-  int some = 0;
-  for (size_t begin = at; begin < end; begin += kMaximaBlock)
-    some += all.maxima[begin / kMaximaBlock] >= least;
-  if (!some)
-    return;
-  if (!few)
-    return body(at, end);
-  for (size_t begin = at; begin < end; begin += kMaximaBlock)
-    if (all.maxima[begin / kMaximaBlock] >= least)
-      body(begin, std::min(begin + kMaximaBlock, end));
-}
-
-[[gnu::always_inline]] inline void allMasses(const WeighedLogits &all, const float *thresholds, double *masses) {
-  const float lowest = *std::min_element(thresholds, thresholds + kThresholds);
-  const bool few = areFewAtLeast(all, lowest);
-  double totals[kThresholds][kLanes] = {};
-  for (size_t at = 0; at < all.logits.size(); at += kLogitBlock) {
-    // Spelled as vectors: compilers leave the nest of loops scalar. What a skipped block would add is zeros.
-    Lanes vectors[kThresholds] = {};
-    float rest[kThresholds][kLanes];
-    bool some = false, hasRest = false;
-    forBlocksAtLeast(all, at, lowest, few, [&](size_t begin, size_t end) __attribute__((always_inline)) {
-      some = true;
-      Lanes sums[kThresholds];
-      for (size_t t = 0; t < kThresholds; ++t)
-        sums[t] = vectors[t];
-      size_t i = begin;
-      for (; i + kLanes <= end; i += kLanes) {
-        Lanes logits, weight;
-        std::memcpy(&logits, all.logits.data() + i, sizeof(logits));
-        std::memcpy(&weight, all.weights + i, sizeof(weight));
-        for (size_t t = 0; t < kThresholds; ++t)
-          sums[t] += logits >= thresholds[t] ? weight : Lanes{};
-      }
-      for (size_t t = 0; t < kThresholds; ++t)
-        vectors[t] = sums[t];
-      if (i == end)
-        return;
-      hasRest = true; // of the vocabulary
-      std::memset(rest, 0, sizeof(rest));
-      for (; i < end; ++i)
-        for (size_t t = 0; t < kThresholds; ++t)
-          rest[t][i % kLanes] = all.logits[i] >= thresholds[t] ? all.weights[i] : 0.0f;
-    });
-    if (!some)
-      continue;
-    float sums[kThresholds][kLanes];
-    std::memcpy(sums, vectors, sizeof(sums));
-    for (size_t t = 0; t < kThresholds; ++t)
-      for (size_t lane = 0; lane < kLanes; ++lane)
-        totals[t][lane] += double(hasRest ? sums[t][lane] + rest[t][lane] : sums[t][lane]);
-  }
-  for (size_t t = 0; t < kThresholds; ++t)
-    masses[t] = std::accumulate(totals[t], totals[t] + kLanes, 0.0);
-}
-
-[[gnu::always_inline]] inline double allBlockMasses(const WeighedLogits &all, float threshold, double *sums) {
-  const bool few = areFewAtLeast(all, threshold);
-  double total = 0;
-  for (size_t b = 0, at = 0; at < all.logits.size(); at += kLogitBlock, ++b) {
-    float lanes[kLanes] = {};
-    forBlocksAtLeast(all, at, threshold, few, [&](size_t begin, size_t end) __attribute__((always_inline)) {
-      size_t i = begin;
-      for (; i + kLanes <= end; i += kLanes)
-        for (size_t lane = 0; lane < kLanes; ++lane)
-          lanes[lane] += all.logits[i + lane] >= threshold ? all.weights[i + lane] : 0.0f;
-      for (; i < end; ++i)
-        lanes[i % kLanes] += all.logits[i] >= threshold ? all.weights[i] : 0.0f;
-    });
-    sums[b] = sumOf(lanes);
-    total += sums[b];
+    total.sum += sumOf(sums);
+    total.least += sumOf(from);
   }
   return total;
 }
 
-[[gnu::always_inline]] inline size_t allBetween(const WeighedLogits &all, float low, float high, int32_t *ids, size_t most) {
-  const bool few = areFewAtLeast(all, low);
-  size_t found = 0;
-  for (size_t at = 0; at < all.logits.size() && found <= most; at += kLogitBlock)
-    forBlocksAtLeast(all, at, low, few, [&](size_t begin, size_t end) __attribute__((always_inline)) {
-      for (size_t i = begin; i < end; i += kLanes) {
-        const float *lanes = all.logits.data() + i;
-        const size_t count = std::min(kLanes, end - i);
-        int hits = 0; // Mostly none: found by vectors.
-        for (size_t lane = 0; lane < count; ++lane)
-          hits += lanes[lane] >= low && lanes[lane] < high;
-        for (size_t lane = 0; hits && lane < count; ++lane)
-          if (lanes[lane] >= low && lanes[lane] < high)
-            ids[found++] = static_cast<int32_t>(i + lane);
+[[gnu::always_inline]] inline double allWeightsOfBlocks(std::span<const float> logits, float max, float inverse, float least,
+                                                        std::span<const uint32_t> blocks) {
+  constexpr size_t ahead = 16; // blocks
+  double total = 0;
+  for (size_t n = 0; n < blocks.size(); ++n) {
+    if (n + ahead < blocks.size())
+      for (size_t line = 0; line < kMaximaBlock; line += 16)
+        __builtin_prefetch(logits.data() + blocks[n + ahead] * kMaximaBlock + line);
+    const size_t at = blocks[n] * kMaximaBlock, end = std::min(at + kMaximaBlock, logits.size());
+    float sums[kLanes] = {};
+    size_t i = at;
+    for (; i + kLanes <= end; i += kLanes)
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        const float weight = expNegative((logits[i + lane] - max) * inverse);
+        sums[lane] += logits[i + lane] >= least ? weight : 0.0f;
       }
-    });
-  return found;
+    for (; i < end; ++i)
+      sums[i % kLanes] += logits[i] >= least ? expNegative((logits[i] - max) * inverse) : 0.0f;
+    total += sumOf(sums);
+  }
+  return total;
 }
 
 struct Passes {
@@ -284,12 +173,9 @@ struct Passes {
   size_t (*first)(std::span<const float>, float);
   void (*allowed)(std::span<const float>, std::span<const uint32_t>, float *);
   void (*exponentials)(std::span<const float>, float, float, float *);
-  double (*expSums)(std::span<const float>, float, float, double *, float *);
-  void (*someSums)(std::span<const float>, float, float, std::span<const uint32_t>, double *);
-  HeavyValues (*heavy)(std::span<const float>, float);
-  void (*masses)(const WeighedLogits &, const float *, double *);
-  double (*blockMasses)(const WeighedLogits &, float, double *);
-  size_t (*between)(const WeighedLogits &, float, float, int32_t *, size_t);
+  double (*expSums)(std::span<const float>, float, float, double *);
+  WeightsFrom (*weightsFrom)(std::span<const float>, float, float, float);
+  double (*ofBlocks)(std::span<const float>, float, float, float, std::span<const uint32_t>);
 };
 
 /// The passes of one instruction set.
@@ -303,27 +189,18 @@ struct Passes {
   __VA_ARGS__ void exponentials##NAME(std::span<const float> values, float max, float inverse, float *out) {           \
     allExponentials(values, max, inverse, out);                                                                        \
   }                                                                                                                    \
-  __VA_ARGS__ double expSums##NAME(std::span<const float> logits, float max, float inverse, double *sums,              \
-                                   float *weights) {                                                                   \
-    return allExpSums(logits, max, inverse, sums, weights);                                                            \
+  __VA_ARGS__ double expSums##NAME(std::span<const float> logits, float max, float inverse, double *sums) {            \
+    return allExpSums(logits, max, inverse, sums);                                                                     \
   }                                                                                                                    \
-  __VA_ARGS__ void someSums##NAME(std::span<const float> logits, float max, float inverse,                             \
-                                  std::span<const uint32_t> which, double *sums) {                                     \
-    someExpSums(logits, max, inverse, which, sums);                                                                    \
+  __VA_ARGS__ WeightsFrom weightsFrom##NAME(std::span<const float> logits, float max, float inverse, float least) {    \
+    return allWeightsFrom(logits, max, inverse, least);                                                                \
   }                                                                                                                    \
-  __VA_ARGS__ HeavyValues heavy##NAME(std::span<const float> values, float least) { return heavyOf(values, least); }   \
-  __VA_ARGS__ void masses##NAME(const WeighedLogits &all, const float *thresholds, double *masses) {                   \
-    allMasses(all, thresholds, masses);                                                                                \
+  __VA_ARGS__ double ofBlocks##NAME(std::span<const float> logits, float max, float inverse, float least,              \
+                                    std::span<const uint32_t> blocks) {                                                \
+    return allWeightsOfBlocks(logits, max, inverse, least, blocks);                                                    \
   }                                                                                                                    \
-  __VA_ARGS__ double blockMasses##NAME(const WeighedLogits &all, float threshold, double *sums) {                      \
-    return allBlockMasses(all, threshold, sums);                                                                       \
-  }                                                                                                                    \
-  __VA_ARGS__ size_t between##NAME(const WeighedLogits &all, float low, float high, int32_t *ids, size_t most) {       \
-    return allBetween(all, low, high, ids, most);                                                                      \
-  }                                                                                                                    \
-  constexpr Passes k##NAME{maxima##NAME,  maximum##NAME,  first##NAME,  allowed##NAME,     exponentials##NAME,         \
-                           expSums##NAME, someSums##NAME, heavy##NAME,  masses##NAME,      blockMasses##NAME,           \
-                           between##NAME};
+  constexpr Passes k##NAME{maxima##NAME,  maximum##NAME, first##NAME,       allowed##NAME, exponentials##NAME,         \
+                           expSums##NAME, weightsFrom##NAME, ofBlocks##NAME};
 
 TENON_PASSES(Baseline, )
 #if defined(__x86_64__)
@@ -364,27 +241,17 @@ void exponentials(std::span<const float> values, float max, float inverseTempera
   passes().exponentials(values, max, inverseTemperature, out);
 }
 
-void expSumsOf(std::span<const float> logits, float max, float inverseTemperature, std::span<const uint32_t> which,
-               double *sums) {
-  passes().someSums(logits, max, inverseTemperature, which, sums);
+double blockExpSums(std::span<const float> logits, float max, float inverseTemperature, double *sums) {
+  return passes().expSums(logits, max, inverseTemperature, sums);
 }
 
-double blockExpSums(std::span<const float> logits, float max, float inverseTemperature, double *sums, float *weights) {
-  return passes().expSums(logits, max, inverseTemperature, sums, weights);
+WeightsFrom weightsFrom(std::span<const float> logits, float max, float inverseTemperature, float least) {
+  return passes().weightsFrom(logits, max, inverseTemperature, least);
 }
 
-HeavyValues heavyValues(std::span<const float> values, float least) { return passes().heavy(values, least); }
-
-void massesAtLeast(const WeighedLogits &all, const float (&thresholds)[kThresholds], double (&masses)[kThresholds]) {
-  passes().masses(all, thresholds, masses);
-}
-
-double blockMassesAtLeast(const WeighedLogits &all, float threshold, double *sums) {
-  return passes().blockMasses(all, threshold, sums);
-}
-
-size_t findBetween(const WeighedLogits &all, float low, float high, int32_t *ids, size_t most) {
-  return passes().between(all, low, high, ids, most);
+double weightsOfBlocks(std::span<const float> logits, float max, float inverseTemperature, float least,
+                       std::span<const uint32_t> blocks) {
+  return passes().ofBlocks(logits, max, inverseTemperature, least, blocks);
 }
 
 } // namespace tenon::sample

@@ -43,38 +43,19 @@ void keepAllowed(std::span<const float> logits, std::span<const uint32_t> words,
 void exponentials(std::span<const float> values, float max, float inverseTemperature, float *out);
 
 /// sums[b] = sum over block b of a sum of exp((logit - max) * inverseTemperature), by expNegative, NaN counting
-/// as 0. Returns their sum in order. `weights`, if not null, receives the exponentials themselves.
-double blockExpSums(std::span<const float> logits, float max, float inverseTemperature, double *sums,
-                    float *weights = nullptr);
+/// as 0. Returns their sum in order.
+double blockExpSums(std::span<const float> logits, float max, float inverseTemperature, double *sums);
 
-/// The same over the blocks of a maximum that are named in `which`: sums[i] of block which[i].
-void expSumsOf(std::span<const float> logits, float max, float inverseTemperature, std::span<const uint32_t> which,
-               double *sums);
-
-/// How many values are at least `least`, their sum, and the sum of the others; sums in no stated order.
-struct HeavyValues {
-  size_t count;
-  float sum, restSum;
+/// What the logits weigh together, and those of them that are at least `least`: sums of exp((logit - max) *
+/// inverseTemperature), by expNegative, NaN counting as 0. Blocks of a sum, then their sums, in order.
+struct WeightsFrom {
+  double sum, least;
 };
-HeavyValues heavyValues(std::span<const float> values, float least);
+WeightsFrom weightsFrom(std::span<const float> logits, float max, float inverseTemperature, float least);
 
-/// What the next three look at: logits, their exponentials and their blocks' maxima.
-struct WeighedLogits {
-  std::span<const float> logits;
-  const float *weights, *maxima;
-};
-
-inline constexpr size_t kThresholds = 4;
-
-/// masses[t] = sum of the weights of logits that are at least thresholds[t].
-void massesAtLeast(const WeighedLogits &all, const float (&thresholds)[kThresholds], double (&masses)[kThresholds]);
-
-/// sums[b] = sum of the weights of those logits of block b of a sum that are at least `threshold`. Returns their sum in order.
-double blockMassesAtLeast(const WeighedLogits &all, float threshold, double *sums);
-
-/// Writes the ids of logits in [low, high), ascending, into `ids`, which has room for all, and returns how many. More than
-/// `most`: it has given up, and not all are there.
-size_t findBetween(const WeighedLogits &all, float low, float high, int32_t *ids, size_t most);
+/// The same sum of those that are at least `least`, of some blocks of a maximum only, in the order of `blocks`.
+double weightsOfBlocks(std::span<const float> logits, float max, float inverseTemperature, float least,
+                       std::span<const uint32_t> blocks);
 
 } // namespace tenon::sample
 

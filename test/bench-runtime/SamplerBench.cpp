@@ -18,25 +18,27 @@ using namespace tenon::sample;
 
 namespace {
 
-/// Shaped like a model's: most tokens near zero, some far above.
-std::vector<float> makeLogits(uint32_t vocabulary, uint32_t seed) {
+/// Shaped like a model's: most tokens near zero, some far above. `flat`: none is, as after a text that means nothing.
+std::vector<float> makeLogits(uint32_t vocabulary, uint32_t seed, bool flat) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal(0, 2.5f);
   std::vector<float> logits(vocabulary);
   for (float &l : logits)
     l = normal(random);
-  for (int i = 0; i < 20; ++i)
+  for (int i = 0; i < 20 && !flat; ++i)
     logits[random() % vocabulary] = 14 + normal(random);
   return logits;
 }
 
-void sampleStep(benchmark::State &state, const SamplingParams &params, uint32_t vocabulary, uint32_t sequences, bool withMaxima) {
+void sampleStep(benchmark::State &state, const SamplingParams &params, uint32_t vocabulary, uint32_t sequences, bool withMaxima, bool flat) {
   static std::vector<std::vector<float>> rows, maxima;
-  if (rows.size() < sequences || rows[0].size() != vocabulary) {
+  static bool areFlat = false;
+  if (rows.size() < sequences || rows[0].size() != vocabulary || areFlat != flat) {
+    areFlat = flat;
     rows.clear();
     maxima.clear();
     for (uint32_t s = 0; s < sequences; ++s) {
-      rows.push_back(makeLogits(vocabulary, s));
+      rows.push_back(makeLogits(vocabulary, s, flat));
       blockMaxima(rows.back(), maxima.emplace_back(maximaBlocks(vocabulary)).data());
     }
   }
@@ -73,18 +75,22 @@ int main(int argc, char **argv) {
   SamplingParams &penalties = way(5, "penalties,top-k:40,top-p:0.95", 0.8f);
   penalties.repetitionPenalty = 1.1f, penalties.topK = 40, penalties.topP = 0.95f;
   way(6, "greedy,logprobs:5", 0).topLogprobs = 5;
+  const auto add = [&](const std::string &name, const SamplingParams &params, uint32_t vocabulary, uint32_t sequences,
+                       bool maxima, bool flat) {
+    const std::string full = "sample/" + std::to_string(vocabulary) + "/" + name + (flat ? ",flat" : "") + "/sequences:" +
+                             std::to_string(sequences) + (maxima ? "/maxima" : "");
+    benchmark::RegisterBenchmark(full.c_str(), [=](benchmark::State &s) {
+      sampleStep(s, params, vocabulary, sequences, maxima, flat);
+    })->Unit(benchmark::kMicrosecond);
+  };
   for (uint32_t vocabulary : {49'152u, 262'144u})
-    for (uint32_t sequences : {1u, 64u})
+    for (uint32_t sequences : {1u, 64u}) {
       for (bool maxima : {false, true})
         for (const auto &[name, params] : ways)
-          benchmark::RegisterBenchmark(
-              ("sample/" + std::to_string(vocabulary) + "/" + name + "/sequences:" + std::to_string(sequences) +
-               (maxima ? "/maxima" : ""))
-                  .c_str(),
-              [params = params, vocabulary, sequences, maxima](benchmark::State &s) {
-                sampleStep(s, params, vocabulary, sequences, maxima);
-              })
-              ->Unit(benchmark::kMicrosecond);
+          add(name, params, vocabulary, sequences, maxima, false);
+      for (size_t i : {1, 3})
+        add(ways[i].first, ways[i].second, vocabulary, sequences, true, true);
+    }
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
   return 0;

@@ -136,43 +136,6 @@ std::vector<Changes> changesOf(const std::vector<float> &logits) {
   return all;
 }
 
-/// A draw by temperature alone, spelled out: u's share of the weights in order of ids, summed in lanes and blocks.
-int32_t plainDraw(const std::vector<float> &logits, float temperature, uint64_t seed, uint64_t index) {
-  float max = -kInf;
-  for (float l : logits)
-    max = l > max ? l : max;
-  const float inverse = 1 / temperature;
-  std::vector<double> sums;
-  double total = 0;
-  for (size_t at = 0; at < logits.size(); at += 256) {
-    float lanes[16] = {};
-    for (size_t i = at; i < std::min(at + 256, logits.size()); ++i)
-      lanes[i % 16] += expNegative((logits[i] - max) * inverse);
-    double halves[16];
-    std::copy(lanes, lanes + 16, halves);
-    for (size_t half = 8; half; half /= 2)
-      for (size_t lane = 0; lane < half; ++lane)
-        halves[lane] += halves[lane + half];
-    sums.push_back(halves[0]);
-    total += halves[0];
-  }
-  double rest = uniformDraw(seed, index) * total;
-  size_t b = 0;
-  while (b + 1 < sums.size() && rest >= sums[b])
-    rest -= sums[b++];
-  int32_t last = -1;
-  for (size_t i = b * 256; i < std::min((b + 1) * 256, logits.size()); ++i) {
-    const double weight = double(expNegative((logits[i] - max) * inverse));
-    if (weight > 0) {
-      last = int32_t(i);
-      if (rest < weight)
-        break;
-      rest -= weight;
-    }
-  }
-  return last;
-}
-
 std::vector<float> maximaOf(const std::vector<float> &logits) {
   std::vector<float> maxima(maximaBlocks(logits.size()));
   blockMaxima(logits, maxima.data());
@@ -225,27 +188,6 @@ TEST(SamplerEquality, shortCutsDrawTheSame) {
 }
 
 TEST(SamplerEquality, shortCutsDrawTheSameOfAWholeVocabulary) { compare(49'152, 1); }
-
-/// Bounds of what was not read must never pick a token that the sum of everything would not.
-TEST(SamplerEquality, temperatureDrawsAreThoseOfTheWholeSum) {
-  for (size_t n : {40, 3000, 49'152})
-    for (const Row &row : rowsOf(n)) {
-      if (!(std::fabs(maximum(row.logits)) < kInf))
-        continue; // Drawn greedily.
-      const std::vector<float> maxima = maximaOf(row.logits);
-      std::vector<float> logits = row.logits;
-      Sampler sampler{uint32_t(n)};
-      for (float temperature : {0.2f, 0.7f, 1.0f, 1.5f})
-        for (uint64_t index = 0; index < (n > 40'000 ? 40 : 200); ++index) {
-          SamplingParams params;
-          params.temperature = temperature;
-          params.seed = index % 3;
-          ASSERT_EQ(sampler.sample(logits, params, {}, index, nullptr, {}, maxima).token,
-                    plainDraw(row.logits, temperature, params.seed, index))
-              << row.name << " of " << n << ", temperature " << temperature << ", draw " << index;
-        }
-    }
-}
 
 TEST(SamplerEquality, masksKeepWhatTheirBitsSay) {
   const std::vector<float> logits = normal(333, 9, 3);

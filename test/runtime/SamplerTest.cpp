@@ -222,35 +222,31 @@ TEST(VocabularyPass, givesTheBitsOfPlainLoops) {
   }
 }
 
-TEST(VocabularyPass, weighsAndFindsWhatLiesBetween) {
-  for (size_t count : {size_t(1), size_t(255), size_t(300), size_t(49'155)}) {
+TEST(VocabularyPass, weighsWhatIsAtLeast) {
+  for (size_t count : {size_t(0), size_t(1), size_t(255), size_t(300), size_t(49'155)}) {
     std::vector<float> logits = randomLogits(count, unsigned(count));
-    logits[count / 2] = std::numeric_limits<float>::quiet_NaN();
-    std::vector<float> maxima(maximaBlocks(count)), weights(count);
-    std::vector<double> sums(logitBlocks(count));
+    if (count > 1)
+      logits[count / 2] = std::numeric_limits<float>::quiet_NaN();
+    std::vector<float> maxima(maximaBlocks(count));
     blockMaxima(logits, maxima.data());
-    const float most = maximum(maxima);
-    blockExpSums(logits, most, 1, sums.data(), weights.data());
-    const WeighedLogits all{logits, weights.data(), maxima.data()};
-    const float thresholds[kThresholds] = {most, 5, 0, -8};
-    double masses[kThresholds];
-    massesAtLeast(all, thresholds, masses);
-    for (size_t t = 0; t < kThresholds; ++t) {
-      double expected = 0;
-      for (size_t i = 0; i < count; ++i)
-        expected += logits[i] >= thresholds[t] ? std::exp(double(logits[i]) - double(most)) : 0;
-      EXPECT_NEAR(masses[t], expected, 1e-5 * expected) << count << ", threshold " << t;
-      EXPECT_NEAR(blockMassesAtLeast(all, thresholds[t], sums.data()), masses[t], 1e-6 * expected);
-    }
-    std::vector<int32_t> expected, ids(count);
-    for (size_t i = 0; i < count; ++i)
-      if (logits[i] >= 0 && logits[i] < 5)
-        expected.push_back(int32_t(i));
-    ids.resize(findBetween(all, 0, 5, ids.data(), count));
-    EXPECT_EQ(ids, expected);
-    ids.resize(count);
-    if (expected.size() > 600) {
-      EXPECT_GT(findBetween(all, 0, 5, ids.data(), 500), 500u);
+    const float most = count ? maximum(maxima) : 0;
+    for (float least : {most, 5.0f, 0.0f, -8.0f}) {
+      double sum = 0, from = 0, ofThirds = 0;
+      for (size_t i = 0; i < count; ++i) {
+        if (std::isnan(logits[i]))
+          continue;
+        const double weight = std::exp((double(logits[i]) - double(most)) * 0.7);
+        sum += weight;
+        from += logits[i] >= least ? weight : 0;
+        ofThirds += logits[i] >= least && i / kMaximaBlock % 3 == 1 ? weight : 0;
+      }
+      const WeightsFrom got = weightsFrom(logits, most, 0.7f, least);
+      EXPECT_NEAR(got.sum, sum, 1e-5 * sum) << count;
+      EXPECT_NEAR(got.least, from, 1e-5 * sum) << count << ", from " << least;
+      std::vector<uint32_t> thirds;
+      for (uint32_t b = 1; b < maxima.size(); b += 3)
+        thirds.push_back(b);
+      EXPECT_NEAR(weightsOfBlocks(logits, most, 0.7f, least, thirds), ofThirds, 1e-5 * sum) << count << ", from " << least;
     }
   }
 }

@@ -1,0 +1,149 @@
+//===- Rejection.cpp - Draws that look at few logits ----------------------===//
+// SPDX-License-Identifier: Apache-2.0
+//
+// Rejection sampling (J. von Neumann, "Various techniques used in connection with random digits", 1951): a block of logits
+// is proposed by the weight of its largest, one of its places by chance, and the logit there is taken with the share that
+// its weight has in the largest one's. So every token comes with its own weight's chance, however flat or steep the
+// distribution is, and of the logits only those that were proposed are read.
+//
+#include "runtime/sample/Sampler.h"
+
+#include "runtime/sample/Softmax.h"
+#include "runtime/sample/VocabularyPass.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace tenon::sample {
+
+/// Blocks whose weights are summed up together, so that one is found in few looks.
+static constexpr size_t kProposalGroup = 16;
+
+/// Proposals until everything is summed or sorted instead. Of logits as models have them one in 2 to 20 is taken, of a mask with
+/// one token in each block one in 32; top-p of 0.01 takes one in 100 of those.
+static constexpr uint32_t kProposalsAtMost = 256, kNucleusProposalsAtMost = 4096;
+
+/// Sums of the same weights in other orders differ by less than this.
+static constexpr double kRounding = 2e-6;
+
+void Sampler::weighBlocks(const Scan &scan, float inverse) {
+  exponentials(scan.maxima, scan.max, inverse, order.data());
+  groupEnds.clear();
+  double end = 0;
+  for (size_t at = 0; at < scan.maxima.size(); at += kProposalGroup) {
+    float lanes[kProposalGroup] = {};
+    for (size_t i = 0; i < std::min(kProposalGroup, scan.maxima.size() - at); ++i)
+      lanes[i] = order[at + i];
+    for (size_t half = kProposalGroup / 2; half; half /= 2)
+      for (size_t i = 0; i < half; ++i)
+        lanes[i] += lanes[i + half];
+    end += double(lanes[0]);
+    groupEnds.push_back(end);
+  }
+}
+
+/// After weighBlocks(): a token by its weight, or -1 when there are no `proposals` left.
+int32_t Sampler::drawProposed(const Scan &scan, float inverse, DrawWords &random, uint32_t &proposals) {
+  while (proposals > 0) {
+    --proposals;
+    const std::array<uint32_t, 4> words = random.next();
+    const double u = unitInterval(words[0], words[1]) * groupEnds.back();
+    const size_t group = std::min(size_t(std::upper_bound(groupEnds.begin(), groupEnds.end(), u) - groupEnds.begin()),
+                                  groupEnds.size() - 1);
+    double rest = group ? u - groupEnds[group - 1] : u;
+    size_t block = scan.maxima.size(); // of the group, the last that weighs anything where rounding leaves none
+    for (size_t b = group * kProposalGroup; b < std::min((group + 1) * kProposalGroup, scan.maxima.size()); ++b) {
+      if (!(order[b] > 0))
+        continue;
+      block = b;
+      if (rest < double(order[b]))
+        break;
+      rest -= double(order[b]);
+    }
+    const size_t token = block * kMaximaBlock + words[2] % kMaximaBlock;
+    if (block == scan.maxima.size() || token >= scan.logits.size())
+      continue;
+    const double share = double(expNegative((scan.logits[token] - scan.maxima[block]) * inverse));
+    if (unitInterval(words[3], words[2]) < share)
+      return static_cast<int32_t>(token);
+  }
+  return -1;
+}
+
+/// Whether top-p keeps a token, where that shows without reading all: what is likelier weighs less than p of itself, the
+/// token, and the largest logits of the blocks that hold nothing likelier.
+bool Sampler::isSurelyIn(const Scan &scan, float inverse, float p, int32_t token) {
+  const Candidate self{scan.logits[size_t(token)], token};
+  const size_t own = size_t(token) / kMaximaBlock;
+  size_t count = 0, behind = 0; // Blocks that may hold something likelier; of them those from the token's own on.
+  double others = 0;
+  for (size_t b = 0; b < scan.maxima.size(); ++b) { // Without branches, which would be guessed wrong.
+    const bool may = scan.maxima[b] >= self.logit;
+    which[count] = static_cast<uint32_t>(b);
+    behind = b == own ? count : behind;
+    count += may;
+    others += may ? 0.0 : double(order[b]);
+  }
+  if (count > scan.maxima.size() / 2)
+    return false;
+  const std::span<const uint32_t> likelier = std::span(which).first(count);
+  double before = weightsOfBlocks(scan.logits, scan.max, inverse, self.logit, likelier.first(behind)) +
+                  weightsOfBlocks(scan.logits, scan.max, inverse,
+                                  std::nextafter(self.logit, std::numeric_limits<float>::infinity()), likelier.subspan(behind + 1));
+  for (size_t i = own * kMaximaBlock; i < std::min((own + 1) * kMaximaBlock, scan.logits.size()); ++i)
+    if (isBetter({scan.logits[i], static_cast<int32_t>(i)}, self))
+      before += double(expNegative((scan.logits[i] - scan.max) * inverse));
+  const double least = before + double(expNegative((self.logit - scan.max) * inverse)) + others;
+  return before * (1 + kRounding) < double(p) * least * (1 - kRounding);
+}
+
+/// What the tokens that are likelier than `token` weigh, as a share of all; of equals the lower ids are.
+double Sampler::shareBefore(const Scan &scan, float inverse, int32_t token) const {
+  const auto at = size_t(token);
+  const float logit = scan.logits[at];
+  const WeightsFrom before = weightsFrom(scan.logits.first(at), scan.max, inverse, logit);
+  const WeightsFrom after = weightsFrom(scan.logits.subspan(at + 1), scan.max, inverse,
+                                        std::nextafter(logit, std::numeric_limits<float>::infinity()));
+  const double all = before.sum + after.sum + double(expNegative((logit - scan.max) * inverse));
+  return (before.least + after.least) / all;
+}
+
+/// Top-p, by drawing from all and asking whether what came is among the tokens kept. One that is not says so of all
+/// that are less likely: few need to be asked about.
+int32_t Sampler::drawFromNucleus(const Scan &scan, float inverse, float p, float least, DrawWords &random) {
+  weighBlocks(scan, inverse);
+  Candidate left{-std::numeric_limits<float>::infinity(), -1}; // The likeliest token that is known to be left out.
+  uint32_t proposals = kNucleusProposalsAtMost;
+  while (true) {
+    const int32_t token = drawProposed(scan, inverse, random, proposals);
+    if (token < 0)
+      break;
+    const Candidate drawn{scan.logits[size_t(token)], token};
+    if (!(drawn.logit >= least) || (left.id >= 0 && !isBetter(drawn, left)))
+      continue;
+    if (isSurelyIn(scan, inverse, p, token) || shareBefore(scan, inverse, token) < double(p))
+      return token;
+    left = drawn;
+  }
+  candidates.clear();
+  double all = 0;
+  for (size_t i = 0; i < scan.logits.size(); ++i)
+    if (const float weight = expNegative((scan.logits[i] - scan.max) * inverse); weight > 0) {
+      candidates.push_back({scan.logits[i], static_cast<int32_t>(i)});
+      all += double(weight);
+    }
+  std::sort(candidates.begin(), candidates.end(), isBetter);
+  cutAtMass(scan.max, inverse, double(p) * all);
+  std::erase_if(candidates, [&](const Candidate &c) { return !(c.logit >= least); });
+  return drawFromCandidates(scan, inverse, random.first());
+}
+
+int32_t Sampler::drawByTemperature(const Scan &scan, float inverse, DrawWords &random) {
+  weighBlocks(scan, inverse);
+  uint32_t proposals = kProposalsAtMost;
+  const int32_t token = drawProposed(scan, inverse, random, proposals);
+  return token >= 0 ? token : drawFromAll(scan, inverse, random.first());
+}
+
+} // namespace tenon::sample
