@@ -36,7 +36,7 @@ public:
     auto logits = bufferName(plan.logits_buffer(), "logits_buffer");
     OwningOpRef<EngineOp> engine =
         EngineOp::create(builder, here, string(plan.producer()), string(plan.target()),
-                         builder.getDenseI64ArrayAttr(grid()), logits);
+                         builder.getDenseI64ArrayAttr(grid()), replicas(), logits);
     Block &body = engine->getBody().emplaceBlock();
     builder.setInsertionPointToStart(&body);
     readModel(*plan.model());
@@ -121,6 +121,13 @@ private:
         fail("an extent has a term of 2^48 bytes or more");
     return ExtentAttr::get(context, e->fixed(), e->per_token(), e->per_logit_row(),
                            e->per_worker());
+  }
+
+  /// Absent for one.
+  IntegerAttr replicas() {
+    if (plan.replicas() == 0)
+      fail("the plan is of 0 replicas");
+    return plan.replicas() <= 1 ? IntegerAttr() : builder.getI64IntegerAttr(plan.replicas());
   }
 
   SmallVector<int64_t> grid() {

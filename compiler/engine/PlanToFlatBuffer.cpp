@@ -65,7 +65,8 @@ public:
     fb::FinishPlanBuffer(out, fb::CreatePlan(out, producer, target, grid, model, limits, chips, kv,
                                              weights, kernels, functions, calls,
                                              bufferIndex.lookup(engine.getLogitsAttr().getAttr()),
-                                             checks, logitsBlock(), pooling));
+                                             checks, logitsBlock(), pooling,
+                                             engine.getNumReplicas()));
     return {out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize()};
   }
 

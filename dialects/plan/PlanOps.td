@@ -13,6 +13,8 @@ class Plan_Op<string opMnemonic, list<Trait> traits = []> : Op<Plan_Dialect, opM
 
 /// Fields of the FlatBuffer that are uint32, and those that are uint64 (kept below 2^63).
 def Plan_U32 : ConfinedAttr<I64Attr, [IntMinValue<0>, IntMaxValue<4294967295>]>;
+/// One replica is not written.
+def Plan_Replicas : ConfinedAttr<I64Attr, [IntMinValue<2>, IntMaxValue<1024>]>;
 def Plan_U64 : ConfinedAttr<I64Attr, [IntNonNegative]>;
 
 def Plan_EngineOp : Plan_Op<"engine", [IsolatedFromAbove, SymbolTable, NoTerminator, SingleBlock,
@@ -23,15 +25,20 @@ def Plan_EngineOp : Plan_Op<"engine", [IsolatedFromAbove, SymbolTable, NoTermina
     of the device grid, at most one `plan.pooling`, and any number of the other ops. A step runs the `plan.call`s in order. `logits`
     names the buffer that holds f32 [S, vocabulary] at the end of a step.
 
+    `replicas` such grids work side by side, each on sequences of its own; one if absent. What the op holds is
+    of one replica and the same for all, weights included.
+
     ```mlir
     plan.engine producer "tenon 0.1.0" target "cpu" grid [1] logits @logits { ... }
+    plan.engine producer "tenon 0.1.0" target "cpu" grid [1, 2] replicas 2 logits @logits { ... }
     ```
   }];
   let arguments = (ins StrAttr:$producer, StrAttr:$target, DenseI64ArrayAttr:$grid,
-                       FlatSymbolRefAttr:$logits);
+                       OptionalAttr<Plan_Replicas>:$replicas, FlatSymbolRefAttr:$logits);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    `producer` $producer `target` $target `grid` $grid `logits` $logits attr-dict-with-keyword $body
+    `producer` $producer `target` $target `grid` $grid (`replicas` $replicas^)? `logits` $logits
+    attr-dict-with-keyword $body
   }];
   let hasRegionVerifier = 1;
   let extraClassDeclaration = [{
@@ -40,6 +47,8 @@ def Plan_EngineOp : Plan_Op<"engine", [IsolatedFromAbove, SymbolTable, NoTermina
     KvOp getKv();
     /// Null if there is none.
     PoolingOp getPooling();
+    /// Grids like this one; 1 if it does not say.
+    uint32_t getNumReplicas() { return static_cast<uint32_t>(getReplicas().value_or(1)); }
     /// Chip 0; every chip has the same buffers by name and order.
     ChipOp getFirstChip();
     /// The chip whose logits buffer is filled at the end of a step: the first of the last stage.

@@ -313,6 +313,9 @@ static LogicalResult checkChips(EngineOp engine) {
       return engine.emitOpError("grid dimensions must be between 1 and 65536");
     points *= dim;
   }
+  if (points * engine.getNumReplicas() > 65536)
+    return engine.emitOpError("has ") << engine.getNumReplicas() << " replicas of " << points
+                                      << " chips; 65536 together are possible";
   SmallVector<ChipOp> chips(engine.getOps<ChipOp>());
   if (static_cast<int64_t>(chips.size()) != points)
     return engine.emitOpError("grid has ")

@@ -57,6 +57,10 @@ def Tenon_Dialect : Dialect {
     /// Attribute of a module within a module: the chips of the grid that run it, as an array of
     /// their numbers. Such a module is one program of the shard stage.
     static constexpr ::llvm::StringLiteral kChipsAttrName = "tenon.chips";
+    /// Attribute of the module's `shard.grid`: how many such grids work side by side, each on sequences of its
+    /// own, as 64-bit integer from 2 to kMostReplicas. Absent: one.
+    static constexpr int64_t kMostReplicas = 1024;
+    static constexpr ::llvm::StringLiteral kReplicasAttrName = "tenon.replicas";
 
     void registerAttributes();
     void registerTypes();

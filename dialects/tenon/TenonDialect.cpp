@@ -176,5 +176,12 @@ LogicalResult TenonDialect::verifyOperationAttribute(Operation *op, NamedAttribu
       return op->emitOpError() << "attribute '" << kMaxContextAttrName
                                << "' is a positive integer on a module";
   }
+  if (attribute.getName() == kReplicasAttrName) {
+    auto value = dyn_cast<IntegerAttr>(attribute.getValue());
+    if (op->getName().getStringRef() != "shard.grid" || !value || !value.getType().isInteger(64) ||
+        value.getInt() < 2 || value.getInt() > kMostReplicas)
+      return op->emitOpError() << "attribute '" << kReplicasAttrName << "' is a 64-bit integer from 2 to "
+                               << kMostReplicas << " on a shard.grid";
+  }
   return success();
 }

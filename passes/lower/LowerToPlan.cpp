@@ -38,7 +38,7 @@ public:
     }
     OwningOpRef<plan::EngineOp> owned = plan::EngineOp::create(
         builder, module.getLoc(), builder.getStringAttr(kProducer),
-        builder.getStringAttr(options.target), builder.getDenseI64ArrayAttr(grid),
+        builder.getStringAttr(options.target), builder.getDenseI64ArrayAttr(grid), replicas,
         FlatSymbolRefAttr::get(builder.getContext(), logits));
     engine = *owned;
     builder.setInsertionPointToStart(&engine.getBody().emplaceBlock());
@@ -86,6 +86,7 @@ private:
   const LowerToPlanOptions &options;
   OpBuilder builder;
   SmallVector<int64_t> grid = {1};
+  IntegerAttr replicas; ///< Null for one.
   std::vector<ProgramLowering> programs;
   SmallVector<uint32_t> programOfChip;
   plan::EngineOp engine;
@@ -98,6 +99,7 @@ LogicalResult PlanBuilder::findPrograms() {
   for (auto op : module.getOps<shard::GridOp>()) {
     gridOp = op;
     grid = llvm::to_vector(op.getShape());
+    replicas = op->getAttrOfType<IntegerAttr>(TenonDialect::kReplicasAttrName);
   }
   int64_t chips = 1;
   for (int64_t size : grid)

@@ -18,8 +18,8 @@ namespace mlir::tenon {
 #define GEN_PASS_DECL
 #include "passes/shard/Passes.h.inc"
 
-/// The whole stage in its order, on a module, for `tensor` x `pipeline` chips.
-void buildShardPipeline(OpPassManager &manager, int64_t tensor, int64_t pipeline);
+/// The whole stage in its order, on a module, for `replicas` grids of `tensor` x `pipeline` chips.
+void buildShardPipeline(OpPassManager &manager, int64_t tensor, int64_t pipeline, int64_t replicas = 1);
 
 /// Registers `--tenon-shard`.
 void registerShardPipeline();

@@ -135,6 +135,29 @@ def FoldCollectivesPass : Tenon_ShardPass<"tenon-fold-collectives"> {
   }];
 }
 
+def ReplicatePass : Tenon_ShardPass<"tenon-replicate"> {
+  let summary = "State how many grids like the module's work side by side (data parallel)";
+  let description = [{
+    A replica is a whole grid: all stages, all chips of each. Nothing but the sequences is shared out over
+    replicas, so nothing in the program changes: no value is annotated, weights are whole in each, and no
+    collective crosses from one to another. That is why replicas are an attribute of the grid and not an axis
+    of it: `shard.sharding` and `tenon.all_reduce` name axes, and there is nothing that either could say of this one.
+    The work of the passes does not depend on the number.
+
+    `replicas=1` takes the attribute away. It is an error if the module has no grid.
+
+    Before:
+    ```mlir
+    shard.grid @chips(shape = 1x2)
+    ```
+    After, for two replicas (four chips):
+    ```mlir
+    shard.grid @chips(shape = 1x2) {tenon.replicas = 2 : i64}
+    ```
+  }];
+  let options = [Option<"replicas", "replicas", "int64_t", "1", "Grids that work side by side">];
+}
+
 def VerifyPartitionPass : Tenon_ShardPass<"tenon-verify-partition"> {
   let summary = "Refuse programs that use an unreduced value as if it were the sum";
   let description = [{

@@ -8,7 +8,8 @@
 
 using namespace mlir;
 
-void mlir::tenon::buildShardPipeline(OpPassManager &manager, int64_t tensor, int64_t pipeline) {
+void mlir::tenon::buildShardPipeline(OpPassManager &manager, int64_t tensor, int64_t pipeline,
+                                     int64_t replicas) {
   ShardStrategyPassOptions strategy;
   strategy.tensor = tensor;
   strategy.pipeline = pipeline;
@@ -17,6 +18,8 @@ void mlir::tenon::buildShardPipeline(OpPassManager &manager, int64_t tensor, int
   manager.addPass(createPartitionPass());
   manager.addPass(createFoldCollectivesPass());
   manager.addPass(createVerifyPartitionPass());
+  if (replicas != 1)
+    manager.addPass(createReplicatePass({replicas}));
 }
 
 namespace {
@@ -25,6 +28,8 @@ struct ShardPipelineOptions : PassPipelineOptions<ShardPipelineOptions> {
                          llvm::cl::init(1)};
   Option<int64_t> pipeline{*this, "pipeline", llvm::cl::desc("Stages of consecutive layers"),
                            llvm::cl::init(1)};
+  Option<int64_t> replicas{*this, "replicas", llvm::cl::desc("Such grids side by side"),
+                           llvm::cl::init(1)};
 };
 } // namespace
 
@@ -32,6 +37,6 @@ void mlir::tenon::registerShardPipeline() {
   PassPipelineRegistration<ShardPipelineOptions>(
       "tenon-shard", "From one model to the programs of a grid: the whole shard stage",
       [](OpPassManager &manager, const ShardPipelineOptions &options) {
-        buildShardPipeline(manager, options.tensor, options.pipeline);
+        buildShardPipeline(manager, options.tensor, options.pipeline, options.replicas);
       });
 }

@@ -191,6 +191,7 @@ inline ChipRange chipsOfProcess(uint32_t chips, uint32_t process, uint32_t proce
 struct Plan {
   std::string producer, target;
   std::vector<uint32_t> grid;
+  uint32_t replicas = 1; ///< Grids like this one that work side by side; the rest of the plan is of one of them.
   ModelPlan model;
   LimitsPlan limits;
   std::vector<ChipPlan> chips;
@@ -233,6 +234,7 @@ const char *collectiveKindName(CollectiveKind kind);
 inline constexpr uint32_t kMaxStepTokens = 1u << 16;
 inline constexpr uint32_t kMaxSequences = 1u << 16;
 inline constexpr uint32_t kMaxContext = 1u << 24;
+inline constexpr uint32_t kMaxReplicas = 1024;
 inline constexpr uint32_t kMaxWorkers = 1024;
 /// Largest coefficient of a linear form, and largest weight or arena.
 inline constexpr uint64_t kMaxCoefficient = uint64_t(1) << 44;

@@ -156,6 +156,9 @@ Status Checker::checkChips() {
     grid = side == 0 || grid > 65536 ? 0 : grid * side;
   if (grid == 0 || grid != plan.chips.size())
     return bad("the grid has {} chips and the plan describes {}", grid, plan.chips.size());
+  if (plan.replicas == 0 || plan.replicas > kMaxReplicas || plan.replicas * grid > 65536)
+    return bad("{} replicas of {} chips; 1 to {} are possible, and 65536 chips together", plan.replicas, grid,
+               kMaxReplicas);
   for (size_t i = 0; i < plan.chips.size(); ++i) {
     const ChipPlan &chip = plan.chips[i];
     if (chip.id != i)

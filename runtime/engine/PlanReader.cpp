@@ -194,6 +194,7 @@ StatusOr<Plan> readPlan(std::span<const std::byte> section) {
   TENON_RETURN_IF_ERROR(badEnum);
   plan.logitsBuffer = p.logits_buffer();
   plan.logitsBlock = p.logits_block();
+  plan.replicas = p.replicas();
   if (const fb::Pooling *pooling = p.pooling())
     plan.pooling = {pooling->hidden_buffer(), pooling->norm_weight(), pooling->norm_eps()};
   return plan;

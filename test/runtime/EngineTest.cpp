@@ -268,6 +268,8 @@ TEST(PlanCheck, refusesBuffersOutsideTheArena) {
   EXPECT_SAYS(planError([](Plan &p) { p.logitsBlock = 32; }), "logits buffer 'logits'"); // no room for maxima
   EXPECT_SAYS(planError([](Plan &p) { p.grid = {2}; }), "the grid has 2 chips");
   EXPECT_SAYS(planError([](Plan &p) { p.grid = {~0u, ~0u}; }), "the grid has 0 chips");
+  EXPECT_SAYS(planError([](Plan &p) { p.replicas = 0; }), "0 replicas of 1 chips; 1 to 1024 are possible");
+  EXPECT_SAYS(planError([](Plan &p) { p.replicas = 1025; }), "1025 replicas of 1 chips");
   EXPECT_SAYS(planError([](Plan &p) { p.chips.clear(); }),
               "the grid has 1 chips and the plan describes 0");
   EXPECT_SAYS(planError([](Plan &p) { p.chips[0].weightsBytes += 1; }), "its weights section has");

@@ -99,7 +99,8 @@ Bytes encodePlan(const Plan &p) {
   const auto producer = b.CreateString(p.producer), target = b.CreateString(p.target);
   const auto grid = b.CreateVector(p.grid);
   b.Finish(fb::CreatePlan(b, producer, target, grid, model, limits, chips, kv, weights, kernels,
-                          functions, calls, p.logitsBuffer, checks, p.logitsBlock, pooling),
+                          functions, calls, p.logitsBuffer, checks, p.logitsBlock, pooling,
+                          p.replicas),
            fb::PlanIdentifier());
   const auto *at = reinterpret_cast<const std::byte *>(b.GetBufferPointer());
   return Bytes(at, at + b.GetSize());

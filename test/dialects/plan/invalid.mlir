@@ -280,3 +280,21 @@ plan.engine producer "" target "cpu" grid [1] logits @l {
   plan.pooling hidden @x norm @w eps 1.0e-5
   plan.pooling hidden @x norm @w eps 1.0e-5
 }
+
+// -----
+
+// expected-error @below {{'plan.engine' op attribute 'replicas' failed to satisfy constraint}}
+plan.engine producer "" target "cpu" grid [1] replicas 1 logits @l {
+  plan.model "m" architecture "llama" vocabulary 64 hidden 64 layers 1 parameters 1 eos [] weights "f32"
+  plan.limits context 64 step_tokens 16 to 16 sequences 16 to 16 kv_bytes 8192
+  plan.kv layers 1 heads 1 dim 32 block_tokens 16 element_bytes 2 bytes_per_block 2048
+}
+
+// -----
+
+// expected-error @below {{has 1024 replicas of 128 chips; 65536 together are possible}}
+plan.engine producer "" target "cpu" grid [64, 2] replicas 1024 logits @l {
+  plan.model "m" architecture "llama" vocabulary 64 hidden 64 layers 1 parameters 1 eos [] weights "f32"
+  plan.limits context 64 step_tokens 16 to 16 sequences 16 to 16 kv_bytes 8192
+  plan.kv layers 1 heads 1 dim 32 block_tokens 16 element_bytes 2 bytes_per_block 2048
+}
