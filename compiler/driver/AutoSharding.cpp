@@ -14,6 +14,16 @@ namespace tenon::compiler {
 
 namespace {
 constexpr uint64_t kPrompt = 512, kAnswer = 128, kSequences = 16;
+
+/// Every way to write `count` as replicas x chips of a layer x stages; fewest replicas and widest layers first.
+std::vector<GridChoice> gridsOf(int64_t count) {
+  std::vector<GridChoice> grids;
+  for (int64_t replicas = 1; replicas <= count; ++replicas)
+    for (int64_t tensor = count / replicas; count % replicas == 0 && tensor >= 1; --tensor)
+      if (count / replicas % tensor == 0)
+        grids.push_back({tensor, count / replicas / tensor, replicas});
+  return grids;
+}
 } // namespace
 
 Strategy predict(const GridChoice &grid, mlir::plan::EngineOp plan, const ChipsFile &chips,
@@ -28,7 +38,8 @@ Strategy predict(const GridChoice &grid, mlir::plan::EngineOp plan, const ChipsF
   strategy.tokenSeconds = predictDecode(plan, chips, 1, depth);
   strategy.request = strategy.firstToken + kAnswer * strategy.tokenSeconds;
   strategy.throughput = kSequences / predictDecode(plan, chips, kSequences, depth);
-  for (auto [index, chip] : llvm::enumerate(memory)) {
+  for (size_t index = 0; index < std::max(chips.chips.size(), memory.size()); ++index) {
+    const MemorySummary &chip = memory[index % memory.size()]; // Of whatever replica.
     const uint64_t given = chips.chips[std::min(index, chips.chips.size() - 1)].memory;
     if (given && chip.total() > given && strategy.possible) {
       strategy.possible = false;
@@ -48,13 +59,12 @@ llvm::Expected<StrategySearch> searchStrategies(const frontend::Checkpoint &chec
   const int64_t count = chips.chips.size();
   StrategySearch search;
   std::vector<Strategy> &strategies = search.strategies;
-  double least = 0; ///< Of the requests so far.
-  for (int64_t tensor = count; tensor >= 1; --tensor) {
-    if (count % tensor)
-      continue;
-    GridChoice grid;
-    grid.tensor = tensor;
-    grid.pipeline = count / tensor;
+  const bool fullest = options.prefer == "throughput";
+  const auto better = [&](const Strategy &a, const Strategy &b) {
+    return fullest ? a.throughput > b.throughput : a.request < b.request;
+  };
+  std::optional<Strategy> leading; // Of the strategies so far.
+  for (const GridChoice &grid : gridsOf(count)) {
     StageTimer timer;
     auto compiled = runPipeline(checkpoint, quiet, grid, target, timer,
                                 [](llvm::StringRef, mlir::Operation *) { return true; });
@@ -66,16 +76,16 @@ llvm::Expected<StrategySearch> searchStrategies(const frontend::Checkpoint &chec
     }
     const Strategy &strategy = strategies.emplace_back(
         predict(grid, *compiled->plan, chips, summarizeChips(*compiled->plan, count)));
-    if (!strategy.possible || (least > 0 && strategy.request >= least))
+    if (!strategy.possible || (leading && !better(strategy, *leading)))
       continue;
-    least = strategy.request;
+    leading = strategy;
     search.grid = grid;
     search.compiled.reset(); // Assignment would destroy the context before what lies in it.
     search.compiled.emplace(std::move(*compiled));
   }
   Strategy *best = nullptr;
   for (Strategy &strategy : strategies)
-    if (strategy.possible && (!best || strategy.request < best->request))
+    if (strategy.possible && (!best || better(strategy, *best)))
       best = &strategy;
   if (!best) {
     std::string reasons;
@@ -86,20 +96,24 @@ llvm::Expected<StrategySearch> searchStrategies(const frontend::Checkpoint &chec
   }
   for (Strategy &strategy : strategies)
     if (strategy.possible && &strategy != best) {
-      llvm::raw_string_ostream(strategy.verdict)
-          << llvm::format("a request takes %.2f x as long", strategy.request / best->request);
+      llvm::raw_string_ostream out(strategy.verdict);
+      if (fullest)
+        out << llvm::format("%.2f x the tokens a second", strategy.throughput / best->throughput);
+      else
+        out << llvm::format("a request takes %.2f x as long", strategy.request / best->request);
     }
   best->verdict = "chosen";
   return std::move(search);
 }
 
 void printStrategies(llvm::raw_ostream &out, llvm::ArrayRef<Strategy> strategies) {
-  out << "strategies (prompt of 512 tokens, then 128 tokens; throughput of 16 sequences), as the "
+  out << "strategies (prompt of 512 tokens, then 128 tokens; throughput of 16 sequences, dealt out over "
+         "replicas), as the "
          "chips file predicts:\n"
-      << llvm::format("  %-12s %12s %14s %14s %12s  %s\n", "sharding", "chip memory", "first token",
+      << llvm::format("  %-16s %12s %14s %14s %12s  %s\n", "sharding", "chip memory", "first token",
                       "each token", "tokens/s", "");
   for (const Strategy &s : strategies) {
-    out << llvm::format("  %-12s ", s.grid.text().c_str());
+    out << llvm::format("  %-16s ", s.grid.text().c_str());
     if (s.memory)
       out << llvm::format("%12s %11.3f ms %11.3f ms %12.1f  ", formatBytes(s.memory).c_str(),
                           s.firstToken * 1e3, s.tokenSeconds * 1e3, s.throughput);

@@ -30,6 +30,8 @@ struct ChipKind {
   double sharedReadBandwidth = 0;
   uint32_t sharedBy = 1;
 
+  bool operator==(const ChipKind &) const = default;
+
   /// Of integer products in a step of so many rows; between two measured numbers in proportion to the
   /// logarithm.
   double int8MacsAt(double rows) const;

@@ -29,7 +29,8 @@ struct CompileOptions {
   uint64_t maxContext = 0;           ///< 0: the default.
   uint64_t memoryLimit = 0;          ///< Bytes on each chip; 0: none.
   std::string chips;                 ///< Number of chips, or a chips file; empty: one chip.
-  std::string sharding;              ///< auto, or tp=2,pp=2; empty: auto.
+  std::string sharding;              ///< auto, or dp=2,tp=2,pp=2; empty: auto.
+  std::string prefer = "latency";    ///< What auto looks for: latency of a request, or throughput.
   bool planOnly = false, verify = false, explain = false, json = false, quiet = false;
   std::vector<std::string> dumpAfter; ///< import, shard, fuse, memory, plan
 };

@@ -119,9 +119,12 @@ private:
       return parsed.takeError();
     grid = *parsed;
     if (count && static_cast<int64_t>(count) != grid.chips())
-      return llvm::createStringError("--sharding " + options.sharding + " is for " +
-                                     llvm::Twine(grid.chips()) + " chips, and --chips " +
-                                     options.chips + " has " + llvm::Twine(count));
+      return llvm::createStringError(
+          "--sharding " + options.sharding + " is for " + llvm::Twine(grid.chips()) + " chips" +
+          (grid.replicas > 1 ? " (" + std::to_string(grid.replicas) + " replicas of " +
+                                   std::to_string(grid.chipsOfReplica()) + ")"
+                             : std::string()) +
+          ", and --chips " + options.chips + " has " + llvm::Twine(count));
     return llvm::Error::success();
   }
 
@@ -138,10 +141,11 @@ private:
     return llvm::Error::success();
   }
 
-  /// Every chip's memory against the file's.
+  /// Every chip's memory against the file's, in every replica.
   llvm::Error checkChips() {
-    for (auto [index, chip] : llvm::enumerate(memory))
-      if (index < chips.chips.size() && chip.total() > chips.chips[index].memory)
+    for (size_t index = 0; index < chips.chips.size(); ++index)
+      if (const MemorySummary &chip = memory[index % memory.size()];
+          chip.total() > chips.chips[index].memory)
         return llvm::createStringError(
             "chip " + llvm::Twine(index) + " needs " + formatBytes(chip.total()) + " (weights " +
             formatBytes(chip.storedWeights + chip.madeWeights) + ", activations " +
@@ -224,9 +228,11 @@ private:
               << ", workspace " << formatBytes(chip.workspace) << ")";
         },
         " + ");
-    out << (memory.size() > 1 ? " on " + std::to_string(memory.size()) + " chips, " + grid.text()
-                              : "")
-        << "\n";
+    if (memory.size() > 1)
+      out << " on " << memory.size() << " chips";
+    if (grid.replicas > 1)
+      out << ", and so in each of " << grid.replicas << " replicas, which share the mapped weights";
+    out << (grid.chips() > 1 ? ", " + grid.text() : "") << "\n";
     if (changesWeights(weights)) {
       out << "weights, by format:\n";
       printWeightUses(out, weights);

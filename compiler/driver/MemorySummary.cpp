@@ -54,7 +54,7 @@ uint64_t kvBytesPerBlock(EngineOp engine, ChipOp chip) {
 std::vector<MemorySummary> summarizeChips(EngineOp engine, uint64_t workers) {
   std::vector<MemorySummary> summaries;
   const uint64_t chips = llvm::range_size(engine.getOps<ChipOp>());
-  workers = std::max(workers, chips);
+  workers = std::max(workers / engine.getNumReplicas(), chips);
   for (ChipOp chip : engine.getOps<ChipOp>())
     summaries.push_back(summarizeMemory(
         engine, chip, workers * (chip.getId() + 1) / chips - workers * chip.getId() / chips));
@@ -106,7 +106,7 @@ llvm::Error checkMemoryLimit(EngineOp engine, llvm::ArrayRef<MemorySummary> chip
   if (blocks > room)
     out << "try --max-context " << std::min(longest, (blocks - room) * kv.getBlockTokens());
   else
-    out << "a shorter context does not help; try --chips " << 2 * chips.size()
+    out << "a shorter context does not help; try --chips " << 2 * chips.size() << (engine.getNumReplicas() > 1 ? " for each replica" : "")
         << ", a smaller model, or one with smaller weights";
   return llvm::createStringError(message);
 }

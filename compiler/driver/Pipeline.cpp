@@ -102,13 +102,16 @@ llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
     mlir::tenon::buildFusePipeline(manager, {options.activations == "int8" ? 8u : 15u});
   };
   if (grid.chips() > 1) {
-    if (options.verify && !checkpoint.randomSeed()) {
+    if (options.verify && !checkpoint.randomSeed() && grid.chipsOfReplica() > 1) {
       result.whole = result.module->clone();
       if (llvm::Error error = runPasses(*result.whole, fuse))
         return std::move(error);
     }
     if (llvm::Error error = runPasses(*result.module, [&](OpPassManager &manager) {
-          mlir::tenon::buildShardPipeline(manager, grid.tensor, grid.pipeline);
+          if (grid.chipsOfReplica() > 1)
+            mlir::tenon::buildShardPipeline(manager, grid.tensor, grid.pipeline, grid.replicas);
+          else // Nothing is shared out within a replica.
+            manager.addPass(mlir::tenon::createReplicatePass({grid.replicas}));
         }))
       return std::move(error);
     timer.finish("shard");

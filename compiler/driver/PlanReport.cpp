@@ -107,6 +107,10 @@ void printPlan(llvm::raw_ostream &out, EngineOp engine, llvm::ArrayRef<MemorySum
       << "; step tokens T = " << limits.getDefaultStepTokens() << " (to "
       << limits.getMaxStepTokens() << "), sequences S = " << limits.getDefaultSequences() << " (to "
       << limits.getMaxSequences() << ")\n\n";
+  if (const uint64_t replicas = engine.getNumReplicas(); replicas > 1)
+    out << "replicas: " << replicas << " of " << memory.size()
+        << (memory.size() == 1 ? " chip" : " chips") << ", " << replicas * memory.size()
+        << " together; all that follows is of each, limits too. A process maps the weights once for all.\n\n";
 
   for (auto [chip, summary] : llvm::zip_equal(engine.getOps<ChipOp>(), memory))
     printChip(out, engine, chip, summary);
@@ -201,6 +205,7 @@ llvm::json::Object planAsJson(EngineOp engine, llvm::ArrayRef<MemorySummary> sum
                                   {"default_sequences", limits.getDefaultSequences()},
                                   {"max_sequences", limits.getMaxSequences()},
                                   {"default_kv_bytes", limits.getDefaultKvBytes()}}},
+                {"replicas", engine.getNumReplicas()},
                 {"memory", std::move(chips)},
                 {"kernels", static_cast<int64_t>(llvm::range_size(engine.getOps<KernelOp>()))},
                 {"decode_bytes", decodeBytes(engine, 1)},

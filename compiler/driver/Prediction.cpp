@@ -17,6 +17,11 @@ using mlir::Operation;
 double StepPrediction::seconds() const { return std::accumulate(stages.begin(), stages.end(), 0.0); }
 double StepPrediction::slowest() const { return *llvm::max_element(stages); }
 
+static uint32_t chipsOfReplica(EngineOp engine) {
+  const auto chips = engine.getOps<ChipOp>();
+  return static_cast<uint32_t>(std::distance(chips.begin(), chips.end()));
+}
+
 uint64_t collectiveBytes(EngineOp engine, CollectiveOp op, const StepShape &step) {
   const uint64_t rows = op.getLogitRows() ? step.logitRows : step.tokens;
   return rows * op.getTargetColumns() * sizeof(float);
@@ -30,7 +35,8 @@ double collectiveSeconds(EngineOp engine, CollectiveOp op, const ChipsFile &chip
   const bool passes =
       op.getKind() == CollectiveKind::Send || op.getKind() == CollectiveKind::Receive;
   const uint32_t count = passes ? 2 : static_cast<uint32_t>(grid[op.getAxis()]);
-  uint32_t first = within ? chip / tensor * tensor : chip % tensor;
+  const uint32_t replica = chip / chipsOfReplica(engine) * chipsOfReplica(engine); // Its first chip.
+  uint32_t first = within ? chip / tensor * tensor : replica + chip % tensor;
   if (passes)
     first = op.getKind() == CollectiveKind::Send ? chip : chip - tensor;
   const Link *link = chips.linkOf(first, count, within ? 1 : tensor);
@@ -85,20 +91,29 @@ double launchSeconds(LaunchOp launch, const cpu::KernelSpec &spec, const ChipKin
          chip.launchSeconds;
 }
 
-/// What a chip can read while the others of its stage, or of all `chips`, read too.
+/// What a chip, number `id` of its replica's `chips`, can read while the others of its stage, or of the replica, read
+/// too, and the same of other replicas.
 double bandwidthOf(const ChipKind &chip, uint32_t id, uint32_t tensor, uint32_t chips,
-                   bool overlapped) {
+                   const StepSurroundings &around) {
   if (!chip.sharedReadBandwidth)
     return chip.readBandwidth;
-  const uint32_t first = overlapped ? 0 : id / tensor * tensor, end = overlapped ? chips : first + tensor;
-  const uint32_t group = id / chip.sharedBy * chip.sharedBy;
-  const uint32_t active = std::min(end, group + chip.sharedBy) - std::max(first, group);
-  return std::min(chip.readBandwidth, chip.sharedReadBandwidth / active);
+  const uint32_t first = around.overlapped ? 0 : id / tensor * tensor,
+                 end = around.overlapped ? chips : first + tensor;
+  const uint32_t group = (around.replica * chips + id) / chip.sharedBy * chip.sharedBy;
+  uint32_t readers = 0;
+  for (uint32_t replica = 0; replica < std::max(around.active, around.replica + 1); ++replica) {
+    if (replica >= around.active && replica != around.replica)
+      continue; // Idle.
+    const uint32_t from = std::max(replica * chips + first, group),
+                   to = std::min(replica * chips + end, group + chip.sharedBy);
+    readers += to > from ? to - from : 0;
+  }
+  return std::min(chip.readBandwidth, chip.sharedReadBandwidth / readers);
 }
 } // namespace
 
 StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepShape &step,
-                           bool overlapped) {
+                           const StepSurroundings &around) {
   llvm::DenseMap<mlir::StringAttr, cpu::KernelSpec> specs;
   for (KernelOp kernel : engine.getOps<KernelOp>()) {
     std::string error;
@@ -113,12 +128,11 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
 
   StepPrediction result;
   const uint32_t tensor = engine.getGrid().back();
-  const auto chipOps = engine.getOps<ChipOp>();
-  const auto count = static_cast<uint32_t>(std::distance(chipOps.begin(), chipOps.end()));
-  for (ChipOp chip : chipOps) {
-    const uint32_t id = chip.getId();
-    const ChipKind &kind = chips.chips[std::min<size_t>(id, chips.chips.size() - 1)];
-    const double bandwidth = bandwidthOf(kind, id, tensor, count, overlapped);
+  const uint32_t count = chipsOfReplica(engine);
+  for (ChipOp chip : engine.getOps<ChipOp>()) {
+    const uint32_t id = chip.getId(), place = around.replica * count + id; // In the plan, in the file.
+    const ChipKind &kind = chips.chips[std::min<size_t>(place, chips.chips.size() - 1)];
+    const double bandwidth = bandwidthOf(kind, id, tensor, count, around);
     double seconds = 0;
     for (FunctionOp function : engine.getOps<FunctionOp>()) {
       const mlir::StringAttr name = function.getSymNameAttr();
@@ -129,7 +143,7 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
         if (auto launch = llvm::dyn_cast<LaunchOp>(op))
           once += launchSeconds(launch, specs[launch.getKernelAttr().getAttr()], kind, bandwidth, step);
         else
-          once += collectiveSeconds(engine, llvm::cast<CollectiveOp>(op), chips, id, step);
+          once += collectiveSeconds(engine, llvm::cast<CollectiveOp>(op), chips, place, step);
       seconds += once * calls.lookup(name);
     }
     result.stages.resize(std::max<size_t>(result.stages.size(), id / tensor + 1));
@@ -155,39 +169,64 @@ static uint32_t stagesOf(EngineOp engine) {
   return grid.size() > 1 ? static_cast<uint32_t>(grid.front()) : 1;
 }
 
+/// The slowest of the first `active` replicas; of those that have equal chips one is as good as another.
+template <typename Fn>
+static double slowestReplica(EngineOp engine, const ChipsFile &chips, uint32_t active, Fn &&seconds) {
+  const size_t count = chipsOfReplica(engine);
+  double most = 0;
+  for (uint32_t replica = 0; replica < active; ++replica) {
+    const auto chip = [&](size_t id) -> const ChipKind & {
+      return chips.chips[std::min(id, chips.chips.size() - 1)];
+    };
+    bool equal = replica > 0;
+    for (size_t id = replica * count; equal && id < (replica + 1) * count; ++id)
+      equal = chip(id) == chip(id - count);
+    if (!equal)
+      most = std::max(most, seconds(replica));
+  }
+  return most;
+}
+
 double predictPrompt(EngineOp engine, const ChipsFile &chips, uint64_t tokens) {
   const uint64_t most = std::max<uint64_t>(1, engine.getLimits().getDefaultStepTokens());
-  double seconds = 0;
-  for (uint64_t done = 0; done < tokens; done += most) {
-    const uint64_t end = std::min(tokens, done + most);
-    const uint64_t each = executor::microBatchRows(static_cast<uint32_t>(end - done), stagesOf(engine));
-    std::vector<StepPrediction> micro;
-    for (uint64_t at = done; at < end; at += each) {
-      StepShape shape = promptStep(at, std::min(end, at + each));
-      if (at + each < end)
-        shape.logitRows = 0;
-      micro.push_back(predictStep(engine, chips, shape, each < end - done));
+  return slowestReplica(engine, chips, engine.getNumReplicas(), [&](uint32_t replica) {
+    double seconds = 0;
+    for (uint64_t done = 0; done < tokens; done += most) {
+      const uint64_t end = std::min(tokens, done + most);
+      const uint64_t each = executor::microBatchRows(static_cast<uint32_t>(end - done), stagesOf(engine));
+      std::vector<StepPrediction> micro;
+      for (uint64_t at = done; at < end; at += each) {
+        StepShape shape = promptStep(at, std::min(end, at + each));
+        if (at + each < end)
+          shape.logitRows = 0;
+        micro.push_back(predictStep(engine, chips, shape, {each < end - done, replica, 0}));
+      }
+      seconds += pipelineSeconds(micro);
     }
-    seconds += pipelineSeconds(micro);
-  }
-  return seconds;
+    return seconds;
+  });
 }
 
 double predictDecode(EngineOp engine, const ChipsFile &chips, uint64_t sequences, uint64_t context) {
   const uint32_t stages = stagesOf(engine);
+  const uint64_t replicas = engine.getNumReplicas();
+  const auto active = static_cast<uint32_t>(std::min(replicas, sequences));
+  sequences = (sequences + replicas - 1) / replicas; // Of the fullest.
   const uint64_t share = std::min<uint64_t>(
       sequences, std::max<uint64_t>((sequences + stages - 1) / stages, executor::kRowsReadTogether));
   const uint64_t steps = stages == 1 ? 1 : (sequences + share - 1) / share;
   const uint64_t rows = steps == 1 ? sequences : share;
   const uint64_t each = executor::microBatchRows(static_cast<uint32_t>(rows), stages);
-  std::vector<StepPrediction> micro;
-  double busy = 0; // The busiest stage, in one of the steps.
-  for (uint64_t at = 0; at < rows; at += each) {
-    micro.push_back(predictStep(engine, chips, decodeStep(std::min(each, rows - at), context),
-                                steps > 1 || each < rows));
-    busy += micro.back().slowest();
-  }
-  return std::max(double(steps) * busy, pipelineSeconds(micro));
+  return slowestReplica(engine, chips, active, [&](uint32_t replica) {
+    std::vector<StepPrediction> micro;
+    double busy = 0; // The busiest stage, in one of the steps.
+    for (uint64_t at = 0; at < rows; at += each) {
+      micro.push_back(predictStep(engine, chips, decodeStep(std::min(each, rows - at), context),
+                                  {steps > 1 || each < rows, replica, active}));
+      busy += micro.back().slowest();
+    }
+    return std::max(double(steps) * busy, pipelineSeconds(micro));
+  });
 }
 
 } // namespace tenon::compiler

@@ -50,18 +50,27 @@ struct StepPrediction {
   double slowest() const;     ///< What a full pipeline is bound by.
 };
 
-/// `overlapped`: other stages work at the same time, on other rows, and take their part of a shared memory.
+/// What else happens during a step.
+struct StepSurroundings {
+  bool overlapped = false; ///< Other stages work at the same time, on other rows.
+  uint32_t replica = 0;    ///< Whose step it is: it has the file's chips from replica x chips of a replica on.
+  uint32_t active = 0;     ///< Replicas from 0 on that work at the same time.
+};
+
+/// Whatever works at the same time takes its part of a memory that it shares.
 StepPrediction predictStep(mlir::plan::EngineOp engine, const ChipsFile &chips,
-                           const StepShape &step, bool overlapped = false);
+                           const StepShape &step, const StepSurroundings &around = {});
 
 /// Seconds of micro-batches that go through the stages one behind the other.
 double pipelineSeconds(llvm::ArrayRef<StepPrediction> microBatches);
 
-/// Seconds of one prompt, in steps of the plan's default size, each in the executor's micro-batches.
+/// Seconds of one prompt on one replica, in steps of the plan's default size, each in the executor's micro-batches.
+/// Other replicas are idle; of those that have other chips, the slowest counts.
 double predictPrompt(mlir::plan::EngineOp engine, const ChipsFile &chips, uint64_t tokens);
 
-/// Seconds in which each of `sequences` gets a token, the last position being `context`. On a pipeline they are spread
-/// over steps that are under way at once, as the generator does within one process.
+/// Seconds in which each of `sequences` gets a token, the last position being `context`. They are dealt out over the
+/// replicas, of which the slowest counts. On a pipeline they are spread over steps that are under way at once, as the
+/// generator does within one process.
 double predictDecode(mlir::plan::EngineOp engine, const ChipsFile &chips, uint64_t sequences,
                      uint64_t context);
 

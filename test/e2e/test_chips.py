@@ -236,6 +236,20 @@ class PredictionTest(unittest.TestCase):
         self.assertAlmostEqual(self.decode(2, "tp=2", shared_by=2, shared_read_bandwidth=4e10) / alone, 0.5, delta=0.02)
 
 
+    def testReplicasMultiplyWhatIsDecodedAndNotHowFast(self):
+        alone, replicas = self.decodes(1, "tp=1"), self.decodes(2, "dp=2")
+        self.assertAlmostEqual(replicas[1] / alone[1], 1, delta=1e-9)
+        for sequences in (2, 4, 8, 16, 32, 64):  # Half of them each, at the same time.
+            self.assertAlmostEqual(replicas[sequences] / alone[sequences // 2], 1, delta=1e-9)
+        # Where replicas share a memory, a lonely one has it to itself.
+        shared = self.decodes(2, "dp=2", shared_by=2, shared_read_bandwidth=1e10)
+        self.assertAlmostEqual(shared[1] / alone[1], 1, delta=1e-9)
+        self.assertAlmostEqual(shared[2] / alone[1], 2, delta=0.02)
+        # A replica of two chips is two such chips without replicas.
+        pair, pairs = self.decodes(2, "tp=2"), self.decodes(4, "dp=2,tp=2")
+        self.assertAlmostEqual(pairs[1] / pair[1], 1, delta=1e-9)
+        self.assertAlmostEqual(pairs[16] / pair[8], 1, delta=1e-9)
+
     def testProductsOfFewRowsHaveRatesOfTheirOwn(self):
         us = self.decodes(1, "tp=1", read_bandwidth=1e18, macs_per_second={"int8": 7e12, "bf16": 1e18, "f32": 1e18},
                           int8_by_rows=[[1, 1e12], [16, 2e12]])
@@ -272,7 +286,9 @@ class ShippedChipsTest(unittest.TestCase):
                 self.assertLessEqual(processor, 2)  # What others take of the machine is not counted.
                 self.assertLessEqual(result.peak_bytes, 300e6)
                 strategies = result.json()["strategies"]
-                grids = {f"tp={tensor},pp={count // tensor}" for tensor in range(1, count + 1) if count % tensor == 0}
+                divisors = [n for n in range(1, count + 1) if count % n == 0]
+                grids = {("" if replicas == 1 else f"dp={replicas},") + f"tp={tensor},pp={count // replicas // tensor}"
+                         for replicas in divisors for tensor in divisors if count % (replicas * tensor) == 0}
                 self.assertEqual({s["sharding"] for s in strategies}, grids)
                 self.assertEqual([s["verdict"] for s in strategies].count("chosen"), 1)
                 for s in strategies:

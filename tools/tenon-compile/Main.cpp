@@ -100,8 +100,13 @@ static int run(int argc, char **argv) {
   app.add_option("--chips", options.chips, "Number of chips that share the model (default: 1)")
       ->type_name("N");
   app.add_option("--sharding", options.sharding,
-                 "How they share it: tp=N chips in each layer, pp=N stages of layers, or tp=N,pp=N")
+                 "How they share it: tp=N chips in each layer, pp=N stages of layers, dp=N replicas, several "
+                 "as dp=2,tp=2, or auto")
       ->type_name("HOW");
+  app.add_option("--prefer", options.prefer,
+                 "What --sharding auto looks for: latency (of a request) or throughput")
+      ->check(CLI::IsMember({"latency", "throughput"}))
+      ->capture_default_str();
   app.add_option("--max-context", options.maxContext,
                  "Most positions of a sequence (default: the model's, at most 8192)")
       ->check(CLI::PositiveNumber);
