@@ -38,14 +38,15 @@ const char *finishReasonName(FinishReason reason) {
 }
 
 static schedule::SchedulerLimits limitsOf(const executor::Capacity &c, const engine::Plan &plan,
-                                          bool prefixTree) {
+                                          bool prefixTree, kv::PrefixDirectory *directory) {
   return {c.stepTokens,        c.logitRows, c.sequences, c.context,
-          plan.kv.blockTokens, c.kvBlocks,  prefixTree};
+          plan.kv.blockTokens, c.kvBlocks,  prefixTree,  directory};
 }
 
-Generator::Generator(executor::Executor &e, const engine::Plan &plan, bool prefixTree)
+Generator::Generator(executor::Executor &e, const engine::Plan &plan, bool prefixTree,
+                     kv::PrefixDirectory *directory)
     : executor(e), vocabulary(plan.model.vocabulary),
-      scheduler(limitsOf(e.capacity(), plan, prefixTree)), 
+      scheduler(limitsOf(e.capacity(), plan, prefixTree, directory)),
       stepDraws(vocabulary, e.numWorkers(), e.capacity().sequences) {
   rows.reserve(e.capacity().sequences);
   flights.resize(e.maxInFlight());

@@ -110,8 +110,10 @@ struct StepTimes {
 class Generator {
 public:
   /// `executor` outlives the generator and serves nobody else meanwhile. `prefixTree`: keep the KV
-  /// of finished beginnings, and start requests from them.
-  Generator(executor::Executor &executor, const engine::Plan &plan, bool prefixTree = false);
+  /// of finished beginnings, and start requests from them. `directory`, which may be null and outlives the generator,
+  /// is told which.
+  Generator(executor::Executor &executor, const engine::Plan &plan, bool prefixTree = false,
+            kv::PrefixDirectory *directory = nullptr);
   ~Generator();
 
   /// Queues a request and returns its number (0, 1, 2, ...). InvalidArgument names what is wrong.

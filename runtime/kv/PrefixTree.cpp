@@ -10,23 +10,15 @@ namespace tenon::kv {
 struct PrefixTree::Node {
   Node *parent = nullptr;
   BlockId block = -1;
-  uint64_t hash = 0;
+  uint64_t path = kEmptyPath; ///< pathHash(): only speeds the search up; equality is decided by the tokens.
   std::vector<int32_t> tokens; ///< Of this block.
-  /// By hash of the child's tokens; equal hashes are told apart by the tokens.
+  /// By the child's path; equal ones are told apart by the tokens.
   std::unordered_multimap<uint64_t, std::unique_ptr<Node>> children;
   Node *older = nullptr, *newer = nullptr;
 };
 
-/// FNV-1a over the tokens. Only speeds the search up; equality is decided by the tokens.
-static uint64_t hashTokens(std::span<const int32_t> tokens) {
-  uint64_t hash = 0xcbf29ce484222325ull;
-  for (int32_t t : tokens)
-    hash = (hash ^ uint32_t(t)) * 0x100000001b3ull;
-  return hash;
-}
-
-PrefixTree::PrefixTree(BlockPool &pool, uint32_t blockTokens)
-    : pool(pool), blockTokens(blockTokens), root(std::make_unique<Node>()) {}
+PrefixTree::PrefixTree(BlockPool &pool, uint32_t blockTokens, PrefixDirectory *directory)
+    : pool(pool), blockTokens(blockTokens), directory(directory), root(std::make_unique<Node>()) {}
 
 PrefixTree::~PrefixTree() {
   // Leaf by leaf: a recursive destructor would be as deep as the longest sequence has blocks.
@@ -39,7 +31,7 @@ PrefixTree::~PrefixTree() {
 }
 
 PrefixTree::Node *PrefixTree::find(Node &parent, std::span<const int32_t> block) const {
-  const auto [first, last] = parent.children.equal_range(hashTokens(block));
+  const auto [first, last] = parent.children.equal_range(pathHash(parent.path, block));
   for (auto at = first; at != last; ++at)
     if (std::equal(block.begin(), block.end(), at->second->tokens.begin(),
                    at->second->tokens.end()))
@@ -88,10 +80,12 @@ void PrefixTree::insert(std::span<const int32_t> tokens, std::span<const BlockId
       auto made = std::make_unique<Node>();
       made->parent = at;
       made->block = block;
-      made->hash = hashTokens(key);
+      made->path = pathHash(at->path, key);
       made->tokens.assign(key.begin(), key.end());
       next = made.get();
-      at->children.emplace(made->hash, std::move(made));
+      at->children.emplace(made->path, std::move(made));
+      if (directory)
+        directory->add(next->path);
       pool.addReference(block);
       pool.keep(block);
       ++count;
@@ -112,7 +106,9 @@ void PrefixTree::drop(Node &leaf) {
   pool.unkeep(leaf.block);
   pool.release(leaf.block);
   --count;
-  const auto [first, last] = leaf.parent->children.equal_range(leaf.hash);
+  if (directory)
+    directory->remove(leaf.path);
+  const auto [first, last] = leaf.parent->children.equal_range(leaf.path);
   for (auto at = first; at != last; ++at)
     if (at->second.get() == &leaf) {
       leaf.parent->children.erase(at);

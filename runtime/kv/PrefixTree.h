@@ -10,6 +10,7 @@
 #define TENON_RUNTIME_KV_PREFIXTREE_H
 
 #include "runtime/kv/BlockPool.h"
+#include "runtime/kv/PrefixDirectory.h"
 
 #include <memory>
 #include <span>
@@ -23,7 +24,8 @@ namespace tenon::kv {
 /// outlive it and have no other tree.
 class PrefixTree {
 public:
-  PrefixTree(BlockPool &pool, uint32_t blockTokens);
+  /// `directory`, which may be null and outlives the tree, is told of every path that comes or goes.
+  PrefixTree(BlockPool &pool, uint32_t blockTokens, PrefixDirectory *directory = nullptr);
   ~PrefixTree();
   PrefixTree(const PrefixTree &) = delete;
   PrefixTree &operator=(const PrefixTree &) = delete;
@@ -54,6 +56,7 @@ private:
 
   BlockPool &pool;
   const uint32_t blockTokens;
+  PrefixDirectory *const directory;
   std::unique_ptr<Node> root;
   Node *oldest = nullptr, *newest = nullptr; ///< All nodes, by last use.
   uint32_t count = 0;

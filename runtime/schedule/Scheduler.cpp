@@ -13,7 +13,7 @@ namespace tenon::schedule {
 Scheduler::Scheduler(const SchedulerLimits &l) : limits(l), blockPool(l.blocks) {
   running.reserve(limits.sequences);
   if (limits.prefixTree)
-    tree.emplace(blockPool, limits.blockTokens);
+    tree.emplace(blockPool, limits.blockTokens, limits.directory);
 }
 
 static void insertInOrder(std::vector<Sequence *> &list, Sequence &sequence) {

@@ -26,6 +26,7 @@ struct SchedulerLimits {
   uint32_t blockTokens = 16;
   uint32_t blocks = 0;     ///< Of the KV pool.
   bool prefixTree = false; ///< Keep finished beginnings and start equal ones from them.
+  kv::PrefixDirectory *directory = nullptr; ///< Is told what the prefix tree holds; null: nobody is.
 };
 
 /// A sequence's part of a step.

@@ -122,4 +122,26 @@ TEST(PrefixTree, agreesWithAPlainModelUnderRandomUse) {
   EXPECT_EQ(pool.freeBlocks(), pool.size());
 }
 
+TEST(PrefixTree, itsDirectoryKnowsWhatItHolds) {
+  BlockPool pool(8);
+  PrefixDirectory directory;
+  const auto known = [&](const std::vector<int32_t> &tokens) {
+    return directory.cachedBlocks(pathsOf(tokens, kTokens));
+  };
+  {
+    PrefixTree tree(pool, kTokens, &directory);
+    keep(pool, tree, {1, 2, 3, 4, 5, 6, 7, 8});
+    keep(pool, tree, {1, 2, 3, 4, 9, 9, 9, 9});
+    EXPECT_EQ(known({1, 2, 3, 4, 5, 6, 7, 8, 9, 10}), 2u);
+    EXPECT_EQ(known({1, 2, 3, 4, 9, 9, 9, 9}), 2u);
+    EXPECT_EQ(known({1, 2, 3, 4, 0, 6, 7, 8}), 1u);
+    EXPECT_EQ(known({5, 6, 7, 8}), 0u); // Held behind another block only.
+    EXPECT_EQ(known({1, 2, 3}), 0u);
+    ASSERT_EQ(tree.evict(1), 1u); // The older of the leaves.
+    EXPECT_EQ(known({1, 2, 3, 4, 5, 6, 7, 8}), 1u);
+    EXPECT_EQ(known({1, 2, 3, 4, 9, 9, 9, 9}), 2u);
+  }
+  EXPECT_EQ(known({1, 2, 3, 4, 9, 9, 9, 9}), 0u);
+}
+
 } // namespace
