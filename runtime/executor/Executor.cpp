@@ -106,12 +106,13 @@ Status Executor::startWorkers() {
     sharers = cluster->peer(cluster->rank()).sharers;
     place = cluster->peer(cluster->rank()).place;
   }
-  if (uint64_t(limits.workers) * sharers > topology.processors.size()) {
+  const uint64_t together = uint64_t(std::max(options.workersOfProcess, limits.workers)) * sharers;
+  if (together > topology.processors.size()) {
     // Somebody always waits for a thread that does not run: give the processor away at once.
     group.barrierPolicy.spins = 0;
     group.idlePolicy.spins = 0;
-  } else if (options.pin && limits.workers * sharers > 1) {
-    const auto first = topology.processors.begin() + place * limits.workers;
+  } else if (options.pin && together > 1) {
+    const auto first = topology.processors.begin() + place * limits.workers + options.workersBefore;
     group.processors.assign(first, first + limits.workers);
   }
   const SpinPolicy policy = group.barrierPolicy;

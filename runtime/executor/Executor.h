@@ -52,6 +52,9 @@ struct ExecutorOptions {
   /// Other processes run the engine's other chips (Engine::chips()); outlives the executor. On rank 0 the
   /// executor tells them what to do; on others it is told (Follower.h).
   collective::Cluster *cluster = nullptr;
+  /// Workers of all executors of the process, 0: this one's; and of those that have the processors before its own
+  /// (Replicas.h).
+  uint32_t workersOfProcess = 0, workersBefore = 0;
 };
 
 /// The chips of one engine: all, or those of this process. Not thread-safe: one thread calls run(), and
