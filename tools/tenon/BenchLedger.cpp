@@ -42,7 +42,7 @@ StepContext contextOf(const cpu::StepView &step, uint64_t window) {
   return context;
 }
 
-Ledger::Ledger(const engine::Plan &plan, engine::Variant variant) {
+Ledger::Ledger(const engine::Plan &plan, engine::Variant variant, uint32_t replicas) : sharers(replicas) {
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> known; // (function, launch) -> launches
   for (const engine::CallPlan &call : plan.calls) {
     if (call.program != plan.chips.front().program)
@@ -137,7 +137,8 @@ double Ledger::leastSeconds(const LaunchKind &kind, const ChipLimits &chip) cons
   const double stepBytes = count ? memoryBytes() / double(count) : 0;
   const double cache =
       std::max({chip.l2.together.median, chip.l3.together.median, chip.dram.together.median});
-  return std::max({over(kind.memoryBytes, chip.bytesPerSecond(stepBytes)),
+  return sharers *
+         std::max({over(kind.memoryBytes, chip.bytesPerSecond(stepBytes)),
                    over(kind.bytes - kind.memoryBytes, cache),
                    over(kind.macs, chip.unit(kind.unit).together.median)});
 }

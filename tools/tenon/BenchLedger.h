@@ -39,7 +39,8 @@ struct LaunchKind {
 /// executor.
 class Ledger {
 public:
-  Ledger(const engine::Plan &plan, engine::Variant variant);
+  /// `replicas` share the machine, and the ledger has the steps of one: its limit is that part of the machine's.
+  Ledger(const engine::Plan &plan, engine::Variant variant, uint32_t replicas = 1);
 
   /// One step: its micro-batches, and the times of its launches alone (zeros if they were not measured). It counts
   /// with the next if it is one of several under way (`more`) that give each sequence a token.
@@ -69,6 +70,7 @@ private:
     uint32_t kind = 0, times = 0;
     uint64_t window = 0; ///< Positions that attention looks back at most; 0: all.
   };
+  double sharers = 1; ///< Replicas.
   std::vector<Launch> launches;
   std::vector<uint32_t> kindOfTiming; ///< By position in the executor's list.
   std::vector<std::vector<uint64_t>> nanos; ///< [position in the executor's list][step]

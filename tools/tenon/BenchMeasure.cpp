@@ -37,6 +37,10 @@ struct Times {
     if (double(delayNanos) * 1e-9 <= seconds / 50 + 1e-6)
       undisturbed.push_back(seconds);
   }
+  void append(const Times &other) {
+    undisturbed.insert(undisturbed.end(), other.undisturbed.begin(), other.undisturbed.end());
+    all.insert(all.end(), other.all.begin(), other.all.end());
+  }
   Undisturbed summary() {
     std::vector<double> &counted = undisturbed.size() * 10 >= all.size() ? undisturbed : all;
     if (counted.empty())
@@ -46,17 +50,17 @@ struct Times {
   }
 };
 
-/// Who looks at the steps of a phase; none, one or both.
+/// Who looks at the first replica's steps of a phase; none, one or both.
 struct Watchers {
   Ledger *ledger = nullptr;
   StepTrace *trace = nullptr;
-  Status see(Session &session, const generate::Generator &generator, bool more = false) const {
+  Status see(executor::Executor &executor, const generate::Generator &generator, bool more = false) const {
     if (ledger)
-      ledger->add(session.executor().microBatches(), session.executor().timings(), more);
+      ledger->add(executor.microBatches(), executor.timings(), more);
     if (!trace)
       return Status::ok();
-    TENON_RETURN_IF_ERROR(session.executor().collectTrace());
-    trace->add(session.executor(), generator.lastStep());
+    TENON_RETURN_IF_ERROR(executor.collectTrace());
+    trace->add(executor, generator.lastStep());
     return Status::ok();
   }
 };
@@ -96,23 +100,35 @@ const Sample &medianOf(std::vector<Sample> &samples) {
   return samples[(samples.size() - 1) / 2];
 }
 
-/// Measures one cell on one executor.
+/// A replica's part of a phase.
+struct Lane {
+  executor::Executor &executor;
+  const uint32_t replica, sequences; ///< Sequences s of all for which s % replicas is this one.
+  std::unique_ptr<generate::Generator> generator;
+  Sample sample;
+  std::vector<double> ttftMs, stepMs;
+  Times stepTimes; ///< Of decode().
+};
+
+/// Measures one cell on the executors of all replicas.
 class CellRun {
 public:
   CellRun(Session &session, const BenchOptions &o, uint32_t sequences, uint32_t tokens)
-      : session(session), options(o), sequences(sequences), promptTokens(std::max(tokens, 1u)) {
+      : session(session), options(o), sequences(sequences), promptTokens(std::max(tokens, 1u)),
+        replicas(std::min(session.plan().replicas, sequences)),
+        most((sequences + replicas - 1) / replicas) {
     executor::CapacityRequest &c = wanted;
     const engine::Plan &plan = session.plan();
-    c.stepTokens = o.run.stepTokens.value_or(std::max(sequences, plan.limits.defaultStepTokens));
+    c.stepTokens = o.run.stepTokens.value_or(std::max(most, plan.limits.defaultStepTokens));
     // Before all sequences decode together, some may have drawn a token in steps that still had
     // prompt rows: at most a block's rows of each are left to compute (see fill()).
     // On a pipeline it takes some more until the sequences are evenly spread over the steps under way.
-    leadTokens = sequences * plan.kv.blockTokens / std::max(*c.stepTokens, 1u) +
+    leadTokens = most * plan.kv.blockTokens / std::max(*c.stepTokens, 1u) +
                  2 * executor::stagesOf(plan);
     const uint64_t positions = uint64_t(promptTokens) + o.newTokens + leadTokens;
-    c.sequences = sequences;
+    c.sequences = most;
     c.context = static_cast<uint32_t>(std::min<uint64_t>(positions, UINT32_MAX));
-    c.kvBytes = (positions + plan.kv.blockTokens - 1) / plan.kv.blockTokens * sequences *
+    c.kvBytes = (positions + plan.kv.blockTokens - 1) / plan.kv.blockTokens * most *
                 plan.kv.bytesPerBlock;
   }
 
@@ -124,9 +140,9 @@ public:
           "bench: {} tokens in the cache, {} new ones and {} between the phases are {} positions; "
           "the engine allows {}. Ask for fewer, or compile with a larger --max-context",
           promptTokens, options.newTokens, leadTokens, *wanted.context, limits.maxContext));
-    if (sequences > limits.maxSequences)
-      return Status::invalidArgument(
-          fmt::format("bench: {} sequences; the engine allows {}", sequences, limits.maxSequences));
+    if (most > limits.maxSequences)
+      return Status::invalidArgument(fmt::format("bench: {} sequences{}; the engine allows {}", most,
+                                                 replicas > 1 ? " for a replica" : "", limits.maxSequences));
     return Status::ok();
   }
 
@@ -135,68 +151,123 @@ public:
   Status traceChips(Cell &cell, bool wantDecode);
 
 private:
-  Status add(generate::Generator &generator, uint32_t tokens, uint32_t newTokens,
-             uint64_t *firstNumber = nullptr) const;
+  Status prepare(Watch watch = Watch::Nothing);
+  Status add(Lane &lane, uint32_t tokens, uint32_t newTokens, uint64_t *firstNumber = nullptr) const;
   Status warmUp();
-  Status fill(generate::Generator &generator, Sample &sample, std::vector<double> &ttftMs,
-              const Watchers &watchers);
-  Status decode(generate::Generator &generator, uint32_t steps, Sample &sample,
-                std::vector<double> &stepMs, const Watchers &watchers);
-  std::unique_ptr<generate::Generator> newGenerator() const {
-    return std::make_unique<generate::Generator>(session.executor(), session.plan(),
-                                                 /*prefixTree=*/true);
-  }
+  void renewGenerators();
+  Status fill(Lane &lane, const Watchers &watchers) const;
+  Status decode(Lane &lane, uint32_t steps, const Watchers &watchers) const;
+  /// The same phase of all lanes at the same time; `watchers` see the first. Returns all of them together.
+  StatusOr<Sample> fillAll(const Watchers &watchers);
+  StatusOr<Sample> decodeAll(uint32_t steps, const Watchers &watchers);
+  Sample together() const;
+  std::vector<double> takeAll(std::vector<double> Lane::*samples);
 
   Session &session;
   const BenchOptions &options;
   const uint32_t sequences, promptTokens;
+  const uint32_t replicas, most; ///< That have sequences; sequences of the one with most.
   uint32_t leadTokens = 0;
-  Times stepTimes; ///< Of decode().
+  std::vector<Lane> lanes;
   executor::CapacityRequest wanted;
 };
 
-Status CellRun::add(generate::Generator &generator, uint32_t tokens, uint32_t newTokens,
-                    uint64_t *firstNumber) const {
-  for (uint32_t s = 0; s < sequences; ++s) {
+Status CellRun::prepare(Watch watch) {
+  lanes.clear();
+  session.releaseExecutor();
+  if (watch == Watch::Nothing)
+    resetPeakResident();
+  TENON_RETURN_IF_ERROR(session.prepare(wanted, watch, replicas));
+  for (uint32_t r = 0; r < replicas; ++r)
+    lanes.push_back({session.replicas()[r], r, (sequences - r + replicas - 1) / replicas, nullptr, {}, {}, {}, {}});
+  return warmUp();
+}
+
+Status CellRun::add(Lane &lane, uint32_t tokens, uint32_t newTokens, uint64_t *firstNumber) const {
+  for (uint32_t s = lane.replica; s < sequences; s += replicas) {
     generate::Request request;
     request.maxNewTokens = newTokens;
     request.prompt.resize(tokens);
     for (uint32_t i = 0; i < tokens; ++i)
       request.prompt[i] =
           static_cast<int32_t>(sample::uniformDraw(s, i) * session.plan().model.vocabulary);
-    auto added = generator.add(std::move(request));
+    auto added = lane.generator->add(std::move(request));
     if (!added)
       return added.status();
-    if (s == 0 && firstNumber)
+    if (s == lane.replica && firstNumber)
       *firstNumber = *added;
   }
   return Status::ok();
 }
 
+void CellRun::renewGenerators() {
+  for (Lane &lane : lanes) {
+    lane.generator.reset(); // Before the next takes the executor.
+    lane.generator =
+        std::make_unique<generate::Generator>(lane.executor, session.plan(), /*prefixTree=*/true);
+  }
+}
+
 /// Touches weights, pages and code once.
 Status CellRun::warmUp() {
-  generate::Generator generator(session.executor(), session.plan());
-  TENON_RETURN_IF_ERROR(add(generator, std::min(promptTokens, 16u), 2));
-  generate::Listener nobody;
-  while (generator.hasWork())
-    TENON_RETURN_IF_ERROR(generator.step(nobody));
-  return Status::ok();
+  renewGenerators();
+  return session.replicas().onEach([&](uint32_t r) -> Status {
+    TENON_RETURN_IF_ERROR(add(lanes[r], std::min(promptTokens, 16u), 2));
+    generate::Listener nobody;
+    while (lanes[r].generator->hasWork())
+      TENON_RETURN_IF_ERROR(lanes[r].generator->step(nobody));
+    return Status::ok();
+  });
+}
+
+Sample CellRun::together() const {
+  Sample all;
+  for (const Lane &lane : lanes) {
+    all.tokens += lane.sample.tokens;
+    all.steps = std::max(all.steps, lane.sample.steps);
+    all.seconds = std::max(all.seconds, lane.sample.seconds);
+    all.hostSeconds = std::max(all.hostSeconds, lane.sample.hostSeconds);
+    all.ttftMs += lane.sample.ttftMs * lane.sequences / sequences;
+  }
+  return all;
+}
+
+std::vector<double> CellRun::takeAll(std::vector<double> Lane::*samples) {
+  std::vector<double> all;
+  for (Lane &lane : lanes) {
+    all.insert(all.end(), (lane.*samples).begin(), (lane.*samples).end());
+    (lane.*samples).clear();
+  }
+  return all;
+}
+
+StatusOr<Sample> CellRun::fillAll(const Watchers &watchers) {
+  TENON_RETURN_IF_ERROR(session.replicas().onEach(
+      [&](uint32_t r) { return fill(lanes[r], r == 0 ? watchers : Watchers()); }));
+  return together();
+}
+
+StatusOr<Sample> CellRun::decodeAll(uint32_t steps, const Watchers &watchers) {
+  TENON_RETURN_IF_ERROR(session.replicas().onEach(
+      [&](uint32_t r) { return decode(lanes[r], steps, r == 0 ? watchers : Watchers()); }));
+  return together();
 }
 
 /// Computes every sequence's prompt up to its first token. The generator's prefix tree keeps all
 /// whole blocks, so that decode() begins with them in place.
-Status CellRun::fill(generate::Generator &generator, Sample &sample, std::vector<double> &ttftMs,
-                     const Watchers &watchers) {
-  TENON_RETURN_IF_ERROR(add(generator, promptTokens, 1));
+Status CellRun::fill(Lane &lane, const Watchers &watchers) const {
+  generate::Generator &generator = *lane.generator;
+  TENON_RETURN_IF_ERROR(add(lane, promptTokens, 1));
   const generate::StepStats before = generator.stats();
   FirstTokens first;
   while (generator.hasWork()) {
-    session.executor().resetTimings();
+    lane.executor.resetTimings();
     TENON_RETURN_IF_ERROR(generator.step(first));
-    TENON_RETURN_IF_ERROR(watchers.see(session, generator));
+    TENON_RETURN_IF_ERROR(watchers.see(lane.executor, generator));
   }
   const generate::StepStats &after = generator.stats();
   const double compute = double(after.computeNanos - before.computeNanos) * 1e-9;
+  Sample &sample = lane.sample = {};
   sample.tokens = after.promptTokens - before.promptTokens;
   sample.steps = after.steps - before.steps;
   sample.seconds =
@@ -206,26 +277,28 @@ Status CellRun::fill(generate::Generator &generator, Sample &sample, std::vector
   double sum = 0;
   for (double ms : first.milliseconds)
     sum += ms;
-  sample.ttftMs = sum / sequences;
-  ttftMs.insert(ttftMs.end(), first.milliseconds.begin(), first.milliseconds.end());
+  sample.ttftMs = sum / lane.sequences;
+  lane.ttftMs.insert(lane.ttftMs.end(), first.milliseconds.begin(), first.milliseconds.end());
   return Status::ok();
 }
 
-/// Decodes all sequences together for `steps` steps. Where several steps are under way, each with some of the
+/// Decodes all sequences of the lane together for `steps` steps. Where several steps are under way, each with some of the
 /// sequences, those that give every sequence a token count as one.
-Status CellRun::decode(generate::Generator &generator, uint32_t steps, Sample &sample,
-                       std::vector<double> &stepMs, const Watchers &watchers) {
+Status CellRun::decode(Lane &lane, uint32_t steps, const Watchers &watchers) const {
+  generate::Generator &generator = *lane.generator;
+  const uint32_t own = lane.sequences;
   uint64_t firstRequest = 0;
   const uint64_t computed = generator.stats().promptTokens;
-  TENON_RETURN_IF_ERROR(add(generator, promptTokens, steps + leadTokens, &firstRequest));
+  TENON_RETURN_IF_ERROR(add(lane, promptTokens, steps + leadTokens, &firstRequest));
   generate::Listener nobody;
   const RunDelay delay;
+  Sample &sample = lane.sample = {};
   // Steps with all prompts behind them: those after as many tokens as there are sequences came from steps without
   // prompt rows, one after the other.
   uint64_t settled = 0, drawn = 0, delayed = 0;
   double seconds = 0;
   while (sample.steps < steps && generator.hasWork()) {
-    session.executor().resetTimings();
+    lane.executor.resetTimings();
     const uint64_t delayBefore = delay.nanos();
     const generate::StepStats before = generator.stats();
     TENON_RETURN_IF_ERROR(generator.step(nobody));
@@ -233,60 +306,60 @@ Status CellRun::decode(generate::Generator &generator, uint32_t steps, Sample &s
     const uint64_t tokens = after.decodeTokens - before.decodeTokens;
     if (after.promptTokens != before.promptTokens)
       settled = 0; // prompt rows are left, or some sequences are not there yet
-    if (tokens != sequences && settled < sequences) {
+    if (tokens != own && settled < own) {
       settled += tokens;
       continue;
     }
-    settled = sequences;
+    settled = own;
     const double took = double(after.decodeNanos - before.decodeNanos) * 1e-9;
     seconds += took;
     drawn += tokens;
     delayed += delay.nanos() - delayBefore;
     sample.hostSeconds += took - double(after.computeNanos - before.computeNanos) * 1e-9;
-    TENON_RETURN_IF_ERROR(watchers.see(session, generator, /*more=*/drawn < sequences));
-    if (drawn < sequences)
+    TENON_RETURN_IF_ERROR(watchers.see(lane.executor, generator, /*more=*/drawn < own));
+    if (drawn < own)
       continue;
     ++sample.steps;
     sample.tokens += drawn;
     sample.seconds += seconds;
-    stepMs.push_back(seconds * 1e3);
-    stepTimes.add(seconds, delayed);
+    lane.stepMs.push_back(seconds * 1e3);
+    lane.stepTimes.add(seconds, delayed);
     seconds = 0;
     drawn = delayed = 0;
   }
-  for (uint32_t s = 0; s < sequences; ++s)
+  for (uint32_t s = 0; s < own; ++s)
     generator.cancel(firstRequest + s);
   // Else blocks that fill() left were evicted, and what was decoded after was something else.
   const uint64_t again = generator.stats().promptTokens - computed;
-  if (again > uint64_t(sequences) * session.plan().kv.blockTokens)
+  if (again > uint64_t(own) * session.plan().kv.blockTokens)
     return Status::internal(fmt::format("{} prompt tokens were computed again", again));
   if (sample.steps < steps)
     return Status::internal(
-        fmt::format("{} of {} decode steps had all {} sequences", sample.steps, steps, sequences));
+        fmt::format("{} of {} decode steps had all {} sequences", sample.steps, steps, own));
   return Status::ok();
 }
 
 Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
-  session.releaseExecutor();
-  resetPeakResident();
-  TENON_RETURN_IF_ERROR(session.prepare(wanted));
-  TENON_RETURN_IF_ERROR(warmUp());
+  TENON_RETURN_IF_ERROR(prepare());
   std::vector<Sample> fills, decodes;
-  std::vector<double> ttftMs, stepMs;
-  std::unique_ptr<generate::Generator> generator;
-  Times fillTimes;
+  Times fillTimes, stepTimes;
   const RunDelay delay;
   for (uint32_t r = 0; r < (wantPrefill ? options.repeat : 1); ++r) {
-    generator.reset();
-    generator = newGenerator();
+    renewGenerators();
     const uint64_t delayBefore = delay.nanos();
-    TENON_RETURN_IF_ERROR(
-        fill(*generator, fills.emplace_back(), ttftMs, {r == 0 ? &cell.prefillWork : nullptr}));
-    fillTimes.add(fills.back().seconds, delay.nanos() - delayBefore);
+    auto filled = fillAll({r == 0 ? &cell.prefillWork : nullptr});
+    if (!filled)
+      return filled.status();
+    fills.push_back(*filled);
+    fillTimes.add(filled->seconds, delay.nanos() - delayBefore);
   }
-  for (uint32_t r = 0; wantDecode && r < options.repeat; ++r)
-    TENON_RETURN_IF_ERROR(decode(*generator, options.newTokens, decodes.emplace_back(), stepMs,
-                                 {r == 0 ? &cell.decodeWork : nullptr}));
+  for (uint32_t r = 0; wantDecode && r < options.repeat; ++r) {
+    auto decoded = decodeAll(options.newTokens, {r == 0 ? &cell.decodeWork : nullptr});
+    if (!decoded)
+      return decoded.status();
+    decodes.push_back(*decoded);
+  }
+  cell.replicas = replicas;
   if (wantPrefill) {
     for (const Sample &s : fills)
       cell.prefill.samples.push_back(s.seconds);
@@ -297,7 +370,7 @@ Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
     cell.prefill.bestSeconds = fills.front().seconds;
     cell.prefill.hostSeconds = median.hostSeconds;
     cell.prefill.ttftMs = median.ttftMs;
-    cell.prefill.ttft = percentiles(std::move(ttftMs));
+    cell.prefill.ttft = percentiles(takeAll(&Lane::ttftMs));
     cell.prefill.undisturbed = fillTimes.summary();
   }
   if (wantDecode) {
@@ -309,7 +382,9 @@ Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
     cell.decode.seconds = median.seconds;
     cell.decode.bestSeconds = decodes.front().seconds;
     cell.decode.hostSeconds = median.hostSeconds;
-    cell.decode.stepMs = percentiles(std::move(stepMs));
+    cell.decode.stepMs = percentiles(takeAll(&Lane::stepMs));
+    for (const Lane &lane : lanes)
+      stepTimes.append(lane.stepTimes);
     cell.decode.undisturbed = stepTimes.summary();
   }
   cell.plannedBytes = session.plannedBytes();
@@ -323,21 +398,16 @@ Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
 }
 
 Status CellRun::measureLaunches(Cell &cell, bool wantPrefill, bool wantDecode) {
-  session.releaseExecutor();
-  TENON_RETURN_IF_ERROR(session.prepare(wanted, Watch::Launches));
-  TENON_RETURN_IF_ERROR(warmUp());
-  Sample sample;
-  std::vector<double> samples;
-  Ledger prefill(session.plan(), session.engine().variant()), decoding = prefill;
-  std::unique_ptr<generate::Generator> generator;
+  TENON_RETURN_IF_ERROR(prepare(Watch::Launches));
+  Ledger prefill(session.plan(), session.engine().variant(), replicas), decoding = prefill;
   for (uint32_t f = 0; f < options.watchedFills; ++f) {
-    generator.reset();
-    generator = newGenerator();
-    TENON_RETURN_IF_ERROR(fill(*generator, sample, samples, {&prefill}));
-    sample = {};
-    if (wantDecode)
-      TENON_RETURN_IF_ERROR(decode(*generator, std::min(options.newTokens, kWatchedSteps), sample,
-                                   samples, {&decoding}));
+    renewGenerators();
+    if (auto filled = fillAll({&prefill}); !filled)
+      return filled.status();
+    if (!wantDecode)
+      continue;
+    if (auto decoded = decodeAll(std::min(options.newTokens, kWatchedSteps), {&decoding}); !decoded)
+      return decoded.status();
   }
   if (wantPrefill)
     cell.prefillWork = std::move(prefill);
@@ -348,20 +418,15 @@ Status CellRun::measureLaunches(Cell &cell, bool wantPrefill, bool wantDecode) {
 }
 
 Status CellRun::traceChips(Cell &cell, bool wantDecode) {
-  session.releaseExecutor();
-  TENON_RETURN_IF_ERROR(session.prepare(wanted, Watch::Trace));
-  TENON_RETURN_IF_ERROR(warmUp());
+  TENON_RETURN_IF_ERROR(prepare(Watch::Trace));
   cell.trace = std::make_unique<StepTrace>(session.plan(), session.executor(),
                                            /*keepEvents=*/!options.trace.empty());
-  generate::Generator generator(session.executor(), session.plan(), /*prefixTree=*/true);
-  Sample sample;
-  std::vector<double> samples;
+  renewGenerators();
   const Watchers watchers = {nullptr, cell.trace.get()};
-  TENON_RETURN_IF_ERROR(fill(generator, sample, samples, watchers));
-  sample = {};
-  return wantDecode ? decode(generator, std::min(options.newTokens, kWatchedSteps), sample,
-                             samples, watchers)
-                    : Status::ok();
+  auto sample = fillAll(watchers);
+  if (sample && wantDecode)
+    sample = decodeAll(std::min(options.newTokens, kWatchedSteps), watchers);
+  return sample.status();
 }
 
 bool contains(const std::vector<uint32_t> &list, uint32_t value) {
@@ -389,10 +454,11 @@ StatusOr<BenchResults> measureGrid(Session &session, const BenchOptions &o) {
       const bool wantDecode = contains(contexts, tokens);
       if (isatty(STDERR_FILENO))
         fmt::print(stderr, "measuring {} sequences at {} tokens\n", sequences, tokens);
-      const Ledger none(session.plan(), session.engine().variant());
-      results.cells.push_back(std::make_unique<Cell>(Cell{sequences, tokens, {}, {}, none, none, nullptr, false, 0, 0, {}}));
-      CellRun run(session, o, sequences, tokens);
+      const Ledger none(session.plan(), session.engine().variant(),
+                        std::min(session.plan().replicas, sequences));
+      results.cells.push_back(std::make_unique<Cell>(Cell{sequences, tokens, 1, {}, {}, none, none, nullptr, false, 0, 0, {}}));
       Cell &cell = *results.cells.back();
+      CellRun run(session, o, sequences, tokens);
       if (!o.watchOnly)
         TENON_RETURN_IF_ERROR(run.measure(cell, wantPrefill, wantDecode));
       // The first row's prefill and decode.

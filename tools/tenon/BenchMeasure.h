@@ -42,7 +42,8 @@ struct Undisturbed {
   uint64_t samples = 0, of = 0; ///< How many such samples there were, of how many.
 };
 
-/// Prompts of all sequences from an empty cache, each to its first token. Rates, times and TTFT are
+/// Prompts of all sequences from an empty cache, each to its first token. With several replicas, tokens are of all
+/// together and times those of the slowest. Rates, times and TTFT are
 /// of the repetition with the median time; percentiles are over all sequences and repetitions.
 struct PrefillFigures {
   uint64_t tokens = 0, steps = 0;
@@ -66,9 +67,10 @@ struct DecodeFigures {
 /// What was measured with some sequences at one number of tokens in the cache.
 struct Cell {
   uint32_t sequences = 0, tokens = 0;
+  uint32_t replicas = 1; ///< That had sequences, dealt out in turn.
   PrefillFigures prefill;
   DecodeFigures decode;
-  Ledger prefillWork, decodeWork; ///< With times where launches were measured.
+  Ledger prefillWork, decodeWork; ///< Of the first replica; with times where launches were measured.
   std::unique_ptr<StepTrace> trace; ///< Where launches were measured.
   bool timed = false;
   uint64_t plannedBytes = 0, peakBytes = 0;

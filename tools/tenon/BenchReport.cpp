@@ -202,6 +202,8 @@ void printBenchTables(const Session &session, const BenchOptions &o, const Bench
                       const ChipLimits &chip) {
   fmt::print("{}, {} threads, {}", cpu::cpuName(), session.threads(),
              cpu::variantName(session.engine().variant()));
+  if (const uint32_t replicas = session.plan().replicas; replicas > 1)
+    fmt::print(", {} replicas (launches and chips are the first's)", replicas);
   if (chip.known())
     fmt::print("; {:.1f} GB/s from memory, {:.0f} GMAC/s f32, {:.0f} int8",
                chip.dram.together.median * 1e-9,
@@ -270,6 +272,7 @@ void printBenchJson(const Session &session, const BenchOptions &o, const BenchRe
     const PrefillFigures &p = row.prefill->prefill;
     const DecodeFigures &d = row.decode->decode;
     boost::json::object json = {{"sequences", row.decode->sequences},
+                                {"replicas", row.decode->replicas},
                                 {"prompt_tokens", row.prefill->tokens},
                                 {"context_tokens", contextOf(row)},
                                 {"new_tokens", o.newTokens},

@@ -43,13 +43,15 @@ struct Answer {
   double firstMs = 0, lastMs = 0;
 };
 
-/// Collects the answers; a single one is shown as it grows.
+/// Collects the answers of one replica, of `replicas` among which they were dealt out; a single one is shown as it
+/// grows.
 class Collector : public generate::Listener {
 public:
-  Collector(std::vector<Answer> &answers, bool show) : answers(answers), show(show) {}
+  Collector(std::vector<Answer> &answers, uint32_t replica, uint32_t replicas, bool show)
+      : answers(answers), replica(replica), replicas(replicas), show(show) {}
 
   void onToken(const generate::TokenEvent &event) override {
-    Answer &a = answers[event.request];
+    Answer &a = answers[event.request * replicas + replica];
     a.lastMs = watch.milliseconds();
     if (a.firstMs == 0)
       a.firstMs = a.lastMs;
@@ -76,6 +78,7 @@ private:
     std::fflush(stdout);
   }
   std::vector<Answer> &answers;
+  const uint32_t replica, replicas;
   const bool show;
   const Stopwatch watch;
 };
@@ -85,8 +88,8 @@ struct Figures {
   uint64_t planned, measured;
 };
 
-Figures measure(double loadMs, const std::vector<Answer> &answers, const generate::StepStats &stats,
-                uint64_t planned) {
+Figures measure(double loadMs, const std::vector<Answer> &answers,
+                const std::vector<generate::StepStats> &replicas, uint64_t planned) {
   Figures f{loadMs, 0, 0, 0, 0, planned, residentBytes()};
   size_t several = 0;
   for (const Answer &a : answers) {
@@ -98,10 +101,12 @@ Figures measure(double loadMs, const std::vector<Answer> &answers, const generat
     }
   }
   f.tpotMs = several ? f.tpotMs / double(several) : 0;
-  if (stats.prefillNanos)
-    f.prefillRate = double(stats.promptTokens) * 1e9 / double(stats.prefillNanos);
-  if (stats.decodeNanos)
-    f.decodeRate = double(stats.decodeTokens) * 1e9 / double(stats.decodeNanos);
+  for (const generate::StepStats &stats : replicas) { // They compute at the same time.
+    if (stats.prefillNanos)
+      f.prefillRate += double(stats.promptTokens) * 1e9 / double(stats.prefillNanos);
+    if (stats.decodeNanos)
+      f.decodeRate += double(stats.decodeTokens) * 1e9 / double(stats.decodeNanos);
+  }
   return f;
 }
 
@@ -113,7 +118,7 @@ boost::json::array toJson(std::span<const sample::TokenLogprob> list) {
 }
 
 void printResults(const GenerateOptions &o, const std::vector<Answer> &answers,
-                  const Session &session, const Figures &f, boost::json::array processes) {
+                  Session &session, const Figures &f, boost::json::array processes) {
   boost::json::array results;
   for (size_t i = 0; i < answers.size(); ++i) {
     const Answer &a = answers[i];
@@ -141,26 +146,32 @@ void printResults(const GenerateOptions &o, const std::vector<Answer> &answers,
       {"planned_bytes", f.planned},
       {"measured_bytes", f.measured},
       {"variant", std::string(cpu::variantName(session.engine().variant()))},
+      {"replicas", session.replicas().size()},
       {"weights_made_ms", session.engine().madeWeightsMs()}};
   if (!processes.empty())
     stats["processes"] = std::move(processes);
   printJson({{"results", std::move(results)}, {"stats", std::move(stats)}});
 }
 
-/// Blocks for all prompts and answers at once, unless that is more than the plan's default.
-executor::CapacityRequest sizeFor(const std::vector<Answer> &answers, uint32_t maxNewTokens,
+/// Blocks for all prompts and answers of the replica that has most at once, unless that is more than the plan's default.
+executor::CapacityRequest sizeFor(const std::vector<Answer> &answers, uint32_t replicas, uint32_t maxNewTokens,
                                   const engine::Plan &plan) {
   executor::CapacityRequest wanted;
   uint64_t promptTokens = 0, blocks = 0, longest = 0;
-  for (const Answer &a : answers) {
-    const uint64_t tokens =
-        std::min<uint64_t>(a.promptIds.size() + maxNewTokens, plan.limits.maxContext);
-    promptTokens += a.promptIds.size();
-    longest = std::max(longest, tokens);
-    blocks += (tokens + plan.kv.blockTokens - 1) / plan.kv.blockTokens;
+  for (uint32_t replica = 0; replica < replicas; ++replica) {
+    uint64_t ownTokens = 0, ownBlocks = 0;
+    for (size_t i = replica; i < answers.size(); i += replicas) {
+      const uint64_t tokens =
+          std::min<uint64_t>(answers[i].promptIds.size() + maxNewTokens, plan.limits.maxContext);
+      ownTokens += answers[i].promptIds.size();
+      ownBlocks += (tokens + plan.kv.blockTokens - 1) / plan.kv.blockTokens;
+      longest = std::max(longest, tokens);
+    }
+    promptTokens = std::max(promptTokens, ownTokens);
+    blocks = std::max(blocks, ownBlocks);
   }
-  wanted.sequences =
-      static_cast<uint32_t>(std::min<uint64_t>(answers.size(), plan.limits.maxSequences));
+  wanted.sequences = static_cast<uint32_t>(
+      std::min<uint64_t>((answers.size() + replicas - 1) / replicas, plan.limits.maxSequences));
   wanted.context = static_cast<uint32_t>(std::max<uint64_t>(longest, 1));
   wanted.stepTokens = static_cast<uint32_t>(std::min<uint64_t>(
       plan.limits.defaultStepTokens, std::max<uint64_t>({promptTokens, *wanted.sequences, 1})));
@@ -224,37 +235,50 @@ Status run(const GenerateOptions &o) {
     answers[i].stream.emplace(s.tokenizer(), true);
   }
   loading.restart();
-  TENON_RETURN_IF_ERROR(s.prepare(sizeFor(answers, o.maxNewTokens, s.plan())));
+  const auto replicas =
+      static_cast<uint32_t>(std::min<size_t>(s.plan().replicas, answers.size()));
+  TENON_RETURN_IF_ERROR(
+      s.prepare(sizeFor(answers, replicas, o.maxNewTokens, s.plan()), Watch::Nothing, replicas));
   loadMs += loading.milliseconds();
 
   const auto grammar = compileGrammar(o, s);
   if (!grammar)
     return grammar.status();
 
-  generate::Generator generator(s.executor(), s.plan());
-  Collector collector(answers, !o.json && answers.size() == 1);
-  for (size_t i = 0; i < answers.size(); ++i) {
-    generate::Request request;
-    request.prompt = answers[i].promptIds;
-    request.sampling = o.sampling;
-    request.sampling.topLogprobs = o.logprobs;
-    request.sampling.logprobs = o.logprobs > 0;
-    request.maxNewTokens = o.maxNewTokens;
-    if (!o.ignoreEos || *grammar) // A grammar says itself where the answer ends.
-      request.stopTokens = s.stopTokens();
-    if (*grammar)
-      request.mask = (*grammar)->newMask(request.stopTokens, request.maxNewTokens);
-    if (auto added = generator.add(std::move(request)); !added)
-      return added.status();
+  std::vector<std::unique_ptr<generate::Generator>> generators;
+  for (uint32_t replica = 0; replica < replicas; ++replica) {
+    generators.push_back(std::make_unique<generate::Generator>(s.replicas()[replica], s.plan()));
+    for (size_t i = replica; i < answers.size(); i += replicas) {
+      generate::Request request;
+      request.prompt = answers[i].promptIds;
+      request.sampling = o.sampling;
+      request.sampling.topLogprobs = o.logprobs;
+      request.sampling.logprobs = o.logprobs > 0;
+      request.maxNewTokens = o.maxNewTokens;
+      if (!o.ignoreEos || *grammar) // A grammar says itself where the answer ends.
+        request.stopTokens = s.stopTokens();
+      if (*grammar)
+        request.mask = (*grammar)->newMask(request.stopTokens, request.maxNewTokens);
+      if (auto added = generators.back()->add(std::move(request)); !added)
+        return added.status();
+    }
   }
-  while (generator.hasWork())
-    TENON_RETURN_IF_ERROR(generator.step(collector));
+  const bool show = !o.json && answers.size() == 1;
+  TENON_RETURN_IF_ERROR(s.replicas().onEach([&](uint32_t replica) -> Status {
+    Collector collector(answers, replica, replicas, show);
+    while (generators[replica]->hasWork())
+      TENON_RETURN_IF_ERROR(generators[replica]->step(collector));
+    return Status::ok();
+  }));
 
   for (const Answer &a : answers)
     if (a.finish == generate::FinishReason::Cancelled)
       return Status::resourceExhausted("the grammar became too complex while the answer grew; simplify it");
 
-  const Figures f = measure(loadMs, answers, generator.stats(), s.plannedBytes());
+  std::vector<generate::StepStats> stats;
+  for (const auto &generator : generators)
+    stats.push_back(generator->stats());
+  const Figures f = measure(loadMs, answers, stats, s.plannedBytes());
   if (o.json) {
     auto processes = processesJson(o.run, s.executor());
     if (!processes)

@@ -168,6 +168,8 @@ void printJsonReport(const engine::Engine &engine, const executor::Capacity &cap
              {"format", fmt::format("{}.{}", h.formatMajor, h.formatMinor)},
              {"producer", plan.producer},
              {"target", plan.target},
+             {"grid", boost::json::value_from(plan.grid)},
+             {"replicas", plan.replicas},
              {"model", modelJson(plan)},
              {"card", cardJson(engine)},
              {"sections", std::move(sections)},
@@ -230,6 +232,9 @@ void printReport(const engine::Engine &engine, const executor::Capacity &capacit
              double(m.parameters) * 1e-6, m.weightsKind);
   fmt::print("format {}.{}, by {}, for {}\n", engine.sections().header().formatMajor,
              engine.sections().header().formatMinor, plan.producer, plan.target);
+  if (plan.replicas > 1)
+    fmt::print("{} replicas of {} chip{}; sizes are of one, and a process maps the weights once for all\n",
+               plan.replicas, plan.chips.size(), plan.chips.size() == 1 ? "" : "s");
   printAccuracy(engine);
   fmt::print("\nsections\n");
   for (const engine::Section &s : engine.sections().sections())

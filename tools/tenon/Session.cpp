@@ -73,7 +73,13 @@ StatusOr<std::unique_ptr<engine::Engine>> Session::openEngine(const RunOptions &
       return Status::invalidArgument("--variant " + o.variant +
                                      ": known are avx2, avx512, amx and neon");
   }
-  return engine::Engine::open(o.engine, engineOptions);
+  auto opened = engine::Engine::open(o.engine, engineOptions);
+  if (opened && o.cluster && (*opened)->plan().replicas > 1)
+    return Status::unsupported(fmt::format(
+        "{}: the engine has {} replicas, which one process runs; several processes (mpirun) share the chips of one "
+        "replica only. Compile it without dp=, and start a job for each replica",
+        o.engine, (*opened)->plan().replicas));
+  return opened;
 }
 
 StatusOr<std::unique_ptr<Session>> Session::open(const RunOptions &o) {
@@ -166,7 +172,7 @@ Session::encodeChat(std::span<const text::ChatMessage> messages) const {
   return words->encode(*rendered, /*addSpecial=*/false, /*parseSpecial=*/true);
 }
 
-Status Session::prepare(executor::CapacityRequest wanted, Watch watch) {
+Status Session::prepare(executor::CapacityRequest wanted, Watch watch, uint32_t replicas) {
   if (options.stepTokens)
     wanted.stepTokens = options.stepTokens;
   if (options.maxSequences)
@@ -186,10 +192,10 @@ Status Session::prepare(executor::CapacityRequest wanted, Watch watch) {
   executorOptions.timeLaunches = watch == Watch::Launches;
   executorOptions.trace = watch == Watch::Trace;
   executorOptions.cluster = options.cluster;
-  auto made = executor::Executor::create(*opened, *capacity, executorOptions);
+  auto made = executor::Replicas::create(*opened, *capacity, executorOptions, replicas);
   if (!made)
     return made.status();
-  runner = std::move(*made);
+  runners = std::move(*made);
   return Status::ok();
 }
 
@@ -205,7 +211,7 @@ std::string formatBytes(uint64_t bytes) {
 }
 
 uint64_t Session::plannedBytes() const {
-  return runner->memory().total() + opened->section(engine::SectionKind::Tokenizer).size();
+  return runners->memory().total() + opened->section(engine::SectionKind::Tokenizer).size();
 }
 
 void printJson(const boost::json::object &object) {

@@ -4,7 +4,7 @@
 #define TENON_TOOLS_TENON_SESSION_H
 
 #include "runtime/engine/Engine.h"
-#include "runtime/executor/Executor.h"
+#include "runtime/executor/Replicas.h"
 #include "runtime/sample/Sampler.h"
 #include "runtime/text/Template.h"
 #include "runtime/text/Tokenizer.h"
@@ -75,13 +75,16 @@ public:
   /// The ids of a conversation, ready for the assistant's next turn.
   StatusOr<std::vector<int32_t>> encodeChat(std::span<const text::ChatMessage> messages) const;
 
-  /// Makes the executor. Where neither options nor `wanted` say, the plan's defaults hold; options
-  /// win.
-  Status prepare(executor::CapacityRequest wanted, Watch watch = Watch::Nothing);
-  executor::Executor &executor() { return *runner; }
-  /// What the chips' plan and the tokenizer, which is mapped beside it, take. The executor must be there.
+  /// Makes the executors: `replicas` of them, which share the threads. Where neither options nor `wanted` say, the
+  /// plan's defaults hold; options win. All sizes are of one replica.
+  Status prepare(executor::CapacityRequest wanted, Watch watch = Watch::Nothing, uint32_t replicas = 1);
+  executor::Replicas &replicas() { return *runners; }
+  /// The first replica's.
+  executor::Executor &executor() { return (*runners)[0]; }
+  /// What the chips' plan, in all replicas, and the tokenizer, which is mapped beside it, take. The executors must be
+  /// there.
   uint64_t plannedBytes() const;
-  void releaseExecutor() { runner.reset(); }
+  void releaseExecutor() { runners.reset(); }
 
 private:
   RunOptions options;
@@ -89,7 +92,7 @@ private:
   std::unique_ptr<engine::Engine> opened;
   std::optional<text::Tokenizer> words;
   mutable std::optional<text::Template> chatTemplate;
-  std::unique_ptr<executor::Executor> runner;
+  std::unique_ptr<executor::Replicas> runners;
 };
 
 /// "1.25 MiB" and the like.
