@@ -5,7 +5,7 @@
 
 #include "runtime/base/Clock.h"
 #include "runtime/grammar/GrammarStore.h"
-#include "runtime/server/EngineLoop.h"
+#include "runtime/server/Dispatcher.h"
 #include "runtime/server/RequestLog.h"
 #include "runtime/server/ServerOptions.h"
 
@@ -38,7 +38,7 @@ void Drain::wait() {
       return;
     if (services.draining.load()) {
       services.log.onEvent("stopping", "second signal");
-      services.loop.stop();
+      services.dispatcher.stop();
       return;
     }
     begin();
@@ -48,7 +48,7 @@ void Drain::wait() {
 
 void Drain::begin() {
   services.draining.store(true);
-  services.log.onEvent("draining", fmt::format("{} sequences are left", services.loop.inFlight()));
+  services.log.onEvent("draining", fmt::format("{} sequences are left", services.dispatcher.inFlight()));
   deadlineNanos = nowNanos() + services.options.timeouts.drain * uint64_t(1'000'000);
   for (const auto &thread : threads)
     asio::post(thread->context, [&t = *thread] {
@@ -61,8 +61,8 @@ void Drain::begin() {
 
 void Drain::poll() {
   const bool compiling = services.grammars && services.grammars->pending() > 0;
-  if ((services.loop.inFlight() == 0 && !compiling) || nowNanos() >= deadlineNanos) {
-    services.loop.stop();
+  if ((services.dispatcher.inFlight() == 0 && !compiling) || nowNanos() >= deadlineNanos) {
+    services.dispatcher.stop();
     return;
   }
   timer.expires_after(kPollEvery);

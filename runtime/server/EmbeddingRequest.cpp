@@ -6,6 +6,7 @@
 #include "runtime/base/Clock.h"
 #include "runtime/server/Admission.h"
 #include "runtime/server/ApiErrors.h"
+#include "runtime/server/Dispatcher.h"
 #include "runtime/server/JsonText.h"
 #include "runtime/server/Metrics.h"
 #include "runtime/server/RequestLog.h"
@@ -31,7 +32,7 @@ void EmbeddingRequest::start(Services &services, const RequestPtr &request,
     services.metrics.onRejected("draining");
     return made->fail(ApiError::overloaded("The server is shutting down; try again later.", 5));
   }
-  if (const auto seconds = services.admission.retryAfter(services.loop.load(), made->promptTokens)) {
+  if (const auto seconds = services.admission.retryAfter(services.dispatcher.leastLoad(), made->promptTokens)) {
     services.metrics.onRejected("predicted_ttft");
     return made->fail(ApiError::overloaded(
         fmt::format("The server is busy: the answer would come too late. Try again in {} s.", *seconds),
@@ -65,11 +66,11 @@ void EmbeddingRequest::submitNext() {
   job->mailbox = &responder->mailbox();
   job->receiver = shared_from_this();
   left = end - first;
-  if (services.loop.submit(job))
+  if (services.dispatcher.submit(job))
     return;
   job->receiver.reset();
   job.reset();
-  const Load load = services.loop.load();
+  const Load load = services.dispatcher.leastLoad();
   const uint32_t seconds = services.admission.retryAfterFull(load);
   services.metrics.onRejected("max_num_queued_reqs");
   fail(ApiError::overloaded(fmt::format("The server is busy: {} requests wait already. Try again in {} s.",
@@ -96,7 +97,7 @@ void EmbeddingRequest::onEvent(SequenceEvent &event) {
     return;
   const uint32_t prompt = first + event.sequence;
   if (event.kind == SequenceEvent::Kind::Failed) {
-    services.loop.cancelAll(std::move(job));
+    services.dispatcher.cancelAll(std::move(job));
     for (uint32_t i = first; i < end; ++i)
       if (vectors[i].empty())
         over(i, nullptr, event.status.code() == StatusCode::Cancelled ? "abort" : "error");
@@ -157,7 +158,7 @@ void EmbeddingRequest::onGone() {
   done = true;
   if (!job)
     return;
-  services.loop.cancelAll(std::move(job));
+  services.dispatcher.cancelAll(std::move(job));
   for (uint32_t i = first; i < end; ++i)
     if (vectors[i].empty())
       over(i, nullptr, "abort");

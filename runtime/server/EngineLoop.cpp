@@ -13,6 +13,22 @@ namespace tenon::server {
 /// An executor that fails this often in a row will not recover.
 static constexpr uint32_t kFailedStepsAtMost = 3;
 
+Load &Load::operator+=(const Load &other) {
+  running += other.running;
+  waiting += other.waiting;
+  kvBlocks += other.kvBlocks;
+  kvFree += other.kvFree;
+  kvCached += other.kvCached;
+  kvSlots.held += other.kvSlots.held;
+  kvSlots.filled += other.kvSlots.filled;
+  queuedPromptTokens += other.queuedPromptTokens;
+  preemptions += other.preemptions;
+  prefixHits += other.prefixHits;
+  prefixQueries += other.prefixQueries;
+  accepted += other.accepted;
+  return *this;
+}
+
 EngineLoop::EngineLoop(generate::Generator &g, const Options &o, StepObserver *observer)
     : generator(g), options(o), observer(observer), promptSampler(g.vocabularySize()) {
   publish();
@@ -29,6 +45,7 @@ bool EngineLoop::submit(std::shared_ptr<Job> job) {
     if (stopping || (pending > 0 && pending + count > options.queue))
       return false;
     taken.fetch_add(count, std::memory_order_relaxed);
+    current.accepted += count;
     job->progress.resize(count);
     job->left = count;
     inbox.push_back({Command::Kind::Submit, std::move(job)});
@@ -179,15 +196,16 @@ void EngineLoop::expire(uint64_t now) {
 }
 
 void EngineLoop::stage(Job &job, SequenceEvent &&event) {
-  if (!job.mailbox->hasStaged())
-    touched.push_back(job.mailbox);
-  job.mailbox->stage(job.receiver, std::move(event));
+  auto at = std::find_if(outgoing.begin(), outgoing.end(),
+                         [&](const Outgoing &o) { return o.mailbox == job.mailbox; });
+  if (at == outgoing.end())
+    at = outgoing.insert(at, {job.mailbox, {}});
+  at->events.push_back({job.receiver, std::move(event)});
 }
 
 void EngineLoop::flush() {
-  for (Mailbox *mailbox : touched)
-    mailbox->flush();
-  touched.clear();
+  for (Outgoing &o : outgoing)
+    o.mailbox->deliver(o.events);
 }
 
 void EngineLoop::onToken(const generate::TokenEvent &e) {

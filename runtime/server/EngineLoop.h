@@ -1,7 +1,7 @@
 //===- EngineLoop.h - The thread that computes ------------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// One thread owns the scheduler, the executor and the sampler. I/O threads hand jobs in through a
+// One thread owns the scheduler, the executor and the sampler of one replica. I/O threads hand jobs in through a
 // bounded inbox and hear of tokens through their mailboxes; they never wait for a step, and a step
 // never waits for them.
 //
@@ -36,6 +36,8 @@ struct Job {
 
 private:
   friend class EngineLoop;
+  friend class Dispatcher;
+  uint32_t replica = 0; ///< That computes it. I/O threads'.
   enum class State : uint8_t { Held, Queued, Over };
   struct Progress {
     State state = State::Held;
@@ -45,13 +47,16 @@ private:
   uint32_t left = 0; ///< Entries not over.
 };
 
-/// What the loop has to do, for admission and metrics. Taken at the end of a step.
+/// What a replica's loop, or all of them, have to do, for admission and metrics. Taken at the end of a step.
 struct Load {
   uint32_t running = 0, waiting = 0;
   uint32_t kvBlocks = 0, kvFree = 0, kvCached = 0; ///< Cached: held by the prefix tree alone.
   schedule::Scheduler::Slots kvSlots;              ///< Of the sequences that run.
   uint64_t queuedPromptTokens = 0;                 ///< Of sequences that wait.
   uint64_t preemptions = 0, prefixHits = 0, prefixQueries = 0; ///< Since start; tokens.
+  uint64_t accepted = 0; ///< Sequences since start.
+
+  Load &operator+=(const Load &other);
 };
 
 /// Hears of every step, on the engine's thread. Must be quick.
@@ -125,7 +130,12 @@ private:
   StepObserver *const observer;
   std::unordered_map<uint64_t, Owner> owners; ///< By the generator's number.
   std::vector<std::shared_ptr<Job>> jobs;     ///< Not over.
-  std::vector<Mailbox *> touched;
+  /// Events of the step, by mailbox; one entry for each that there is.
+  struct Outgoing {
+    Mailbox *mailbox;
+    std::vector<Mailbox::Delivery> events;
+  };
+  std::vector<Outgoing> outgoing;
   sample::Sampler promptSampler; ///< For the best alternatives of prompt positions.
   uint32_t failedSteps = 0;      ///< In a row.
 

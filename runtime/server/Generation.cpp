@@ -5,6 +5,7 @@
 
 #include "runtime/base/Clock.h"
 #include "runtime/server/Admission.h"
+#include "runtime/server/Dispatcher.h"
 #include "runtime/server/Metrics.h"
 #include "runtime/server/RequestLog.h"
 #include "runtime/server/ServedModel.h"
@@ -167,7 +168,7 @@ void Generation::submit() {
   uint64_t promptTokens = 0;
   for (const auto &prompt : plan.prompts)
     promptTokens += prompt.size();
-  const Load load = services.loop.load();
+  const Load load = services.dispatcher.leastLoad();
   if (services.draining.load(std::memory_order_relaxed)) {
     services.metrics.onRejected("draining");
     return failWith(ApiError::overloaded("The server is shutting down; try again later.", 5));
@@ -189,7 +190,7 @@ void Generation::submit() {
   usage.promptTokens = promptTokens;
   job = makeJob();
   job->receiver = shared_from_this();
-  if (!services.loop.submit(job)) {
+  if (!services.dispatcher.submit(job)) {
     job->receiver.reset();
     job.reset();
     const uint32_t seconds = services.admission.retryAfterFull(load);
@@ -237,7 +238,7 @@ void Generation::onEvent(SequenceEvent &event) {
   }
   case SequenceEvent::Kind::Failed: {
     done = true;
-    services.loop.cancelAll(std::move(job));
+    services.dispatcher.cancelAll(std::move(job));
     for (uint32_t i = 0; i < choices.size(); ++i)
       over(i, event.status.code() == StatusCode::Cancelled ? "abort" : "error");
     const ApiError error = ApiError::fromStatus(event.status);
@@ -270,7 +271,7 @@ void Generation::onEvent(SequenceEvent &event) {
   t.last = event.nanos;
   t.preemptions = event.preemptions;
   if (choice.take(event))
-    services.loop.cancel(job, event.sequence);
+    services.dispatcher.cancel(job, event.sequence);
   if (choice.end() != Choice::End::None) {
     usage.completionTokens += choice.tokens();
     over(event.sequence, choice.endName());
@@ -318,7 +319,7 @@ void Generation::onGone() {
   done = true;
   if (!job)
     return; // A grammar was being compiled.
-  services.loop.cancelAll(std::move(job));
+  services.dispatcher.cancelAll(std::move(job));
   for (uint32_t i = 0; i < choices.size(); ++i)
     over(i, "abort");
 }

@@ -1,4 +1,4 @@
-//===- Mailbox.cpp - From the engine's thread to an I/O thread ------------===//
+//===- Mailbox.cpp - From engine threads to an I/O thread -----------------===//
 // SPDX-License-Identifier: Apache-2.0
 
 #include "runtime/server/Mailbox.h"
@@ -8,19 +8,19 @@
 
 namespace tenon::server {
 
-void Mailbox::flush() {
-  if (staged.empty())
+void Mailbox::deliver(std::vector<Delivery> &events) {
+  if (events.empty())
     return;
   bool first;
   {
     const std::lock_guard lock(mutex);
     first = arrived.empty();
     if (first)
-      arrived.swap(staged);
+      arrived.swap(events);
     else
-      std::move(staged.begin(), staged.end(), std::back_inserter(arrived));
+      std::move(events.begin(), events.end(), std::back_inserter(arrived));
   }
-  staged.clear();
+  events.clear();
   if (first)
     wake();
 }

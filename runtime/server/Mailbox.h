@@ -1,4 +1,4 @@
-//===- Mailbox.h - From the engine's thread to an I/O thread ----*- C++ -*-===//
+//===- Mailbox.h - From engine threads to an I/O thread ---------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 #ifndef TENON_RUNTIME_SERVER_MAILBOX_H
 #define TENON_RUNTIME_SERVER_MAILBOX_H
@@ -52,19 +52,21 @@ public:
   virtual void onBatchEnd() = 0;
 };
 
-/// A queue of events with one writer, the engine's thread, and one reader, an I/O thread. The writer stages
-/// events while it computes a step and hands them over with one lock and one wake-up.
+/// A queue of events with one reader, an I/O thread. Every replica's engine thread writes to it, each with one lock and
+/// one wake-up a step.
 class Mailbox {
 public:
+  /// An event on its way.
+  struct Delivery {
+    std::shared_ptr<Receiver> receiver;
+    SequenceEvent event;
+  };
+
   /// `wake` makes the I/O thread call drain() soon; any thread may call it.
   explicit Mailbox(std::function<void()> wake) : wake(std::move(wake)) {}
 
-  /// Engine's thread. Not visible to the reader before flush().
-  void stage(const std::shared_ptr<Receiver> &receiver, SequenceEvent &&event) {
-    staged.push_back({receiver, std::move(event)});
-  }
-  bool hasStaged() const { return !staged.empty(); }
-  void flush();
+  /// Any thread. Takes all of `events`, in their order, and leaves it empty.
+  void deliver(std::vector<Delivery> &events);
 
   /// Any thread: `task` runs on the I/O thread.
   void post(std::function<void()> task);
@@ -73,12 +75,7 @@ public:
   void drain();
 
 private:
-  struct Delivery {
-    std::shared_ptr<Receiver> receiver;
-    SequenceEvent event;
-  };
   std::function<void()> wake;
-  std::vector<Delivery> staged;
   std::mutex mutex;
   std::vector<Delivery> arrived; ///< Guarded by `mutex`.
   std::vector<std::function<void()>> posted; ///< Guarded by `mutex`.

@@ -60,6 +60,22 @@ struct Metrics::Families {
       : labels{{"model_name", model}, {"engine", "0"}}, tokens(untilContext(context)),
         roofline(std::move(r)) {}
 
+  void addReplica() {
+    const std::string number = std::to_string(replicas.size());
+    const auto blocks = [&](const char *state) {
+      return &gauge("tenon:replica_kv_blocks", "KV blocks of a replica by who holds them.",
+                    {{"replica", number}, {"state", state}});
+    };
+    const prometheus::Labels mine = {{"replica", number}};
+    replicas.push_back(
+        {&gauge("tenon:replica_requests_running", "Sequences in the running batch of a replica.", mine),
+         &gauge("tenon:replica_requests_waiting", "Sequences that wait to be computed by a replica.", mine),
+         blocks("used"), blocks("cached"), blocks("free"),
+         &counter("tenon:replica_sequences_total", "Sequences that a replica was given.", mine),
+         &counter("tenon:replica_prompt_tokens_total", "Prompt tokens computed by a replica.", mine),
+         &counter("tenon:replica_steps_total", "Steps of a replica.", mine)});
+  }
+
   Counter &counter(const char *name, const char *help, prometheus::Labels more = {}) {
     return prometheus::BuildCounter().Name(name).Help(help).Labels(labels).Register(registry).Add(
         more);
@@ -125,8 +141,17 @@ struct Metrics::Families {
   Counter &executeSeconds = counter("tenon:execute_seconds_total", "Time inside the executor.");
   // clang-format on
 
+  /// What one of several replicas has of it.
+  struct Replica {
+    Gauge *running, *waiting, *used, *cached, *free;
+    Counter *accepted, *promptTokens, *steps;
+    uint64_t seenAccepted = 0;
+  };
+  std::vector<Replica> replicas; ///< Empty if there is one.
+
   engine::CostForm step; ///< All launches of a step together.
-  double recentLeast = 0, recentTook = 0; ///< Moving averages, of the engine's thread.
+  std::mutex averaging;
+  double recentLeast = 0, recentTook = 0; ///< Moving averages; guarded by `averaging`.
   uint64_t seenPreemptions = 0, seenQueries = 0, seenHits = 0;
   grammar::GrammarStore::Stats seenGrammars;
   std::mutex scraping;
@@ -150,9 +175,12 @@ static engine::CostForm costOfStep(const engine::Plan &plan) {
 }
 
 Metrics::Metrics(const std::string &modelName, const engine::Plan &plan, uint32_t maxContext,
-                 const MachineRates &rates)
-    : families(std::make_unique<Families>(modelName, maxContext, Roofline(plan, rates))) {
+                 const MachineRates &rates, uint32_t replicas)
+    : families(std::make_unique<Families>(modelName, maxContext,
+                                          Roofline(plan, rates.dividedBy(replicas)))) {
   Families &f = *families;
+  for (uint32_t r = 0; replicas > 1 && r < replicas; ++r)
+    f.addReplica();
   f.step = costOfStep(plan);
   for (const char *reason : {"stop", "length", "abort", "error"})
     f.success[reason] = &f.counter("vllm:request_success_total", "Sequences over, by their end.",
@@ -161,10 +189,14 @@ Metrics::Metrics(const std::string &modelName, const engine::Plan &plan, uint32_
 
 Metrics::~Metrics() = default;
 
-void Metrics::onStep(const generate::StepTimes &t, uint64_t emitNanos) {
+void Metrics::onStep(uint32_t replica, const generate::StepTimes &t, uint64_t emitNanos) {
   Families &f = *families;
   if (t.rows == 0)
     return;
+  if (!f.replicas.empty()) {
+    f.replicas[replica].promptTokens->Increment(t.promptRows);
+    f.replicas[replica].steps->Increment();
+  }
   f.iteration.Observe(t.rows);
   f.promptTokens.Increment(t.promptRows);
   f.schedule.Observe(double(t.schedule) * 1e-9);
@@ -180,6 +212,7 @@ void Metrics::onStep(const generate::StepTimes &t, uint64_t emitNanos) {
   if (const double least = f.roofline.leastSeconds(t); least > 0) {
     f.leastSeconds.Increment(least);
     const double took = double(t.execute) * 1e-9;
+    const std::lock_guard lock(f.averaging);
     f.recentLeast += (least - f.recentLeast) * kRecent;
     f.recentTook += (took - f.recentTook) * kRecent;
     f.share.Set(f.recentLeast / f.recentTook);
@@ -245,11 +278,18 @@ void Metrics::onHttp(const std::string &handler, const std::string &method, int 
       .Observe(seconds);
 }
 
-std::string Metrics::text(const Load &load, const grammar::GrammarStore::Stats &grammars) {
+static uint32_t usedBlocks(const Load &load) {
+  return load.kvBlocks - std::min(load.kvBlocks, load.kvFree + load.kvCached);
+}
+
+std::string Metrics::text(std::span<const Load> loads, const grammar::GrammarStore::Stats &grammars) {
   Families &f = *families;
+  Load load;
+  for (const Load &one : loads)
+    load += one;
   {
     const std::lock_guard lock(f.scraping);
-    const uint32_t used = load.kvBlocks - std::min(load.kvBlocks, load.kvFree + load.kvCached);
+    const uint32_t used = usedBlocks(load);
     f.running.Set(load.running);
     f.waiting.Set(load.waiting);
     const double share = load.kvBlocks ? double(used) / load.kvBlocks : 0;
@@ -263,6 +303,15 @@ std::string Metrics::text(const Load &load, const grammar::GrammarStore::Stats &
       counter.Increment(double(now - std::min(seen, now)));
       seen = now;
     };
+    for (size_t r = 0; r < f.replicas.size(); ++r) {
+      Families::Replica &replica = f.replicas[r];
+      replica.running->Set(loads[r].running);
+      replica.waiting->Set(loads[r].waiting);
+      replica.used->Set(usedBlocks(loads[r]));
+      replica.cached->Set(loads[r].kvCached);
+      replica.free->Set(loads[r].kvFree);
+      advance(*replica.accepted, replica.seenAccepted, loads[r].accepted);
+    }
     advance(f.preemptions, f.seenPreemptions, load.preemptions);
     advance(f.prefixQueries, f.seenQueries, load.prefixQueries);
     advance(f.prefixHits, f.seenHits, load.prefixHits);

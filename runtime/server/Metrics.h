@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace tenon::server {
@@ -25,14 +26,16 @@ struct SequenceRecord {
   const char *finishReason = "stop"; ///< stop, length, abort or error.
 };
 
-/// Thread-safe, but onStep() is for one thread.
-class Metrics : public StepObserver {
+/// Thread-safe.
+class Metrics {
 public:
+  /// `rates` are the machine's, of which each of `replicas` has its part. Several have metrics of their own, beside
+  /// those of all together.
   Metrics(const std::string &modelName, const engine::Plan &plan, uint32_t maxContext,
-          const MachineRates &rates);
-  ~Metrics() override;
+          const MachineRates &rates, uint32_t replicas = 1);
+  ~Metrics();
 
-  void onStep(const generate::StepTimes &times, uint64_t emitNanos) override;
+  void onStep(uint32_t replica, const generate::StepTimes &times, uint64_t emitNanos);
   void onRequest(uint32_t choices, uint32_t maxNewTokens);
   void onFirstToken(double seconds);
   void onNextToken(double seconds);
@@ -40,8 +43,8 @@ public:
   void onRejected(const char *reason);
   void onHttp(const std::string &handler, const std::string &method, int status, double seconds);
 
-  /// The text exposition format. `load` is what the gauges show.
-  std::string text(const Load &load, const grammar::GrammarStore::Stats &grammars);
+  /// The text exposition format. `loads`, by replica, are what the gauges show.
+  std::string text(std::span<const Load> loads, const grammar::GrammarStore::Stats &grammars);
 
 private:
   struct Families;

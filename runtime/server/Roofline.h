@@ -18,6 +18,10 @@ struct MachineRates {
   double integerMacs = 0; ///< On the unit that the engine's variant uses.
 
   bool known() const { return weightBytes > 0; }
+  /// What one of `replicas` that work at the same time has of it.
+  MachineRates dividedBy(uint32_t replicas) const {
+    return {weightBytes / replicas, activationBytes / replicas, f32Macs / replicas, integerMacs / replicas};
+  }
 };
 
 /// The plan's cost of every launch of the first chip, for comparing steps with the machine. `tenon bench` has the same

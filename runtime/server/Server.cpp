@@ -8,6 +8,7 @@
 #include "runtime/server/Admission.h"
 #include "runtime/server/ApiDescription.h"
 #include "runtime/server/ClientLimits.h"
+#include "runtime/server/Dispatcher.h"
 #include "runtime/server/Drain.h"
 #include "runtime/server/EngineLoop.h"
 #include "runtime/server/HttpListener.h"
@@ -29,18 +30,34 @@ namespace tenon::server {
 
 namespace {
 
-/// Tells metrics and admission of every step.
+/// Tells metrics and admission of every step of a replica.
 class Observers : public StepObserver {
 public:
-  Observers(Metrics &metrics, Admission &admission) : metrics(metrics), admission(admission) {}
+  Observers(uint32_t replica, Metrics &metrics, Admission &admission)
+      : replica(replica), metrics(metrics), admission(admission) {}
   void onStep(const generate::StepTimes &times, uint64_t emitNanos) override {
-    metrics.onStep(times, emitNanos);
+    metrics.onStep(replica, times, emitNanos);
     admission.onStep(times.promptRows, times.schedule + times.execute + times.sample);
   }
 
 private:
+  const uint32_t replica;
   Metrics &metrics;
   Admission &admission;
+};
+
+/// One replica's part of the server. Its executor is elsewhere.
+struct ServedReplica {
+  /// `several`: others may want to know what this one has cached.
+  ServedReplica(uint32_t number, bool several, executor::Executor &executor, const engine::Plan &plan,
+                const EngineLoop::Options &options, Metrics &metrics, Admission &admission)
+      : generator(executor, plan, options.prefixTree, several ? &cached : nullptr), observers(number, metrics, admission),
+        loop(generator, options, &observers) {}
+
+  kv::PrefixDirectory cached; ///< Outlives the generator's tree.
+  generate::Generator generator;
+  Observers observers;
+  EngineLoop loop;
 };
 
 } // namespace
@@ -127,22 +144,32 @@ StatusOr<std::unique_ptr<Server>> Server::open(const ServerOptions &options,
 
 uint16_t Server::port() const { return state->listener->port(); }
 
-Status Server::run(const ServedEngine &served, executor::Executor &executor) {
+Status Server::run(const ServedEngine &served, executor::Replicas &executors) {
   const ServerOptions &options = state->options;
-  auto model = ServedModel::of(served.engine, served.tokenizer, served.stopTokens,
-                               executor.capacity(), options.modelName);
+  const executor::Capacity &capacity = executors[0].capacity(); // Equal for all but the workers.
+  const engine::Plan &plan = served.engine.plan();
+  auto model = ServedModel::of(served.engine, served.tokenizer, served.stopTokens, capacity,
+                               options.modelName);
   if (!model)
     return model.status();
 
-  generate::Generator generator(executor, served.engine.plan(), options.prefixTree);
-  Metrics metrics(model->id, served.engine.plan(), model->context, options.machine);
-  Admission admission(executor.capacity().sequences, options.maxTtftMs);
-  Observers observers(metrics, admission);
-  EngineLoop loop(generator, {options.queue, options.audit, options.prefixTree}, &observers);
+  const uint32_t count = executors.size();
+  Metrics metrics(model->id, plan, model->context, options.machine, count);
+  Admission admission(capacity.sequences, options.maxTtftMs);
+  std::vector<std::unique_ptr<ServedReplica>> replicas;
+  std::vector<Dispatcher::Replica> fronts;
+  for (uint32_t r = 0; r < count; ++r) {
+    replicas.push_back(std::make_unique<ServedReplica>(
+        r, count > 1, executors[r], plan,
+        EngineLoop::Options{(options.queue + count - 1) / count, options.audit, options.prefixTree}, metrics,
+        admission));
+    fronts.push_back({&replicas.back()->loop, &replicas.back()->cached});
+  }
+  Dispatcher dispatcher(std::move(fronts), plan.kv.blockTokens, options.replicaSlack);
   RequestLog log(options.log, options.logPrompts);
   Services services{options,
                     *model,
-                    loop,
+                    dispatcher,
                     metrics,
                     admission,
                     state->clients,
@@ -167,14 +194,18 @@ Status Server::run(const ServedEngine &served, executor::Executor &executor) {
   Drain drain(state->threads, *state->listener, services);
   state->listener->accept();
   for (const auto &thread : state->threads)
-    thread->start();
-  const executor::Capacity &capacity = executor.capacity();
+    thread->start(/*besideEngine=*/count == 1);
   log.onEvent("listening",
-              fmt::format("{}://{}:{} serves {}; {} sequences together, {} KV blocks of {} tokens",
+              fmt::format("{}://{}:{} serves {}; {}{} sequences together, {} KV blocks of {} tokens",
                           state->tls ? "https" : "http", options.host, port(), model->id,
-                          capacity.sequences, capacity.kvBlocks,
-                          served.engine.plan().kv.blockTokens));
-  Status outcome = loop.run();
+                          count > 1 ? fmt::format("{} replicas, each ", count) : std::string(),
+                          capacity.sequences, capacity.kvBlocks, plan.kv.blockTokens));
+  Status outcome = executors.onEach([&](uint32_t r) {
+    Status status = replicas[r]->loop.run();
+    if (!status)
+      dispatcher.stop(); // The server ends as one.
+    return status;
+  });
   drain.finish();
   log.onEvent("stopped", outcome ? "all requests are over" : outcome.message());
   return outcome;

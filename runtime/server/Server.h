@@ -5,7 +5,7 @@
 
 #include "runtime/base/Status.h"
 #include "runtime/engine/Engine.h"
-#include "runtime/executor/Executor.h"
+#include "runtime/executor/Replicas.h"
 #include "runtime/server/ServerOptions.h"
 #include "runtime/text/Tokenizer.h"
 
@@ -21,7 +21,7 @@ struct ServedEngine {
   std::vector<int32_t> stopTokens;
 };
 
-/// Listens first and computes later: open(), then make the executor, then run().
+/// Listens first and computes later: open(), then make the executors, then run().
 class Server {
 public:
   /// Binds the address and starts the I/O threads' set-up, so that a wrong address fails before
@@ -38,8 +38,8 @@ public:
   uint16_t port() const;
 
   /// Serves until SIGTERM or SIGINT, which lets running requests end first, and a second one, which
-  /// does not. The calling thread computes; it must be the one that made `executor`.
-  Status run(const ServedEngine &served, executor::Executor &executor);
+  /// does not. The replicas' threads compute, the calling one among them; it must be the one that made `executors`.
+  Status run(const ServedEngine &served, executor::Replicas &executors);
 
 private:
   struct State;

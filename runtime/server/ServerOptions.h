@@ -53,7 +53,9 @@ struct ServerOptions {
   std::vector<std::string> apiKeys; ///< Empty: everybody may.
   bool openMetrics = false;         ///< /metrics needs no key.
   uint32_t ioThreads = 1;
-  uint32_t queue = 512; ///< Requests waiting at most.
+  uint32_t queue = 512; ///< Requests waiting at most, of all replicas.
+  /// A request goes where most of its beginning is cached, unless that replica has so many sequences more than another.
+  uint32_t replicaSlack = 4;
   uint32_t clientRequests = 0; ///< In progress for each client at most; 0: any number.
   uint32_t maxTtftMs =
       0;              ///< Refuse what would wait longer than this for its first token; 0: never.

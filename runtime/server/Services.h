@@ -14,7 +14,7 @@ namespace tenon::server {
 
 class Admission;
 class ClientLimits;
-class EngineLoop;
+class Dispatcher;
 class Metrics;
 class RequestLog;
 struct ServedModel;
@@ -24,7 +24,7 @@ struct ServerOptions;
 struct Services {
   const ServerOptions &options;
   const ServedModel &model;
-  EngineLoop &loop;
+  Dispatcher &dispatcher;
   Metrics &metrics;
   Admission &admission;
   ClientLimits &clients;

@@ -4,7 +4,7 @@
 #include "runtime/grammar/GrammarStore.h"
 #include "runtime/server/ApiErrors.h"
 #include "runtime/server/Apis.h"
-#include "runtime/server/EngineLoop.h"
+#include "runtime/server/Dispatcher.h"
 #include "runtime/server/JsonText.h"
 #include "runtime/server/Metrics.h"
 #include "runtime/server/ServedModel.h"
@@ -33,7 +33,7 @@ void showMetrics(Services &services, const RequestPtr &, const ResponderPtr &res
   HttpHead head;
   head.contentType = "text/plain; version=0.0.4; charset=utf-8";
   responder->respond(head, services.metrics.text(
-                                services.loop.load(),
+                                services.dispatcher.loads(),
                                 services.grammars ? services.grammars->stats() : grammar::GrammarStore::Stats()));
 }
 

@@ -5,11 +5,10 @@
 
 #include "runtime/base/Clock.h"
 #include "test/runtime/TinyEngine.h"
+#include "test/server/TinyAnswers.h"
 
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <numeric>
 #include <thread>
 
 using namespace tenon;
@@ -17,57 +16,6 @@ using namespace tenon::server;
 using namespace tenon::test;
 
 namespace {
-
-/// What the toy model says.
-std::vector<int32_t> expected(std::vector<int32_t> tokens, size_t count) {
-  const size_t prompt = tokens.size();
-  for (size_t i = 0; i < count; ++i)
-    tokens.push_back(std::accumulate(tokens.begin(), tokens.end(), 0) % int32_t(kTinyVocabulary));
-  return {tokens.begin() + ptrdiff_t(prompt), tokens.end()};
-}
-
-std::vector<int32_t> promptOf(uint32_t length, int32_t salt) {
-  std::vector<int32_t> prompt(length);
-  for (uint32_t i = 0; i < length; ++i)
-    prompt[i] = int32_t((i * 7 + uint32_t(salt) * 5 + 1) % kTinyVocabulary);
-  return prompt;
-}
-
-/// Collects a job's events; may be asked from any thread.
-class Collect : public Receiver {
-public:
-  explicit Collect(size_t sequences) : answers(sequences), last(sequences) {}
-
-  void onEvent(SequenceEvent &event) override {
-    const std::lock_guard lock(mutex);
-    if (event.kind == SequenceEvent::Kind::Token)
-      answers[event.sequence].push_back(event.token);
-    if (event.kind == SequenceEvent::Kind::PromptToken)
-      prompt.push_back(event.token);
-    cached = std::max(cached, event.cachedTokens);
-    preemptions += event.preemptions;
-    if (event.isLast()) {
-      last[event.sequence] = event;
-      ++over;
-    }
-    ++events;
-    changed.notify_all();
-  }
-  void onBatchEnd() override {}
-
-  bool waitOver(size_t count) {
-    std::unique_lock lock(mutex);
-    return changed.wait_for(lock, std::chrono::seconds(60), [&] { return over >= count; });
-  }
-
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::vector<std::vector<int32_t>> answers;
-  std::vector<SequenceEvent> last;
-  std::vector<int32_t> prompt;
-  size_t over = 0, events = 0;
-  uint32_t cached = 0, preemptions = 0;
-};
 
 /// A loop over the toy engine on its own thread, audited after every step.
 class EngineLoopTest : public testing::Test {

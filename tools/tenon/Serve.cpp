@@ -33,7 +33,7 @@ struct ServeOptions {
 constexpr uint32_t kDefaultSequences = 64;
 
 /// Unless the operator says otherwise, KV blocks for this many tokens of each sequence: with fewer, a full house
-/// preempts all the time. Never more than a quarter of the machine's memory.
+/// preempts all the time. Never more than a quarter of the machine's memory, all replicas together.
 constexpr uint32_t kDefaultTokensEach = 512;
 
 /// Rows of a step, unless the operator says otherwise: a longer one computes prompts a few percent faster, and whoever
@@ -44,7 +44,7 @@ uint64_t defaultKvBytes(const engine::Plan &plan, uint32_t sequences) {
   const uint64_t tokens = uint64_t(sequences) * std::min(kDefaultTokensEach, plan.limits.maxContext);
   const uint64_t wanted = (tokens + plan.kv.blockTokens - 1) / plan.kv.blockTokens * plan.kv.bytesPerBlock;
   const auto memory = uint64_t(sysconf(_SC_PHYS_PAGES)) * uint64_t(sysconf(_SC_PAGE_SIZE));
-  return std::max(plan.limits.defaultKvBytes, std::min(wanted, memory / 4));
+  return std::max(plan.limits.defaultKvBytes, std::min(wanted, memory / 4 / plan.replicas));
 }
 
 /// Takes half a second of all threads.
@@ -115,10 +115,10 @@ Status run(const ServeOptions &o) {
   // Beside a full house of decodes, prompts go on.
   wanted.stepTokens = std::min(session.plan().limits.defaultStepTokens,
                                std::max(kDefaultStepTokens, sequences + kDefaultStepTokens / 2));
-  TENON_RETURN_IF_ERROR(session.prepare(wanted));
+  TENON_RETURN_IF_ERROR(session.prepare(wanted, Watch::Nothing, session.plan().replicas));
   TENON_RETURN_IF_ERROR(writePort(o.portFile, (*server)->port()));
   return (*server)->run({session.engine(), session.tokenizer(), session.stopTokens()},
-                        session.executor());
+                        session.replicas());
 }
 
 } // namespace
@@ -142,6 +142,9 @@ void addServe(CLI::App &app, Action &action) {
   command->add_option("--io-threads", s.ioThreads, "Threads for connections (default 1)")
       ->check(CLI::Range(1u, 64u));
   command->add_option("--max-queue", s.queue, "Sequences that may wait (default 512)");
+  command->add_option("--replica-slack", s.replicaSlack,
+                      "With several replicas: a request goes where most of its beginning is cached, unless that "
+                      "one has more than N sequences more than another (default 4)");
   command->add_option("--max-client-requests", s.clientRequests,
                       "Requests in progress of one client, which is a key, or an address where there are no keys; "
                       "0: any number (default)");
