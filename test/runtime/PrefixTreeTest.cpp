@@ -131,17 +131,17 @@ TEST(PrefixTree, itsDirectoryKnowsWhatItHolds) {
   {
     PrefixTree tree(pool, kTokens, &directory);
     keep(pool, tree, {1, 2, 3, 4, 5, 6, 7, 8});
-    keep(pool, tree, {1, 2, 3, 4, 9, 9, 9, 9});
+    keep(pool, tree, {9, 9, 9, 9, 1, 2, 3, 4});
     EXPECT_EQ(known({1, 2, 3, 4, 5, 6, 7, 8, 9, 10}), 2u);
-    EXPECT_EQ(known({1, 2, 3, 4, 9, 9, 9, 9}), 2u);
+    EXPECT_EQ(known({9, 9, 9, 9, 1, 2, 3, 4}), 2u);
     EXPECT_EQ(known({1, 2, 3, 4, 0, 6, 7, 8}), 1u);
     EXPECT_EQ(known({5, 6, 7, 8}), 0u); // Held behind another block only.
     EXPECT_EQ(known({1, 2, 3}), 0u);
-    ASSERT_EQ(tree.evict(1), 1u); // The older of the leaves.
+    ASSERT_EQ(tree.evict(1), 1u); // The leaf that was used first.
     EXPECT_EQ(known({1, 2, 3, 4, 5, 6, 7, 8}), 1u);
-    EXPECT_EQ(known({1, 2, 3, 4, 9, 9, 9, 9}), 2u);
+    EXPECT_EQ(known({9, 9, 9, 9, 1, 2, 3, 4}), 2u);
   }
-  EXPECT_EQ(known({1, 2, 3, 4, 9, 9, 9, 9}), 0u);
+  EXPECT_EQ(known({9, 9, 9, 9, 1, 2, 3, 4}), 0u);
 }
 
 } // namespace
