@@ -48,7 +48,7 @@ def body(required, properties):
 # Schemas of any kind are taken (docs/serving.md says which keywords are kept); these are the plainest.
 JSON_SCHEMA = {"type": "object", "description": "A JSON schema", "properties": {
     "type": {"enum": ["object", "string", "integer", "number", "boolean", "null"]},
-    "properties": {"type": "object", "additionalProperties": ref("JsonSchema")}}}
+    "properties": {"type": "object", "additionalProperties": {"anyOf": [ref("JsonSchema"), BOOLEAN]}}}}
 
 RESPONSE_FORMAT = {"description": "Also vLLM's structured_outputs: json, regex, choice or grammar", "anyOf": [
     {"type": "object", "required": ["type"], "properties": {"type": {"enum": ["text", "json_object"]}}},
@@ -86,11 +86,14 @@ MESSAGE = {"type": "object", "required": ["role", "content"], "properties": {
     "name": {"anyOf": [text(1024), {"type": "null"}]}}}
 MESSAGES = array(ref("Message"), minItems=1, maxItems="@messages")
 
+FUNCTION = {
+    "name": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}, "description": {"anyOf": [STRING, {"type": "null"}]},
+    "parameters": {"anyOf": [{"type": "null"}, {"type": "object", "properties": {
+        "type": {"const": "object"}, "properties": {"type": "object", "additionalProperties": {"anyOf": [ref("JsonSchema"), BOOLEAN]}}}}]}}
 TOOL = {"type": "object", "required": ["type", "function"], "properties": {"type": {"const": "function"}, "function": {
-    "type": "object", "required": ["name"], "properties": {
-        "name": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}, "description": {"anyOf": [STRING, {"type": "null"}]},
-        "parameters": {"anyOf": [{"type": "null"}, {"type": "object", "properties": {
-            "type": {"const": "object"}, "properties": {"type": "object", "additionalProperties": ref("JsonSchema")}}}]}}}}}
+    "type": "object", "required": ["name"], "properties": FUNCTION}}}
+FLAT_TOOL = {"type": "object", "required": ["type", "name"], "properties": {"type": {"const": "function"}, **FUNCTION}}
+TOOL_CHOICE = {"description": "With tools also 'required' or a function", "enum": ["none", "auto"]}
 
 SCHEMAS = {
     "JsonSchema": JSON_SCHEMA,
@@ -106,8 +109,7 @@ SCHEMAS = {
         **SHARED, "messages": MESSAGES, "max_tokens": integer(1, "@context"),
         "max_completion_tokens": integer(1, "@context"), "logprobs": BOOLEAN,
         "top_logprobs": {**integer(0, "@topLogprobs"), "description": "Only with logprobs."}, "tools": array(TOOL, maxItems=1),
-        "parallel_tool_calls": BOOLEAN,
-        "tool_choice": {"description": "With tools also 'required' or a function", "enum": ["none", "auto"]}}),
+        "parallel_tool_calls": BOOLEAN, "tool_choice": TOOL_CHOICE}),
     "ChatAnswer": {"type": "object", "required": ["id", "object", "created", "model", "choices", "usage"], "properties": {
         "id": STRING, "object": {"const": "chat.completion"}, "created": integer(), "model": STRING,
         "system_fingerprint": STRING, "usage": ref("Usage"),
@@ -128,10 +130,23 @@ SCHEMAS = {
             "index": integer(0), "text": STRING, "logprobs": {"type": ["object", "null"]},
             "finish_reason": {"enum": ["stop", "length"]}}})}},
     "ResponseRequest": body(["model", "input"], {
-        "model": MODEL, **SAMPLING, "input": {"anyOf": [STRING, MESSAGES]}, "instructions": STRING,
+        "model": MODEL, **SAMPLING, "input": {"anyOf": [STRING, MESSAGES], "description": "Messages, calls of functions and their results"},
+        "instructions": STRING, "tools": array(FLAT_TOOL, maxItems=1), "parallel_tool_calls": BOOLEAN, "tool_choice": TOOL_CHOICE,
         "max_output_tokens": integer(1, "@context"), "metadata": {"type": "object"}}),
     "ResponseAnswer": {"type": "object", "required": ["id", "object", "created_at", "status", "model", "output", "usage"],
                        "properties": {"object": {"const": "response"}, "status": {"enum": ["completed", "incomplete"]}}},
+    "EmbeddingRequest": body(["model", "input"], {
+        "model": MODEL, "input": {"anyOf": [
+            {"type": "string", "minLength": 1}, array({"type": "string", "minLength": 1}, minItems=1, maxItems="@embeddingInputs"),
+            array(TOKEN, minItems=1), array(array(TOKEN, minItems=1), minItems=1, maxItems="@embeddingInputs")]},
+        "encoding_format": {"enum": ["float", "base64"]}, "dimensions": integer(1, "@hidden"), "pooling": {"enum": ["last", "mean"]},
+        "normalize": BOOLEAN, "add_special_tokens": BOOLEAN, "priority": {**integer(-2**31, 2**31 - 1), "description": "Lower runs earlier."},
+        "user": text(4096)}),
+    "EmbeddingAnswer": {"type": "object", "required": ["object", "data", "model", "usage"], "properties": {
+        "object": {"const": "list"}, "data": array({"type": "object", "required": ["object", "index", "embedding"], "properties": {
+            "object": {"const": "embedding"}, "index": integer(0), "embedding": {"anyOf": [array({"type": "number"}), STRING]}}}),
+        "model": STRING, "usage": {"type": "object", "required": ["prompt_tokens", "total_tokens"], "properties": {
+            "prompt_tokens": integer(), "total_tokens": integer()}}}},
     "TokenizeRequest": {"anyOf": [
         body(["prompt"], {"model": MODEL, "prompt": STRING, "add_special_tokens": BOOLEAN, "return_token_strs": BOOLEAN}),
         body(["messages"], {"model": MODEL, "messages": MESSAGES, "add_generation_prompt": BOOLEAN,
@@ -181,6 +196,7 @@ DOCUMENT = {
         "/v1/chat/completions": post("Answer a conversation", "ChatRequest", "ChatAnswer", True),
         "/v1/completions": post("Continue a text", "CompletionRequest", "CompletionAnswer", True),
         "/v1/responses": post("Answer an input", "ResponseRequest", "ResponseAnswer", True),
+        "/v1/embeddings": post("Vectors for texts", "EmbeddingRequest", "EmbeddingAnswer"),
         "/v1/models": get("The model served", ref("ModelList")),
         "/v1/models/{id}": get("One model", ref("Model"), "application/json", 404, parameters=[MODEL_ID]),
         "/tokenize": post("Ids of a text", "TokenizeRequest", "TokenizeAnswer"),
