@@ -15,19 +15,7 @@ using ::tenon::cpu::Activation;
 using ::tenon::cpu::KernelKind;
 using ::tenon::cpu::KernelSpec;
 
-static constexpr StringRef kKindNames[] = {
-    "rope_table", "embed",  "norm_quant",  "norm_add",   "norm_add_norm_quant",
-    "quantize",   "linear", "linear_gate", "linear_qkv", "attention"};
 static constexpr StringRef kActivationNames[] = {"none", "silu", "gelu_tanh"};
-
-StringRef plan::kernelKindName(KernelKind kind) { return kKindNames[static_cast<size_t>(kind)]; }
-
-std::optional<KernelKind> plan::parseKernelKind(StringRef name) {
-  const auto *found = llvm::find(kKindNames, name);
-  if (found == std::end(kKindNames))
-    return std::nullopt;
-  return static_cast<KernelKind>(found - std::begin(kKindNames));
-}
 
 /// Calls `visit(name, field)` for every field but `kind`. The one list that both directions follow.
 template <typename SpecT, typename Visitor> static void visitFields(SpecT &spec, Visitor &&visit) {
@@ -205,7 +193,7 @@ static std::optional<std::string> missingField(const KernelSpec &s) {
 
 FailureOr<KernelSpec> plan::specFromAttr(StringRef kind, DictionaryAttr fields,
                                          std::string &error) {
-  std::optional<KernelKind> parsed = parseKernelKind(kind);
+  std::optional<KernelKind> parsed = ::tenon::cpu::parseKernelKind(kind);
   if (!parsed) {
     error = ("unknown kernel kind '" + kind + "'").str();
     return failure();

@@ -17,10 +17,6 @@
 
 namespace mlir::plan {
 
-/// Snake case name of a kind ("linear_gate"), and back.
-StringRef kernelKindName(::tenon::cpu::KernelKind kind);
-std::optional<::tenon::cpu::KernelKind> parseKernelKind(StringRef name);
-
 /// Every field that differs from its default, in snake case.
 DictionaryAttr specToAttr(MLIRContext *context, const ::tenon::cpu::KernelSpec &spec);
 

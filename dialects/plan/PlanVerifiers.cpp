@@ -167,7 +167,7 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
   SmallVector<KernelSlot> slots = kernelSlots(*spec);
   if (slots.size() != getArgs().size())
     return emitOpError("has ") << getArgs().size() << " pointers, but "
-                               << kernelKindName(spec->kind) << " takes " << slots.size();
+                               << StringRef(kernelKindName(spec->kind)) << " takes " << slots.size();
   for (auto [slot, attr] : llvm::zip(slots, getArgs())) {
     auto arg = cast<ArgAttr>(attr);
     auto wrong = [&](StringRef wanted) {

@@ -13,7 +13,7 @@ def Tenon_FusedOp : Tenon_ComputeOp<"fused", [
   let summary = "Ops that one launch computes";
   let description = [{
     A region that becomes one kernel launch. `kind` names the kernel family of the target
-    (`linear_qkv`, `norm_quant`; for CPUs the kinds of `compiler/targets/cpu/KernelSpec.h` in snake
+    (`linear_qkv`, `norm_quant`; for CPUs the kinds of `runtime/device/cpu/KernelKind.h` in snake
     case). The region is isolated: what it reads are its operands. The body keeps the original ops,
     so cost, sharding and reference evaluation of the region are those of its body. `VerifyFused`
     checks that a body is one that its kind can compute.

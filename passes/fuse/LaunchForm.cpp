@@ -9,27 +9,9 @@ using namespace mlir;
 using namespace mlir::tenon;
 
 StringRef mlir::tenon::stringifyLaunchKind(LaunchKind kind) {
+  if (!isCollective(kind))
+    return ::tenon::cpu::kernelKindName(static_cast<::tenon::cpu::KernelKind>(kind));
   switch (kind) {
-  case LaunchKind::RopeTable:
-    return "rope_table";
-  case LaunchKind::Embed:
-    return "embed";
-  case LaunchKind::NormQuant:
-    return "norm_quant";
-  case LaunchKind::NormAdd:
-    return "norm_add";
-  case LaunchKind::NormAddNormQuant:
-    return "norm_add_norm_quant";
-  case LaunchKind::Quantize:
-    return "quantize";
-  case LaunchKind::Linear:
-    return "linear";
-  case LaunchKind::LinearGate:
-    return "linear_gate";
-  case LaunchKind::LinearQkv:
-    return "linear_qkv";
-  case LaunchKind::Attention:
-    return "attention";
   case LaunchKind::AllReduce:
     return "all_reduce";
   case LaunchKind::GatherColumns:
@@ -38,6 +20,8 @@ StringRef mlir::tenon::stringifyLaunchKind(LaunchKind kind) {
     return "send";
   case LaunchKind::Receive:
     return "receive";
+  default:
+    break;
   }
   llvm_unreachable("all kinds are named");
 }

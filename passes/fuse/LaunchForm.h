@@ -8,12 +8,13 @@
 #define TENON_PASSES_FUSE_LAUNCHFORM_H
 
 #include "dialects/tenon/TenonOps.h"
+#include "runtime/device/cpu/KernelKind.h"
 
 #include <string>
 
 namespace mlir::tenon {
 
-/// Kinds of launch, named as in compiler/targets/cpu/KernelSpec.h.
+/// Kinds of launch: those of kernels, in the order of cpu::KernelKind and named as there, and collectives.
 enum class LaunchKind {
   RopeTable,
   Embed,
@@ -34,6 +35,7 @@ enum class LaunchKind {
 
 /// True for kinds that chips do together.
 inline bool isCollective(LaunchKind kind) { return kind >= LaunchKind::AllReduce; }
+static_assert(int(LaunchKind::Attention) == int(::tenon::cpu::KernelKind::Attention));
 
 /// Name in snake case, as `tenon.fused` carries it.
 StringRef stringifyLaunchKind(LaunchKind kind);

@@ -187,10 +187,10 @@ unsigned ProgramLowering::addKernels(OpBuilder &builder, unsigned count) {
     if (launch.collective)
       continue;
     auto name = builder.getStringAttr("region" + Twine(count++) + "_" +
-                                      plan::kernelKindName(launch.spec.kind));
+                                      ::tenon::cpu::kernelKindName(launch.spec.kind));
     kernelNames[region] = name;
     plan::KernelOp::create(builder, region->getLoc(), name,
-                           builder.getStringAttr(plan::kernelKindName(launch.spec.kind)),
+                           builder.getStringAttr(::tenon::cpu::kernelKindName(launch.spec.kind)),
                            plan::specToAttr(builder.getContext(), launch.spec),
                            builder.getI64IntegerAttr(::tenon::cpu::scratchBytes(launch.spec)));
   }

@@ -7,6 +7,7 @@
 #ifndef TENON_RUNTIME_ENGINE_PLAN_H
 #define TENON_RUNTIME_ENGINE_PLAN_H
 
+#include "runtime/device/cpu/KernelKind.h"
 #include "runtime/engine/WeightFormat.h"
 
 #include <cstdint>
@@ -51,19 +52,7 @@ struct WeightPlan {
   std::vector<uint64_t> partBegins; ///< By chip of the grid's last axis; empty: the whole tensor.
 };
 
-/// Kinds of runtime/device/cpu kernels, in the order of compiler/targets/cpu/KernelSpec.h.
-enum class KernelKind : uint8_t {
-  RopeTable,
-  Embed,
-  NormQuant,
-  NormAdd,
-  NormAddNormQuant,
-  Quantize,
-  Linear,
-  LinearGate,
-  LinearQkv,
-  Attention,
-};
+using cpu::KernelKind;
 
 struct KernelPlan {
   std::string symbol, kindName, spec;

@@ -6,23 +6,11 @@
 #include "runtime/engine/plan_generated.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 
 namespace tenon::engine {
 
 namespace {
-
-constexpr std::array<const char *, 10> kKindNames = {
-    "rope_table", "embed",  "norm_quant",  "norm_add",   "norm_add_norm_quant",
-    "quantize",   "linear", "linear_gate", "linear_qkv", "attention"};
-
-std::optional<KernelKind> parseKind(const std::string &name) {
-  for (size_t i = 0; i < kKindNames.size(); ++i)
-    if (name == kKindNames[i])
-      return static_cast<KernelKind>(i);
-  return std::nullopt;
-}
 
 std::string text(const flatbuffers::String *s) { return s ? s->str() : std::string(); }
 
@@ -86,8 +74,6 @@ void readModel(const fb::Model &m, ModelPlan &model) {
 }
 
 } // namespace
-
-const char *kernelKindName(KernelKind kind) { return kKindNames[static_cast<size_t>(kind)]; }
 
 StatusOr<Plan> readPlan(std::span<const std::byte> section) {
   const auto *bytes = reinterpret_cast<const uint8_t *>(section.data());
@@ -163,7 +149,7 @@ StatusOr<Plan> readPlan(std::span<const std::byte> section) {
   whole &= forEach(p.kernels(), [&](const fb::Kernel &k) {
     KernelPlan kernel{text(k.symbol()), text(k.kind()), text(k.spec()), KernelKind::Linear,
                       k.scratch_bytes()};
-    if (const auto kind = parseKind(kernel.kindName))
+    if (const auto kind = cpu::parseKernelKind(kernel.kindName))
       kernel.kind = *kind;
     else if (badEnum.isOk())
       badEnum = Status::unsupported("plan: kernel '" + kernel.symbol + "' is of kind '" +

@@ -16,9 +16,6 @@ namespace tenon::engine {
 /// "plan: ".
 StatusOr<Plan> readPlan(std::span<const std::byte> section);
 
-/// The kind's name in plans ("norm_quant"), and back.
-const char *kernelKindName(KernelKind kind);
-
 } // namespace tenon::engine
 
 #endif // TENON_RUNTIME_ENGINE_PLANREADER_H

@@ -25,18 +25,14 @@ int main(int argc, char **argv) {
   cl::ParseCommandLineOptions(argc, argv, "Prints one emitted kernel.\n"
                                           "Example: tenon-kernels --kind=linear --format=q4_1 --stage=assembly\n");
   cpu::KernelSpec spec;
-  bool known = false;
-  for (int k = 0; k <= int(cpu::KernelKind::Attention); ++k)
-    if (cpu::kindName(static_cast<cpu::KernelKind>(k)) == kind) {
-      spec.kind = static_cast<cpu::KernelKind>(k);
-      known = true;
-    }
+  const auto known = cpu::parseKernelKind(kind);
   auto weight = parseWeightFormat(format);
   auto target = cpu::parseVariant(variant);
   if (!known || !weight || !target) {
     llvm::errs() << "tenon-kernels: unknown --kind, --format or --variant; see --help\n";
     return 2;
   }
+  spec.kind = *known;
   spec.k = columns;
   spec.n = channels;
   spec.heads = heads;

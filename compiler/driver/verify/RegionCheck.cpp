@@ -139,7 +139,7 @@ llvm::Expected<std::vector<RegionCheck>> checkRegions(ModuleOp module, plan::Eng
     }
     if (launch->collective)
       return WalkResult::advance(); // No kernel of ours.
-    auto kind = StringAttr::get(module.getContext(), plan::kernelKindName(launch->spec.kind));
+    auto kind = StringAttr::get(module.getContext(), ::tenon::cpu::kernelKindName(launch->spec.kind));
     plan::KernelOp kernel =
         kernels.lookup({kind, plan::specToAttr(module.getContext(), launch->spec)});
     if (!kernel || !done.insert(kernel).second)

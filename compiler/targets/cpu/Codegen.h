@@ -33,9 +33,6 @@ llvm::Expected<std::string> dumpKernels(llvm::ArrayRef<KernelSpec> specs,
 /// Why `spec` cannot be emitted, or success. The lowering asks before it commits to a fusion.
 llvm::Error checkSpec(const KernelSpec &spec);
 
-/// Short lower-case name of a kernel kind, as in `tenon.fused "linear_qkv"`.
-llvm::StringRef kindName(KernelKind kind);
-
 } // namespace tenon::cpu
 
 #endif // TENON_COMPILER_TARGETS_CPU_CODEGEN_H

@@ -25,25 +25,9 @@ uint64_t scratchBytes(const KernelSpec &spec) {
   }
 }
 
-llvm::StringRef kindName(KernelKind kind) {
-  switch (kind) {
-  case KernelKind::RopeTable: return "rope_table";
-  case KernelKind::Embed: return "embed";
-  case KernelKind::NormQuant: return "norm_quant";
-  case KernelKind::NormAdd: return "norm_add";
-  case KernelKind::NormAddNormQuant: return "norm_add_norm_quant";
-  case KernelKind::Quantize: return "quantize";
-  case KernelKind::Linear: return "linear";
-  case KernelKind::LinearGate: return "linear_gate";
-  case KernelKind::LinearQkv: return "linear_qkv";
-  case KernelKind::Attention: return "attention";
-  }
-  return "?";
-}
-
 llvm::Error checkSpec(const KernelSpec &spec) {
   auto fail = [&](const llvm::Twine &why) {
-    return llvm::createStringError(kindName(spec.kind) + llvm::Twine(" kernel: ") + why);
+    return llvm::createStringError(llvm::Twine(llvm::StringRef(kernelKindName(spec.kind))) + " kernel: " + why);
   };
   auto multiple = [](uint64_t v, uint64_t of) { return v != 0 && v % of == 0; };
   for (WeightFormat format : spec.formats) {

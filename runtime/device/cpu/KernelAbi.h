@@ -44,7 +44,7 @@ struct StepView {
 static_assert(offsetof(StepView, tokenIds) == 24 && sizeof(StepView) == 72);
 
 /// An emitted kernel: does the share of worker `worker` of `workers`. `buffers` is the launch's
-/// pointer list in the order that the kernel's kind states (compiler/targets/cpu/KernelSpec.h).
+/// pointer list in the order that the kernel's kind states (KernelKind.h).
 /// `scratch` is private to the worker, 64-byte aligned, at least the plan's scratch bytes. `claimed` is
 /// one word for all workers of the launch, zero when the first of them enters: items claimed so far.
 /// Kernels neither allocate nor fail.

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Each writes the body of one kernel (between KernelBuilder::kernel's entry and return). What the
-// kernels compute, and their buffers, is stated in KernelSpec.h.
+// kernels compute, and their buffers, is stated in runtime/device/cpu/KernelKind.h.
 //
 #ifndef TENON_COMPILER_TARGETS_CPU_EMIT_KERNELS_H
 #define TENON_COMPILER_TARGETS_CPU_EMIT_KERNELS_H
