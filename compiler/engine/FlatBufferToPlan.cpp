@@ -154,7 +154,8 @@ private:
   void readChip(const fb::Chip &c) {
     auto chip = ChipOp::create(builder, here, u64(c.id()), string(c.kind()), unlessZero(c.program()),
                                extent(c.arena()), u64(c.weights_bytes()), unlessZero(c.kv_layers()),
-                               unlessZero(c.kv_heads()), unlessZero(c.first_token()));
+                               unlessZero(c.kv_heads()), unlessZero(c.first_kv_head()),
+                               unlessZero(c.first_token()));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(&chip.getBody().emplaceBlock());
     for (const fb::Buffer *b : list(c.buffers()))

@@ -125,7 +125,8 @@ private:
     fb::Extent arena = extent(op.getArena());
     return fb::CreateChip(out, op.getId(), kind, buffers, &arena, op.getWeightsBytes(),
                           op.getProgramNumber(), op.getKvLayers().value_or(0),
-                          op.getKvHeads().value_or(0), op.getFirstToken().value_or(0));
+                          op.getKvHeads().value_or(0), op.getFirstToken().value_or(0),
+                          op.getFirstKvHead().value_or(0));
   }
 
   Offset<fb::KvPlan> writeKv(KvOp op) {

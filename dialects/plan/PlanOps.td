@@ -119,14 +119,14 @@ def Plan_ChipOp : Plan_Op<"chip", [HasParent<"EngineOp">, IsolatedFromAbove, Sym
 
     Chips whose parts of the model have other sizes run another `program`, which is other calls;
     chips of one program differ in the bytes of their weights alone. `kv` is the layers and KV heads
-    that the chip caches, all of them if absent, and `first_token` the id of the first row of its
+    that the chip caches, all of them if absent, `from` the first of these heads if it is not the model's, and `first_token` the id of the first row of its
     part of the embedding.
 
     ```mlir
     plan.chip 0 kind "cpu" arena <6912 T + 196608 S> weights 87654400 {
       plan.buffer @x at <0> size <2304 T>
     }
-    plan.chip 1 kind "cpu" program 1 arena <5376 T> weights 41943040 kv 30 x 1 first_token 24576 {
+    plan.chip 1 kind "cpu" program 1 arena <5376 T> weights 41943040 kv 30 x 1 from 2 first_token 24576 {
       plan.buffer @x at <0> size <2304 T>
     }
     ```
@@ -134,11 +134,11 @@ def Plan_ChipOp : Plan_Op<"chip", [HasParent<"EngineOp">, IsolatedFromAbove, Sym
   let arguments = (ins Plan_U32:$id, StrAttr:$kind, OptionalAttr<Plan_U32>:$program,
                        Plan_ExtentAttr:$arena, Plan_U64:$weights_bytes,
                        OptionalAttr<Plan_U32>:$kv_layers, OptionalAttr<Plan_U32>:$kv_heads,
-                       OptionalAttr<Plan_U32>:$first_token);
+                       OptionalAttr<Plan_U32>:$first_kv_head, OptionalAttr<Plan_U32>:$first_token);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     $id `kind` $kind (`program` $program^)? `arena` $arena `weights` $weights_bytes
-    (`kv` $kv_layers^ `x` $kv_heads)? (`first_token` $first_token^)? attr-dict-with-keyword $body
+    (`kv` $kv_layers^ `x` $kv_heads)? (`from` $first_kv_head^)? (`first_token` $first_token^)? attr-dict-with-keyword $body
   }];
   let hasRegionVerifier = 1;
   let extraClassDeclaration = [{

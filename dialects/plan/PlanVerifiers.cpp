@@ -291,6 +291,10 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &tables) {
         return emitOpError("has launch \"")
                << launch.getName() << "\" for " << spec->kvHeads << " KV heads, and the chip caches "
                << heads;
+      if (chip && chip.getFirstKvHead().value_or(0) + heads > uint64_t(engine.getKv().getKvHeads()))
+        return chip.emitOpError("caches ")
+               << heads << " KV heads from " << *chip.getFirstKvHead() << " on, and the model has "
+               << engine.getKv().getKvHeads();
     }
   }
   return success();

@@ -193,11 +193,12 @@ void PlanBuilder::addChips() {
       arena = arena.max(ofPrograms[program]);
     const CacheType local = programs[program].cache();
     const int64_t first = programs[program].firstToken(id % grid.back()).value_or(0);
+    const int64_t head = programs[program].firstKvHead(id % grid.back());
     OpBuilder::InsertionGuard guard(builder);
     auto chip = plan::ChipOp::create(
         builder, module.getLoc(), number(id), builder.getStringAttr("cpu"),
         optional(program != 0, program), arena, number(0), optional(several, local.getLayers()),
-        optional(several, local.getKvHeads()), optional(first != 0, first));
+        optional(several, local.getKvHeads()), optional(head != 0, head), optional(first != 0, first));
     builder.setInsertionPointToStart(&chip.getBody().emplaceBlock());
     for (auto &[name, ofPrograms] : sizes)
       plan::BufferOp::create(builder, module.getLoc(), builder.getStringAttr(name), zero,

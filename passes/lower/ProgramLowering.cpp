@@ -121,6 +121,24 @@ std::optional<int64_t> ProgramLowering::firstToken(int64_t rank) const {
   return first;
 }
 
+int64_t ProgramLowering::firstKvHead(int64_t rank) const {
+  for (auto call : step.getOps<func::CallOp>()) {
+    auto callee = module.lookupSymbol<func::FuncOp>(call.getCallee());
+    for (auto &[region, launch] : launches) {
+      if (launch.collective || launch.spec.kind != ::tenon::cpu::KernelKind::LinearQkv ||
+          region->getParentOp() != callee)
+        continue;
+      // In order of the kernel's pointers: rows, weights of query and key.
+      auto key = dyn_cast<BlockArgument>(launch.pointers[2]);
+      auto param = key ? call.getOperand(key.getArgNumber()).getDefiningOp<ParamOp>() : ParamOp();
+      auto weight = param ? module.lookupSymbol<WeightOp>(param.getWeight()) : WeightOp();
+      if (weight && weight.getCut() && rank < static_cast<int64_t>(weight.getCut()->getBegins().size()))
+        return weight.getCut()->getBegins()[rank] / launch.spec.headDim;
+    }
+  }
+  return 0;
+}
+
 StringAttr ProgramLowering::own(const Twine &name, const char *separator) const {
   if (number == 0)
     return StringAttr::get(module.getContext(), name);

@@ -36,6 +36,8 @@ public:
   CacheType cache() const;
   /// Id of the first token that chip `rank` along the tensor axis has in its part of the embedding.
   std::optional<int64_t> firstToken(int64_t rank) const;
+  /// The first of the model's KV heads that chip `rank` along the tensor axis caches.
+  int64_t firstKvHead(int64_t rank) const;
 
   // Each appends its ops where `builder` stands.
   /// Returns the bytes of stored weights.

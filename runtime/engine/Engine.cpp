@@ -56,6 +56,7 @@ Status Engine::load(std::span<const std::byte> bytes, const EngineOptions &optio
   if (!plan)
     return plan.status();
   checkedPlan = std::move(*plan);
+  checkedPlan.formatMinor = sectionTable.header().formatMinor;
   std::vector<uint64_t> weightBytes;
   for (uint32_t chip = 0; chip < checkedPlan.chips.size(); ++chip)
     weightBytes.push_back(section(SectionKind::Weights, chip).size());

@@ -8,6 +8,7 @@
 #define TENON_RUNTIME_ENGINE_PLAN_H
 
 #include "runtime/device/cpu/KernelKind.h"
+#include "runtime/engine/EngineFormat.h"
 #include "runtime/engine/WeightFormat.h"
 
 #include <cstdint>
@@ -150,6 +151,7 @@ struct ChipPlan {
   uint32_t program = 0;                ///< A step is the calls of this program.
   uint32_t kvLayers = 0, kvHeads = 0;  ///< What it caches.
   uint32_t firstToken = 0;             ///< Id of the first row of its embedding table.
+  uint32_t firstKvHead = 0;            ///< Of the model's, the first that it caches.
 };
 
 struct CheckPlan {
@@ -178,6 +180,7 @@ inline ChipRange chipsOfProcess(uint32_t chips, uint32_t process, uint32_t proce
 }
 
 struct Plan {
+  uint32_t formatMinor = kFormatMinor; ///< Of the file: what its kernels know of their step (KernelAbi.h).
   std::string producer, target;
   std::vector<uint32_t> grid;
   uint32_t replicas = 1; ///< Grids like this one that work side by side; the rest of the plan is of one of them.

@@ -174,6 +174,9 @@ Status Checker::checkChips() {
         chip.kvHeads > plan.kv.kvHeads)
       return bad("chip {} caches {} layers of {} heads; the model has {} of {}", i, chip.kvLayers,
                  chip.kvHeads, plan.kv.layers, plan.kv.kvHeads);
+    if (chip.firstKvHead > plan.kv.kvHeads - chip.kvHeads)
+      return bad("chip {} caches {} KV heads from {} on; the model has {}", i, chip.kvHeads, chip.firstKvHead,
+                 plan.kv.kvHeads);
     if (chip.firstToken >= plan.model.vocabulary)
       return bad("chip {}: its first token is {} of {}", i, chip.firstToken,
                  plan.model.vocabulary);

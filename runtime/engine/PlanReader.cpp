@@ -120,6 +120,7 @@ StatusOr<Plan> readPlan(std::span<const std::byte> section) {
     chip.kvLayers = c.kv_layers() ? c.kv_layers() : plan.kv.layers;
     chip.kvHeads = c.kv_heads() ? c.kv_heads() : plan.kv.kvHeads;
     chip.firstToken = c.first_token();
+    chip.firstKvHead = c.first_kv_head();
     plan.chips.push_back(std::move(chip));
   });
   Status badEnum;

@@ -178,7 +178,86 @@ TEST_P(Attention, headsGiveTheSameBitsOnAChipThatHasPartOfTheirGroup) {
     for (uint32_t workers : {1u, 3u})
       EXPECT_TRUE(sameBits(outputsOf(kernel, own, part, partOf(q), step, workers), partOf(expected)))
           << "from head " << firstHead << ", " << workers << " workers";
+    // The same heads where they lie in a pool of more.
+    TestStep shared({{600, 1}, {30, 1}, {230, 40}});
+    shared.view.poolHeads = whole.kvHeads;
+    const auto from = [&](const Bytes &pool) {
+      return BufferRef(pool.data() + firstKvHead * headOfBlock, pool.size() - firstKvHead * headOfBlock);
+    };
+    const Bytes queries = partOf(q);
+    Bytes out(queries.size()), partials(cpu::attentionPartialBytes(own));
+    kernel.run({queries, from(pools.k), from(pools.v), out, partials}, shared.view);
+    EXPECT_TRUE(sameBits(out, partOf(expected))) << "from head " << firstHead << " of a shared pool";
   }
+}
+
+TEST_P(Attention, chipsThatShareAPoolWriteEachHeadOnce) {
+  std::mt19937 random(9);
+  const uint32_t heads = 6, kvHeads = 3, headDim = 64, k = 96, rowBytes = headDim * 4;
+  KernelSpec spec;
+  spec.kind = KernelKind::LinearQkv;
+  spec.k = k;
+  spec.heads = heads;
+  spec.kvHeads = kvHeads;
+  spec.headDim = spec.rotary = headDim;
+  spec.formats = {WeightFormat::Q4_1, WeightFormat::Q4_1, WeightFormat::Q5_0};
+  spec.quantIn = true;
+  TestWeight wq = makeWeight(spec.formats[0], heads * headDim, k, random), wk = makeWeight(spec.formats[1], kvHeads * headDim, k, random),
+             wv = makeWeight(spec.formats[2], kvHeads * headDim, k, random);
+  TestStep step({{0, 13}, {30, 1}, {15, 3}});
+  const uint32_t rows = step.ids.size();
+  Bytes x(rows * cpu::QuantRowLayout(k).stride()), table = makeFloats(rows * headDim, random);
+  for (uint32_t r = 0; r < rows; ++r)
+    quantizeRow(makeFloats(k, random).f32(), k, x.data() + r * cpu::QuantRowLayout(k).stride());
+  const Pools before({heads, kvHeads, headDim, 0, 0}, step, random);
+  const auto copyOf = [&] {
+    Pools pools = before;
+    for (Bytes *pool : {&pools.k, &pools.v}) { // Bytes share what they hold.
+      Bytes own(pool->size());
+      std::memcpy(own.data(), pool->data(), own.size());
+      *pool = own;
+    }
+    return pools;
+  };
+  const Pools expected = copyOf(), shared = copyOf();
+  Bytes q(rows * heads * rowBytes);
+  TestKernel(spec, GetParam()).run({x, wq.packed, wk.packed, wv.packed, q, expected.k, expected.v, table}, step.view);
+
+  spec.heads = heads / 2;
+  spec.kvHeads = 2;
+  const TestKernel kernel(spec, GetParam());
+  const size_t poolHead = size_t(headDim) * cpu::kBlockTokens * 2;
+  const auto run = [&](uint32_t chip, uint32_t workers) {
+    const auto headsFrom = [&](const TestWeight &w, WeightFormat format, uint32_t head) {
+      const size_t skipped = head * (headDim / 16) * PanelLayout(format, k).bytes;
+      return BufferRef(w.packed.data() + skipped, w.packed.size() - skipped);
+    };
+    const auto poolFrom = [&](const Bytes &pool) { return BufferRef(pool.data() + chip * poolHead, pool.size() - chip * poolHead); };
+    Bytes part(rows * spec.heads * rowBytes);
+    kernel.run({x, headsFrom(wq, spec.formats[0], chip * spec.heads), headsFrom(wk, spec.formats[1], chip),
+                headsFrom(wv, spec.formats[2], chip), part, poolFrom(shared.k), poolFrom(shared.v), table},
+               step.view, workers);
+    for (uint32_t r = 0; r < rows; ++r)
+      EXPECT_EQ(std::memcmp(part.data() + r * spec.heads * rowBytes, q.data() + (r * heads + chip * spec.heads) * rowBytes,
+                            spec.heads * rowBytes),
+                0)
+          << "chip " << chip << ", row " << r;
+  };
+  // KV heads 0 and 1, then 1 and 2: the keys of head 1 are the first chip's, its values the second's.
+  step.view.poolHeads = kvHeads;
+  step.view.skippedValues = 1;
+  run(0, 2);
+  for (uint32_t r = 0; r < rows; ++r)
+    for (uint32_t d = 0; d < headDim; ++d) {
+      const uint32_t p = step.positions[r], s = step.sequence[r];
+      ASSERT_EQ(shared.key(s, p, 1, d), expected.key(s, p, 1, d));
+      ASSERT_EQ(shared.value(s, p, 1, d), before.value(s, p, 1, d)) << "written by a chip that leaves it to another";
+    }
+  step.view.skippedValues = 0;
+  step.view.skippedKeys = 1;
+  run(1, 1);
+  EXPECT_TRUE(sameBits(shared.k, expected.k));
+  EXPECT_TRUE(sameBits(shared.v, expected.v));
 }
 
 TEST_P(Attention, workersThatShareRowsMayFinishInAnyOrder) {

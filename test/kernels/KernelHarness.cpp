@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "test/kernels/KernelHarness.h"
+#include "test/kernels/StepCounts.h"
 
 #include <algorithm>
 #include <cmath>
@@ -283,8 +284,8 @@ void TestKernel::runForeign(const std::vector<BufferRef> &buffers, const cpu::St
   bytes(foreignObject.data(), foreignObject.size());
   number(workers);
   number(scratchSize);
-  for (uint32_t v : {step.numTokens, step.numSequences, step.numLogitRows, step.blockTableStride, step.numAttentionTiles})
-    number(v);
+  for (uint32_t cpu::StepView::*count : kStepCounts)
+    number(step.*count);
   for (const int32_t *perRow : {step.tokenIds, step.positions, step.rowSequence})
     bytes(perRow, step.numTokens * 4);
   bytes(step.blockTables, size_t(step.numSequences) * step.blockTableStride * 4);

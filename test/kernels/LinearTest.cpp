@@ -236,6 +236,38 @@ TEST_P(EveryVariant, logitsAreFollowedByTheMaximaOfTheirBlocks) {
   }
 }
 
+/// Where chips put their logits together, a kernel's are columns of longer rows, and its maxima some of theirs.
+TEST_P(EveryVariant, logitsOfAChipMayBeColumnsOfWholeRows) {
+  const uint32_t n = 32 * 2 + 16, k = 64, whole = 240, first = 96, blocks = uint32_t(cpu::logitsBlocks(n));
+  std::mt19937 random(17);
+  KernelSpec spec = linearSpec(WeightFormat::Q4_1, n, k);
+  spec.logits = true;
+  TestWeight w = makeWeight(WeightFormat::Q4_1, n, k, random);
+  for (bool maxima : {false, true}) {
+    spec.maxima = maxima;
+    const TestKernel kernel(spec, GetParam());
+    for (uint32_t rows : {1u, 7u, 40u}) {
+      TestStep step(std::vector<TestStep::Run>(rows, {0, 1}));
+      Input in = makeInput(true, rows, k, random);
+      Bytes alone(size_t(rows) * (n + blocks) * 4), out(size_t(rows) * (whole + cpu::logitsBlocks(whole)) * 4);
+      kernel.run({in.bytes, w.packed, alone}, step.view);
+      Bytes expected(out.size());
+      std::fill_n(out.f32(), out.size() / 4, 77.0f);
+      std::fill_n(expected.f32(), expected.size() / 4, 77.0f);
+      for (uint32_t r = 0; r < rows; ++r) {
+        std::copy_n(alone.f32() + r * n, n, expected.f32() + r * whole + first);
+        if (maxima)
+          std::copy_n(alone.f32() + rows * n + r * blocks, blocks,
+                      expected.f32() + rows * whole + r * cpu::logitsBlocks(whole) + first / cpu::kLogitsBlock);
+      }
+      step.view.logitStride = whole;
+      step.view.firstLogit = first;
+      kernel.run({in.bytes, w.packed, BufferRef(out.data() + first * 4, out.size() - first * 4)}, step.view, 1 + rows % 3);
+      EXPECT_EQ(std::memcmp(out.data(), expected.data(), out.size()), 0) << rows << " rows, maxima " << maxima;
+    }
+  }
+}
+
 TEST_P(EveryVariant, gateMultipliesTheActivatedGateWithUp) {
   std::mt19937 random(8);
   for (auto activation : {cpu::Activation::Silu, cpu::Activation::GeluTanh})

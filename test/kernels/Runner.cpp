@@ -3,10 +3,11 @@
 //
 // Cross-compiled and started under qemu-user by the kernel tests. Reads one case from standard input and
 // writes the buffers back to standard output; every integer is a little-endian u64:
-//   object path length, bytes | workers | scratch bytes | 5 StepView counts | 6 arrays (length, bytes) | buffer count |
+//   object path length, bytes | workers | scratch bytes | kStepCounts | 6 arrays (length, bytes) | buffer count |
 //   buffers (length, bytes)
 
 #include "runtime/device/cpu/KernelAbi.h"
+#include "test/kernels/StepCounts.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -41,9 +42,8 @@ int main() {
   auto kernel = reinterpret_cast<tenon::cpu::KernelFn>(dlsym(library, "kernel"));
   const uint64_t workers = number(), scratchBytes = number();
   tenon::cpu::StepView step{};
-  for (uint32_t *field : {&step.numTokens, &step.numSequences, &step.numLogitRows, &step.blockTableStride,
-                          &step.numAttentionTiles})
-    *field = static_cast<uint32_t>(number());
+  for (uint32_t tenon::cpu::StepView::*count : tenon::test::kStepCounts)
+    step.*count = static_cast<uint32_t>(number());
   for (const int32_t **array : {&step.tokenIds, &step.positions, &step.rowSequence, &step.blockTables, &step.logitRows})
     *array = static_cast<const int32_t *>(bytes(size));
   step.attentionTiles = static_cast<const tenon::cpu::AttentionTile *>(bytes(size));

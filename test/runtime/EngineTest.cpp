@@ -249,6 +249,7 @@ TEST(PlanCheck, refusesKvGeometriesThatDoNotAddUp) {
   EXPECT_SAYS(planError([](Plan &p) { p.kv.bytesPerBlock += 1; }), "kv: bytes_per_block");
   EXPECT_SAYS(planError([](Plan &p) { p.kv.layers = 0; }), "kv: 0 layers");
   EXPECT_SAYS(planError([](Plan &p) { p.kv.kvHeads = ~0u; }), "is impossible");
+  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].firstKvHead = 1; }), "chip 0 caches 1 KV heads from 1 on; the model has 1");
 }
 
 TEST(PlanCheck, refusesBuffersOutsideTheArena) {

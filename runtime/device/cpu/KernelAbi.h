@@ -27,21 +27,27 @@ struct AttentionTile {
 };
 
 /// One step as the kernels see it. Owned by the executor; every pointer stays valid during a step.
+/// Kernels of engines before format 3.5 know neither `logitStride` nor what stands behind `attentionTiles`: they need
+/// zeros there.
 struct StepView {
   uint32_t numTokens;            ///< Rows of the step (decodes first, then prompt chunks).
   uint32_t numSequences;         ///< Rows of `blockTables`.
   uint32_t numLogitRows;         ///< Rows that need logits.
   uint32_t blockTableStride;     ///< int32 entries per row of `blockTables`.
   uint32_t numAttentionTiles;
-  uint32_t reserved;
+  uint32_t logitStride;          ///< f32 from one row of logits to the next; 0: as many as the kernel computes.
   const int32_t *tokenIds;       ///< [numTokens]
   const int32_t *positions;      ///< [numTokens] position within its sequence, 0-based.
   const int32_t *rowSequence;    ///< [numTokens] row of `blockTables` that the token belongs to.
   const int32_t *blockTables;    ///< [numSequences, blockTableStride] block ids.
   const int32_t *logitRows;      ///< [numLogitRows] row indices, ascending.
   const AttentionTile *attentionTiles; ///< [numAttentionTiles], covering every row once, in order.
+  uint32_t firstLogit;           ///< With `logitStride`: column of a row at which the kernel's logits begin.
+  uint32_t poolHeads;            ///< KV heads of a block of the pools; 0: as many as the kernel's.
+  uint32_t skippedKeys;          ///< So many first KV heads whose K another chip with the same pools writes,
+  uint32_t skippedValues;        ///< and so many last ones whose V one does.
 };
-static_assert(offsetof(StepView, tokenIds) == 24 && sizeof(StepView) == 72);
+static_assert(offsetof(StepView, tokenIds) == 24 && offsetof(StepView, firstLogit) == 72 && sizeof(StepView) == 88);
 
 /// An emitted kernel: does the share of worker `worker` of `workers`. `buffers` is the launch's
 /// pointer list in the order that the kernel's kind states (KernelKind.h).
@@ -90,8 +96,9 @@ constexpr uint64_t logitsBlocks(uint64_t columns) { return (columns + kLogitsBlo
 inline constexpr int32_t kQuantLowBits = 7;
 
 /// KV pool of one layer, f16: block b, head h at
-///   K: ((b*kvHeads + h) * headDim + d) * kBlockTokens + slot
-///   V: ((b*kvHeads + h) * kBlockTokens + slot) * headDim + d
+///   K: ((b*poolHeads + h) * headDim + d) * kBlockTokens + slot
+///   V: ((b*poolHeads + h) * kBlockTokens + slot) * headDim + d
+/// A kernel's pointers are those of its first head in block 0.
 
 } // namespace tenon::cpu
 

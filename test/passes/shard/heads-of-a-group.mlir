@@ -23,8 +23,8 @@
 // GROUPS: tenon.attention {{.*}} (tensor<?x3x32xf32>, tensor<?x1x32xf32>
 // GROUPS-NOT: module @program_1
 
-// PLAN: plan.chip 0 kind "cpu" arena {{.*}} kv 1 x 2
-// PLAN: plan.chip 1 kind "cpu" program 1 arena {{.*}} kv 1 x 2
+// PLAN: plan.chip 0 kind "cpu" arena {{.*}} kv 1 x 2 {
+// PLAN: plan.chip 1 kind "cpu" program 1 arena {{.*}} kv 1 x 2 from 1 first_token 128
 // PLAN: plan.kernel {{.*}}attention" {{.*}}group = 3 : i64, head_dim = 32 : i64, heads = 5 : i64, kv_heads = 2 : i64
 // PLAN: plan.kernel {{.*}}attention" {{.*}}group = 3 : i64, head_dim = 32 : i64, heads = 4 : i64, kv_heads = 2 : i64, {{.*}}skipped_heads = 2 : i64
 module {

@@ -53,7 +53,7 @@ Value AttentionItem::queryOffset(Value row) const {
 Value AttentionItem::blockOffset(Value index) const {
   Value last = k.divU(lastKey, k.constI64(kBlockTokens));
   Value block = k.toI64(k.load(k.i32, table, k.mulC(k.minU(index, last), 4)));
-  return k.mulC(k.add(k.mulC(block, spec.kvHeads), head), headDim * kBlockTokens * 2);
+  return k.mulC(k.add(k.mul(block, k.poolHeads(spec)), head), headDim * kBlockTokens * 2);
 }
 
 AttentionItem::Extent AttentionItem::extentOf(Value segment) const {

@@ -23,7 +23,7 @@ void prefetchSpan(KernelBuilder &k, Value pointer, Value offset, int64_t constan
 Value runOffset(KernelBuilder &k, const KernelSpec &spec, const KeyRun &run, Value index) {
   Value entry = k.add(run.firstBlock, k.minU(index, k.subU(run.blocks, k.constI64(1))));
   Value block = k.toI64(k.load(k.i32, run.table, k.mulC(entry, 4)));
-  return k.mulC(k.add(k.mulC(block, spec.kvHeads), run.head), int64_t(spec.headDim) * kBlockTokens * 2);
+  return k.mulC(k.add(k.mul(block, k.poolHeads(spec)), run.head), int64_t(spec.headDim) * kBlockTokens * 2);
 }
 
 /// scores[query][key of segment] = q . k for whole groups of keys.

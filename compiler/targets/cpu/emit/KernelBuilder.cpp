@@ -305,6 +305,10 @@ Value KernelBuilder::buffer(uint32_t index) { return load(ptr, buffers, {}, inde
 Value KernelBuilder::stepU32(uint32_t fieldOffset) {
   return toI64(load(i32, step, {}, fieldOffset));
 }
+Value KernelBuilder::poolHeads(const KernelSpec &spec) {
+  Value given = stepU32(offsetof(StepView, poolHeads));
+  return select(cmpI("eq", given, constI64(0)), constI64(spec.kvHeads), given);
+}
 Value KernelBuilder::stepPointer(uint32_t fieldOffset) { return load(ptr, step, {}, fieldOffset); }
 
 Value KernelBuilder::claim() {

@@ -133,6 +133,8 @@ public:
   // Valid within `kernel`:
   Value buffer(uint32_t index);      ///< Pointer `index` of the launch.
   Value stepU32(uint32_t fieldOffset);  ///< i64, zero-extended field of StepView.
+  /// KV heads in a block of the pools that the launch reads or writes; i64.
+  Value poolHeads(const KernelSpec &spec);
   Value stepPointer(uint32_t fieldOffset);
   Value worker, workers, scratch;    ///< i64, i64, pointer
 

@@ -24,14 +24,22 @@ static Value horizontalMax(KernelBuilder &k, Value v) {
 
 void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
   Value weights = k.buffer(1), out = k.buffer(2);
-  const int64_t outStride = int64_t(spec.n) * 4, panels = panelCount(spec.n);
+  const int64_t panels = panelCount(spec.n);
+  // Where chips of one process put their logits together, each writes its columns of the whole rows.
+  Value rowColumns = k.constI64(spec.n), firstColumn = k.constI64(0);
+  if (spec.logits) {
+    Value whole = k.stepU32(offsetof(StepView, logitStride)), isPart = k.cmpI("ne", whole, firstColumn);
+    rowColumns = k.select(isPart, whole, rowColumns);
+    firstColumn = k.select(isPart, k.stepU32(offsetof(StepView, firstLogit)), firstColumn);
+  }
+  Value outStride = k.mulC(rowColumns, 4);
   const int64_t unitPanels = kLinearUnitColumns / kLanes, wholeUnits = spec.n / kLinearUnitColumns;
   const LinearShape shape{spec.k, k.buffer(0), int64_t(inputStride(spec)), spec.rowBits,
                           k.stepU32(spec.logits ? offsetof(StepView, numLogitRows)
                                                 : offsetof(StepView, numTokens)),
                           k.constI64((panels + unitPanels - 1) / unitPanels), kLinearUnitColumns};
   const auto storeUnit = [&](Value unit, Value row, Value tileRow, int64_t columns) {
-    Value place = k.at(out, k.add(k.mulC(row, outStride), k.mulC(unit, kLinearUnitColumns * 4)));
+    Value place = k.at(out, k.add(k.mul(row, outStride), k.mulC(unit, kLinearUnitColumns * 4)));
     Value most = k.splatF32(-std::numeric_limits<double>::infinity());
     for (int64_t first = 0; first < columns; first += kLanes) {
       Value sum = k.load(k.vec(k.f32), tileRow, {}, first * 4);
@@ -51,8 +59,10 @@ void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
     }
     if (spec.maxima) {
       static_assert(kLinearUnitColumns == kLogitsBlock, "each block of logits has one writer");
-      Value block = k.add(k.mulC(row, int64_t(logitsBlocks(spec.n))), unit);
-      k.store(horizontalMax(k, most), k.at(out, k.add(k.mulC(shape.rows, outStride), k.mulC(block, 4))));
+      Value blocks = k.divU(k.addC(rowColumns, kLogitsBlock - 1), k.constI64(kLogitsBlock));
+      Value block = k.add(k.add(k.mul(row, blocks), k.divU(firstColumn, k.constI64(kLogitsBlock))), unit);
+      Value behind = k.sub(k.mul(shape.rows, outStride), k.mulC(firstColumn, 4));
+      k.store(horizontalMax(k, most), k.at(out, k.add(behind, k.mulC(block, 4))));
     }
   };
   // The last unit may have fewer panels, and its last panel fewer channels.

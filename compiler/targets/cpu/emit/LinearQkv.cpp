@@ -68,7 +68,7 @@ struct HeadRow {
                         k.shrU(position64, k.constI64(4)));
     Value block = k.toI64(
         k.load(k.i32, k.stepPointer(offsetof(StepView, blockTables)), k.mulC(entry, 4)));
-    Value index = k.add(k.mulC(block, spec.kvHeads), head);
+    Value index = k.add(k.mul(block, k.poolHeads(spec)), head);
     return {k.at(pool, k.mulC(index, int64_t(spec.headDim) * kBlockTokens * 2)),
             k.andI(position64, k.constI64(kBlockTokens - 1))};
   }
@@ -98,18 +98,22 @@ void emitLinearQkv(KernelBuilder &k, const KernelSpec &spec) {
   Value weights[3] = {k.buffer(1), k.buffer(2), k.buffer(3)};
   Value qOut = k.buffer(4), kPool = k.buffer(5), vPool = k.buffer(6), table = k.buffer(7);
   const int64_t panels = spec.headDim / kLanes, heads = spec.heads, kvHeads = spec.kvHeads;
-  // A unit is one head: q heads, then k heads, then v heads.
+  // A unit is one head: q heads, then k heads, then v heads, but for those that other chips with the same pools compute.
+  Value skippedKeys = k.stepU32(offsetof(StepView, skippedKeys));
+  Value firstValue = k.sub(k.constI64(heads + kvHeads), skippedKeys);
+  Value units = k.sub(k.addC(firstValue, kvHeads), k.stepU32(offsetof(StepView, skippedValues)));
   const LinearShape shape{spec.k, k.buffer(0), int64_t(inputStride(spec)), spec.rowBits,
-                          k.stepU32(offsetof(StepView, numTokens)), k.constI64(heads + 2 * kvHeads),
+                          k.stepU32(offsetof(StepView, numTokens)), units,
                           spec.headDim};
-  const int64_t firstOf[3] = {0, heads, heads + kvHeads};
+  const Value firstOf[3] = {k.constI64(0), k.constI64(heads), firstValue};
+  const Value skipped[3] = {k.constI64(0), skippedKeys, k.constI64(0)};
   /// `body(matrix, head)` for the matrix that `unit` belongs to.
   const auto select = [&](Value unit, llvm::function_ref<void(int, Value)> body) {
     const auto of = [&](int matrix) {
-      body(matrix, k.sub(unit, k.constI64(firstOf[matrix])));
+      body(matrix, k.add(k.sub(unit, firstOf[matrix]), skipped[matrix]));
       return Values{};
     };
-    const auto before = [&](int matrix) { return k.cmpI("ult", unit, k.constI64(firstOf[matrix])); };
+    const auto before = [&](int matrix) { return k.cmpI("ult", unit, firstOf[matrix]); };
     k.ifElse(before(1), {}, [&] { return of(0); }, [&] {
       k.ifElse(before(2), {}, [&] { return of(1); }, [&] { return of(2); });
       return Values{};
