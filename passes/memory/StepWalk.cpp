@@ -135,9 +135,17 @@ void StepWalk::computeLiveness() {
   }
 }
 
+bool StepWalk::gathersLogits() const {
+  return llvm::any_of(list, [&](const StepLaunch &launch) {
+    return launch.collective() && launch.collective().getKind() == CollectiveKind::GatherColumns &&
+           launch.buffers.back().buffer == logitsBuffer;
+  });
+}
+
 std::vector<llvm::BitVector> StepWalk::interference() const {
   std::vector<llvm::BitVector> apart(bufferOps.size(), llvm::BitVector(bufferOps.size()));
-  if (makesLogits && pipeline) // Those of one micro-batch outlast the next.
+  // Those of one micro-batch outlast the next, and other chips may write their parts before this one gathers them.
+  if (makesLogits && (pipeline || gathersLogits()))
     for (const StepLaunch &launch : list)
       for (const BufferAccess &access : launch.buffers) {
         apart[access.buffer].set(logitsBuffer);

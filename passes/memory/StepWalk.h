@@ -63,11 +63,13 @@ public:
   ArrayRef<llvm::BitVector> liveBefore() const { return live; }
 
   /// For each buffer those that must not share bytes with it. In a pipeline the logits share with none: the stages do
-  /// a step's rows in micro-batches, and the logits of one outlast the next.
+  /// a step's rows in micro-batches, and the logits of one outlast the next. Nor do logits that chips put together:
+  /// one of the same process may write its part as soon as it has it.
   std::vector<llvm::BitVector> interference() const;
 
 private:
   void computeLiveness();
+  bool gathersLogits() const;
 
   std::vector<StepLaunch> list;
   SmallVector<BufferOp> bufferOps;

@@ -13,7 +13,8 @@ namespace tenon::executor {
 
 ChipRunner::ChipRunner(const engine::Engine &e, const Capacity &c, Setup s)
     : engine(e), limits(c), setup(std::move(s)), sizes(c.limits()),
-      barrier(setup.workers, setup.barrierPolicy) {
+      barrier(setup.workers, setup.barrierPolicy), pool(poolOf(e.plan(), c, setup.chip)),
+      inPlace(logitsInPlace(e.plan(), c, setup.chip)) {
   sizes.workers = setup.workers;
 }
 
@@ -47,7 +48,11 @@ Status ChipRunner::allocate() {
 void ChipRunner::bind() {
   const engine::Plan &plan = engine.plan();
   // Layer l has its K blocks, then its V blocks (KernelAbi.h).
-  const uint64_t poolBytes = uint64_t(limits.kvBlocks) * plan.kvLayerBlockBytes(chip());
+  const uint64_t headBytes = plan.kvLayerBlockBytes(chip()) / chip().kvHeads;
+  const uint64_t poolBytes = uint64_t(limits.kvBlocks) * headBytes * pool.heads;
+  std::byte *const firstHead =
+      (setup.poolOwner ? setup.poolOwner->kvPool : kvPool).data() + pool.firstHead * headBytes;
+  const bool meets = stageSharesPools(plan, limits, setup.chip);
 
   const auto resolve = [&](const engine::ArgPlan &arg, const engine::CallPlan &call) -> void * {
     switch (arg.kind) {
@@ -58,17 +63,24 @@ void ChipRunner::bind() {
     case engine::ArgKind::LayerWeight:
       return const_cast<std::byte *>(engine.weight(call.weights[arg.index], setup.chip));
     case engine::ArgKind::KPool:
-      return kvPool.data() + 2 * call.kvLayer * poolBytes;
+      return firstHead + 2 * call.kvLayer * poolBytes;
     case engine::ArgKind::VPool:
-      return kvPool.data() + (2 * call.kvLayer + 1) * poolBytes;
+      return firstHead + (2 * call.kvLayer + 1) * poolBytes;
     }
     return nullptr;
   };
 
+  /// The column of the step's logits that an argument points to, if it does.
+  const auto columnOf = [&](const engine::LaunchPlan &launch, const engine::ArgPlan &arg) -> std::optional<uint64_t> {
+    if (inPlace && &launch == inPlace->launch && &arg == &launch.args.back())
+      return inPlace->firstColumn;
+    if (setup.chip == plan.logitsChip() && arg.kind == engine::ArgKind::Buffer && arg.index == plan.logitsBuffer)
+      return 0;
+    return std::nullopt;
+  };
   const auto touchesLogits = [&](const engine::LaunchPlan &launch) {
-    return std::any_of(launch.args.begin(), launch.args.end(), [&](const engine::ArgPlan &arg) {
-      return arg.kind == engine::ArgKind::Buffer && arg.index == plan.logitsBuffer;
-    });
+    return std::any_of(launch.args.begin(), launch.args.end(),
+                       [&](const engine::ArgPlan &arg) { return columnOf(launch, arg).has_value(); });
   };
   slots.resize(setup.slots);
   for (Slot &slot : slots)
@@ -92,20 +104,26 @@ void ChipRunner::bind() {
     for (uint32_t l = 0; l < function.launches.size(); ++l) {
       const engine::LaunchPlan &launch = function.launches[l];
       void *const *list = pointers.data() + pointers.size();
-      const bool shifts = setup.chip == plan.logitsChip() && touchesLogits(launch);
+      const bool shifts = touchesLogits(launch);
       const auto shifted = static_cast<int32_t>(lists.size());
       for (const engine::ArgPlan &arg : launch.args) {
         pointers.push_back(resolve(arg, call));
         if (!shifts)
           continue;
-        if (arg.kind == engine::ArgKind::Buffer && arg.index == plan.logitsBuffer)
-          logitPointers.push_back(lists.size());
+        if (const std::optional<uint64_t> column = columnOf(launch, arg))
+          logitPointers.push_back({lists.size(), *column});
         lists.push_back(pointers.back());
       }
       // Entering the step is a barrier already.
+      const bool readsPool =
+          !launch.collective && plan.kernels[launch.kernel].kind == engine::KernelKind::Attention;
+      const Meeting before = launches.empty()       ? Meeting::Nobody
+                             : meets && readsPool   ? Meeting::Stage
+                             : launch.barrierBefore ? Meeting::Chip
+                                                    : Meeting::Nobody;
       launches.push_back({launch.collective ? nullptr : engine.kernel(launch.kernel),
                           launch.collective ? &*launch.collective : nullptr, list,
-                          launch.barrierBefore && !launches.empty(), shifts ? shifted : -1});
+                          before, shifts ? shifted : -1});
       launchTimings.push_back({c, l});
     }
   }
@@ -134,10 +152,20 @@ void ChipRunner::prepare(uint32_t number, std::span<const MicroBatch> step, uint
     micro.view = step[m].view;
     micro.context = step[m].context;
     std::fill(micro.claims.begin(), micro.claims.end(), 0);
+    if (pool.shared) {
+      micro.view.poolHeads = pool.heads;
+      micro.view.skippedKeys = pool.skippedKeys;
+      micro.view.skippedValues = pool.skippedValues;
+    }
+    if (inPlace) {
+      micro.view.logitStride = engine.plan().model.vocabulary;
+      micro.view.firstLogit = static_cast<uint32_t>(inPlace->firstColumn);
+    }
     const uint64_t row = firstLogit + step[m].firstLogit;
-    for (size_t pointer : logitPointers)
-      micro.shifted[pointer] = arena.data() + chip().buffers[engine.plan().logitsBuffer].offset.at(sizes) +
-                               row * engine.plan().model.vocabulary * sizeof(float);
+    const ChipRunner &owner = setup.logitsOwner ? *setup.logitsOwner : *this;
+    for (const auto &[pointer, column] : logitPointers)
+      micro.shifted[pointer] = owner.buffer(engine.plan().logitsBuffer) +
+                               (row * engine.plan().model.vocabulary + column) * sizeof(float);
     if (firstToken == 0)
       continue;
     // Rows of the chip's part count from its first; the kernel knows its number of rows.
@@ -163,6 +191,8 @@ Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments,
     TENON_RETURN_IF_ERROR(group.allReduce(who, in, out, rows, columns, c.accumulate));
     break;
   case engine::CollectiveKind::GatherColumns:
+    if (inPlace && &c == &*inPlace->gather->collective)
+      return Status::ok(); // Every chip has written its own, and the step's end is a meeting.
     TENON_RETURN_IF_ERROR(group.gatherColumns(who, in, out, rows, c.columns, /*root=*/0));
     if (launch.arguments[1] == buffer(engine.plan().logitsBuffer) && engine.plan().logitsBlock) {
       // The maxima of the logits' blocks stand behind them, and go the same way.
@@ -208,10 +238,22 @@ void ChipRunner::stop(const Status &why) {
 
 Status ChipRunner::follow(uint32_t worker) {
   // What a chip gave to its neighbours' last collective must stay until they have read it.
-  const Membership &stage = setup.groups.back();
-  if (stage.group)
-    return stage.group->barrier({stage.member, worker, setup.workers});
+  if (setup.groups.back().group)
+    return meetStage(worker);
   return barrier.arriveAndWait() ? Status::ok() : stopped();
+}
+
+Status ChipRunner::meetStage(uint32_t worker) {
+  const Membership &stage = setup.groups.back();
+  return stage.group->barrier({stage.member, worker, setup.workers});
+}
+
+Status ChipRunner::meet(size_t number, uint32_t worker, bool chipHasMet) {
+  if (launches[number].before == Meeting::Stage)
+    return meetStage(worker);
+  if (launches[number].before == Meeting::Chip && !chipHasMet && !barrier.arriveAndWait())
+    return stopped();
+  return Status::ok();
 }
 
 Status ChipRunner::work(uint32_t number, uint32_t worker) {
@@ -220,8 +262,7 @@ Status ChipRunner::work(uint32_t number, uint32_t worker) {
     if (follows(m))
       TENON_RETURN_IF_ERROR(follow(worker));
     for (size_t i = 0; i < launches.size(); ++i) {
-      if (launches[i].barrierBefore && !barrier.arriveAndWait())
-        return stopped();
+      TENON_RETURN_IF_ERROR(meet(i, worker));
       TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker));
       if (setup.progress && worker == 0)
         setup.progress->fetch_add(1, std::memory_order_relaxed);
@@ -237,6 +278,7 @@ Status ChipRunner::workTimed(uint32_t number, uint32_t worker) {
       TENON_RETURN_IF_ERROR(follow(worker));
     uint64_t began = nowNanos();
     for (size_t i = 0; i < launches.size(); ++i) {
+      TENON_RETURN_IF_ERROR(meet(i, worker, /*chipHasMet=*/true));
       TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker));
       if (!barrier.arriveAndWait())
         return stopped();
@@ -268,9 +310,8 @@ Status ChipRunner::workTraced(uint32_t number, uint32_t worker) {
       note(0, m, true);
     }
     for (size_t i = 0; i < launches.size(); ++i) {
-      if (launches[i].barrierBefore) {
-        if (!barrier.arriveAndWait())
-          return stopped();
+      if (launches[i].before != Meeting::Nobody) {
+        TENON_RETURN_IF_ERROR(meet(i, worker));
         note(i, m, true);
       }
       TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker));
@@ -293,6 +334,7 @@ Status ChipRunner::workObserved(uint32_t number, uint32_t worker, LaunchObserver
         observer.beforeLaunch(call, engine.plan().functions[call.function].launches[launchTimings[i].launch],
                               argumentsOf(i, slot.micro[m]), slot.micro[m].view);
       }
+      TENON_RETURN_IF_ERROR(meet(i, worker, /*chipHasMet=*/true));
       TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker));
     }
   }
@@ -312,10 +354,12 @@ void ChipRunner::countWork(uint32_t slot) {
 }
 
 void ChipRunner::copyBlock(int32_t from, int32_t to) {
-  const uint64_t bytes = engine.plan().kvLayerBlockBytes(chip()),
+  if (setup.poolOwner)
+    return; // Who owns the pool does it.
+  const uint64_t bytes = engine.plan().kvLayerBlockBytes(chip()) / chip().kvHeads * pool.heads,
                  poolBytes = bytes * limits.kvBlocks;
-  for (uint32_t pool = 0; pool < 2 * chip().kvLayers; ++pool) {
-    std::byte *base = kvPool.data() + pool * poolBytes;
+  for (uint32_t part = 0; part < 2 * chip().kvLayers; ++part) {
+    std::byte *base = kvPool.data() + part * poolBytes;
     std::memcpy(base + uint64_t(to) * bytes, base + uint64_t(from) * bytes, bytes);
   }
 }

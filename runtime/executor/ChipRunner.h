@@ -17,6 +17,7 @@
 #include "runtime/device/cpu/KernelAbi.h"
 #include "runtime/engine/Engine.h"
 #include "runtime/executor/MemoryPlan.h"
+#include "runtime/executor/SharedMemory.h"
 #include "runtime/executor/StepTables.h"
 
 #include <atomic>
@@ -61,6 +62,9 @@ public:
     uint32_t slots = 1; ///< Steps that may be under way.
     uint32_t microBatches = 1; ///< Of a step at most.
     std::vector<Membership> groups; ///< By axis of the grid.
+    /// The chip before that owns the KV pool this one works in, null if it is its own; and the one with the step's
+    /// logits if this one writes its part there, null if it is itself or gives its part to a gather. Both outlive it.
+    ChipRunner *poolOwner = nullptr, *logitsOwner = nullptr;
     /// Counts launches done, for whoever watches over this process; may be null. Outlives the runner.
     std::atomic<uint64_t> *progress = nullptr;
   };
@@ -98,11 +102,13 @@ public:
   void resetTimings();
 
 private:
+  /// Whom a worker waits for before a launch.
+  enum class Meeting : uint8_t { Nobody, Chip, Stage };
   struct BoundLaunch {
     cpu::KernelFn kernel;                     ///< Null for a collective.
     const engine::CollectivePlan *collective; ///< Null for a kernel.
     void *const *arguments;
-    bool barrierBefore;
+    Meeting before;
     int32_t shifted; ///< Where its pointers are in Micro::shifted; -1: they are the same in every step.
   };
   /// A micro-batch as this chip sees it.
@@ -122,6 +128,10 @@ private:
   void bind();
   /// Before a micro-batch other than a lonely one: workers of the stage's chips may still be in the one before.
   Status follow(uint32_t worker);
+  /// The meeting of the workers of all chips of the stage.
+  Status meetStage(uint32_t worker);
+  /// Before launch `number`, unless `chipHasMet`.
+  Status meet(size_t number, uint32_t worker, bool chipHasMet = false);
   bool follows(uint32_t micro) const { return micro > 0 || setup.slots > 1; }
   void *const *argumentsOf(size_t number, const Micro &micro) const;
   Status run(size_t launch, Micro &micro, uint32_t worker);
@@ -135,7 +145,9 @@ private:
   const Setup setup;
   engine::StepLimits sizes; ///< What the plan's forms are evaluated at.
 
-  Arena arena, kvPool, scratch, ids;
+  Arena arena, kvPool, scratch, ids; ///< `kvPool`: unless another chip owns it.
+  const PoolShare pool;
+  const std::optional<LogitsPart> inPlace; ///< Where its logits are not gathered.
   uint64_t scratchStride = 0;
   SpinBarrier barrier;          ///< Of the chip's workers.
   std::vector<void *> pointers; ///< All launches' pointer lists, one after the other.
@@ -146,7 +158,8 @@ private:
   };
   std::vector<WorkerTrace> traces; ///< By worker.
   std::vector<Slot> slots;
-  std::vector<size_t> logitPointers; ///< Of Micro::shifted: those that are the logits.
+  /// Of Micro::shifted: those into the step's logits, and at which column.
+  std::vector<std::pair<size_t, uint64_t>> logitPointers;
 };
 
 } // namespace tenon::executor

@@ -217,6 +217,10 @@ Status Executor::makeChips(SpinPolicy policy) {
       const uint32_t line = chip / (stride * plan.grid[axis]) * stride + chip % stride;
       setup.groups[axis] = {groups[axis][line].get(), member};
     }
+    if (const PoolShare pool = poolOf(plan, limits, chip); pool.owner != chip)
+      setup.poolOwner = chips[pool.owner - limits.chips.first].get();
+    if (chip != plan.logitsChip() && logitsInPlace(plan, limits, chip))
+      setup.logitsOwner = chips[plan.logitsChip() - limits.chips.first].get();
     for (uint32_t worker = 0; worker < setup.workers; ++worker)
       places.push_back({chip - limits.chips.first, worker});
     auto runner = ChipRunner::create(engine, limits, std::move(setup));

@@ -3,6 +3,7 @@
 
 #include "runtime/executor/MemoryPlan.h"
 
+#include "runtime/executor/SharedMemory.h"
 #include "runtime/executor/StepTables.h"
 
 #include <fmt/core.h>
@@ -92,7 +93,8 @@ MemoryPlan planMemory(const engine::Plan &plan, const Capacity &c, uint32_t chip
   memory.storedWeights = planned.weightsBytes;
   memory.madeWeights = plan.madeWeightBytes(planned);
   memory.arena = planned.arena.at(sizes);
-  memory.kv = uint64_t(c.kvBlocks) * plan.kvBytesPerBlock(planned);
+  if (const PoolShare pool = poolOf(plan, c, chip); pool.owner == chip)
+    memory.kv = uint64_t(c.kvBlocks) * plan.kvBytesPerBlock(planned) / planned.kvHeads * pool.heads;
   memory.scratch = sizes.workers * plan.scratchBytes();
   memory.stepTables =
       planned.firstToken ? c.stepsInFlight * uint64_t(c.stepTokens) * sizeof(int32_t) : 0;

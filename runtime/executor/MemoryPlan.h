@@ -57,7 +57,7 @@ StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityReques
 
 /// Of all chips of the process; the step's tables are there once.
 MemoryPlan planMemory(const engine::Plan &plan, const Capacity &capacity);
-/// Of one chip; its own tables are the token ids that it renumbers.
+/// Of one chip; a KV pool that chips share (SharedMemory.h) is the first one's, its own tables are the token ids that it renumbers.
 MemoryPlan planMemory(const engine::Plan &plan, const Capacity &capacity, uint32_t chip);
 
 /// Stages of a plan's grid.

@@ -99,6 +99,18 @@ class Sharding:
                 alone = [self.generate(self.engine(grid), [prompt])[0] for prompt in prompts]
                 self.assertEqual(alone, together)
 
+    def testKeysAndValuesAreStoredOnceByOneProcess(self):
+        """However many chips read a head, the cache takes what it takes on one chip."""
+        for grid in GRIDS:
+            with self.subTest(grid=grid):
+                planned = {}
+                for mebibytes in (32, 64):
+                    stats = run("tenon", "generate", self.engine(grid), "--raw", "--prompt", "Hello", "--max-new-tokens", 2, "--json",
+                                "--kv-memory", f"{mebibytes}MiB").json()["stats"]
+                    self.assertLessEqual(stats["measured_bytes"], 1.01 * stats["planned_bytes"] + 16e6)
+                    planned[mebibytes] = stats["planned_bytes"]
+                self.assertAlmostEqual(planned[64] - planned[32], 32 << 20, delta=1 << 20)
+
     def testMicroBatchesDoNotChangeLogits(self):
         for grid in PIPELINES:
             with self.subTest(grid=grid):

@@ -103,6 +103,47 @@ TEST(Executor, computesTheSameInEveryChunkSizeAndWithAnyWorkers) {
     }
 }
 
+TEST(Executor, chipsOfOneProcessStoreAHeadOnce) {
+  TinyEngine tiny = TinyEngine::makePair(TENON_TINY_KERNELS);
+  const auto engine = open(tiny);
+  // Kernels of older engines do not know that they may leave anything to others.
+  tiny.changeHeader = [](engine::FileHeader &header) { header.formatMinor = 2; };
+  const auto older = open(tiny);
+  const std::vector<int32_t> prompt = promptOf(45, 3);
+  for (uint32_t workers : {2u, 5u})
+    for (uint32_t chunk : {1u, 16u, 64u}) {
+      const auto executor = tinyExecutor(*engine, request(chunk, 4, 20, workers)),
+                 apart = tinyExecutor(*older, request(chunk, 4, 20, workers));
+      EXPECT_EQ(executor->memory().kv, 20u * 128);
+      EXPECT_EQ(apart->memory().kv, 2 * executor->memory().kv);
+      for (executor::Executor *each : {executor.get(), apart.get()}) {
+        generate::Generator generator(*each, each == executor.get() ? engine->plan() : older->plan(), /*prefixTree=*/true);
+        Collect collect;
+        for (int32_t s = 0; s < 4; ++s)
+          ASSERT_TRUE(generator.add(ask(prompt, 20 + uint32_t(s))).isOk());
+        while (generator.hasWork())
+          ASSERT_TRUE(generator.step(collect));
+        for (int32_t s = 0; s < 4; ++s)
+          EXPECT_EQ(collect.answers[uint64_t(s)], expected(prompt, 20 + uint32_t(s)))
+              << workers << " workers, chunks of " << chunk;
+      }
+    }
+}
+
+TEST(Executor, chipsThatDoNotGoThroughTheirCacheAlikeKeepTheirOwn) {
+  TinyEngine tiny = TinyEngine::makePair(TENON_TINY_KERNELS);
+  std::swap(tiny.plan.calls[5].kvLayer, tiny.plan.calls[6].kvLayer); // of chip 1
+  const auto engine = open(tiny);
+  const auto executor = tinyExecutor(*engine, request(16, 1, 8, 2));
+  EXPECT_EQ(executor->memory().kv, 2u * 8 * 128);
+  generate::Generator generator(*executor, engine->plan());
+  ASSERT_TRUE(generator.add(ask(promptOf(45, 3), 20)).isOk());
+  Collect collect;
+  while (generator.hasWork())
+    ASSERT_TRUE(generator.step(collect));
+  EXPECT_EQ(collect.answers[0], expected(promptOf(45, 3), 20));
+}
+
 TEST(Executor, batchesSequencesOfDifferentLengths) {
   const auto engine = tinyEngine();
   const auto executor = tinyExecutor(*engine, request(20, 6, 48, 2));

@@ -55,7 +55,7 @@ static Offset<fb::Chip> encodeChip(FlatBufferBuilder &b, const ChipPlan &c) {
   const fb::Extent arena = extent(c.arena);
   const auto kind = b.CreateString(c.kind);
   return fb::CreateChip(b, c.id, kind, buffers, &arena, c.weightsBytes, c.program, c.kvLayers,
-                        c.kvHeads, c.firstToken);
+                        c.kvHeads, c.firstToken, c.firstKvHead);
 }
 
 Bytes encodePlan(const Plan &p) {
@@ -212,6 +212,40 @@ TinyEngine TinyEngine::makePipeline(const std::string &kernelObject, uint32_t st
     p.calls.push_back({stage, {first, first + 1}, 0, stage});
     p.functions.push_back(std::move(function));
   }
+  return e;
+}
+
+TinyEngine TinyEngine::makePair(const std::string &kernelObject) {
+  TinyEngine e = make(kernelObject);
+  Plan &p = e.plan;
+  p.grid = {1, 2};
+  const uint64_t half = kTinyVocabulary / 2 * sizeof(float);
+  ChipPlan &chip = p.chips.front();
+  chip.buffers.push_back({"half", {0, 192, 2 * half, 0}, {0, 0, half, 0}});
+  chip.arena.perLogitRow += half;
+  p.chips.push_back(chip);
+  p.chips.back().id = p.chips.back().program = 1;
+  for (WeightPlan weight : std::vector(p.weights)) {
+    weight.program = 1;
+    p.weights.push_back(weight);
+  }
+  p.kernels.back() = {"tiny_low_logits", "linear", "", KernelKind::Linear, 0};
+  p.kernels.push_back({"tiny_high_logits", "linear", "", KernelKind::Linear, 0});
+  LaunchPlan gather;
+  gather.args = {{ArgKind::Buffer, 4}, {ArgKind::Buffer, 3}};
+  gather.name = "gather";
+  gather.collective = CollectivePlan{
+      CollectiveKind::GatherColumns, 1, {0, kTinyVocabulary / 2, kTinyVocabulary}, false, true, false, "logits are cut"};
+  p.functions[2].launches.front().args.back().index = 4;
+  p.functions[2].launches.push_back(gather);
+  FunctionPlan begin = p.functions[0], end = p.functions[2];
+  begin.launches.front().args.back().index += 3;
+  end.launches.front().kernel = 4;
+  end.launches.front().args[1].index += 3;
+  p.functions.push_back(begin);
+  p.functions.push_back(end);
+  for (const CallPlan &call : {CallPlan{3, {}, 0, 1}, CallPlan{1, {3, 4}, 0, 1}, CallPlan{1, {4, 3}, 1, 1}, CallPlan{4, {}, 0, 1}})
+    p.calls.push_back(call);
   return e;
 }
 

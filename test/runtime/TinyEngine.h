@@ -53,6 +53,8 @@ struct TinyEngine {
 
   /// The same model with a layer and a chip for each of `stages` (2 or more), which pass the tokens on.
   static TinyEngine makePipeline(const std::string &kernelObject, uint32_t stages);
+  /// The same model on two chips that each cache everything and have half of the logits.
+  static TinyEngine makePair(const std::string &kernelObject);
   /// Gives it embeddings: the first buffer's rows, and a norm of these.
   void addPooling();
   static constexpr float kPoolingEps = 0.5f, kPoolingNorm = 2;

@@ -10,9 +10,10 @@ struct Tile {
 };
 
 struct Step {
-  uint32_t numTokens, numSequences, numLogitRows, blockTableStride, numAttentionTiles, reserved;
+  uint32_t numTokens, numSequences, numLogitRows, blockTableStride, numAttentionTiles, logitStride;
   const int32_t *tokenIds, *positions, *rowSequence, *blockTables, *logitRows;
   const struct Tile *tiles;
+  uint32_t firstLogit, poolHeads, skippedKeys, skippedValues;
 };
 
 static uint32_t share(uint32_t items, uint32_t worker, uint32_t workers) {
@@ -37,8 +38,10 @@ void tiny_qkv(void *const *buffers, const struct Step *s, uint32_t w, uint32_t n
     const uint32_t p = (uint32_t)s->positions[i];
     const int32_t *table = s->blockTables + (uint64_t)s->rowSequence[i] * s->blockTableStride;
     const uint64_t at = (uint64_t)table[p / kBlockTokens] * kBlockTokens + p % kBlockTokens;
-    k[at] = (uint16_t)in[16 * i];
-    v[at] = 1;
+    if (s->skippedKeys == 0)
+      k[at] = (uint16_t)in[16 * i];
+    if (s->skippedValues == 0)
+      v[at] = 1;
     q[16 * i] = 1;
   }
 }
@@ -72,7 +75,29 @@ void tiny_logits(void *const *buffers, const struct Step *s, uint32_t w, uint32_
   }
 }
 
-/* The same, and behind the rows [S, 1] the largest of each. */
+/* Half of the vocabulary, as rows of its own or as columns of whole ones. */
+static void half(void *const *buffers, const struct Step *s, uint32_t w, uint32_t n, uint32_t first) {
+  const float *in = buffers[0];
+  float *out = buffers[2];
+  const uint32_t stride = s->logitStride ? s->logitStride : kVocabulary / 2;
+  for (uint32_t r = share(s->numLogitRows, w, n); r < share(s->numLogitRows, w + 1, n); ++r) {
+    const float wanted = in[16 * s->logitRows[r]];
+    for (uint32_t c = 0; c < kVocabulary / 2; ++c)
+      out[r * stride + c] = (float)(first + c) == wanted ? 4.0f : (float)(first + c) * 0.01f;
+  }
+}
+
+void tiny_low_logits(void *const *buffers, const struct Step *s, uint32_t w, uint32_t n, void *scratch) {
+  (void)scratch;
+  half(buffers, s, w, n, 0);
+}
+
+void tiny_high_logits(void *const *buffers, const struct Step *s, uint32_t w, uint32_t n, void *scratch) {
+  (void)scratch;
+  half(buffers, s, w, n, kVocabulary / 2);
+}
+
+/* As tiny_logits, and behind the rows [S, 1] the largest of each. */
 void tiny_logits_and_maxima(void *const *buffers, const struct Step *s, uint32_t w, uint32_t n, void *scratch) {
   float *out = buffers[2], *maxima = out + s->numLogitRows * kVocabulary;
   tiny_logits(buffers, s, w, n, scratch);
