@@ -31,6 +31,7 @@ struct CompileOptions {
   std::string chips;                 ///< Number of chips, or a chips file; empty: one chip.
   std::string sharding;              ///< auto, or dp=2,tp=2,pp=2; empty: auto.
   std::string prefer = "latency";    ///< What auto looks for: latency of a request, or throughput.
+  std::string collectives = "f32";   ///< What chips add up: f32, or products rounded to bf16.
   bool planOnly = false, verify = false, explain = false, json = false, quiet = false;
   std::vector<std::string> dumpAfter; ///< import, shard, fuse, memory, plan
 };

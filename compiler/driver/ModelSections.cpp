@@ -84,6 +84,8 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
     flags["calibration"] = false;
   if (options.activations != "int15")
     flags["activations"] = options.activations;
+  if (options.collectives != "f32")
+    flags["collectives"] = options.collectives;
   if (!options.chips.empty())
     flags["chips"] = llvm::sys::path::filename(options.chips);
   if (!options.sharding.empty())

@@ -109,7 +109,8 @@ llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
     }
     if (llvm::Error error = runPasses(*result.module, [&](OpPassManager &manager) {
           if (grid.chipsOfReplica() > 1)
-            mlir::tenon::buildShardPipeline(manager, grid.tensor, grid.pipeline, grid.replicas);
+            mlir::tenon::buildShardPipeline(manager, grid.tensor, grid.pipeline, grid.replicas,
+                                            options.collectives == "bf16");
           else // Nothing is shared out within a replica.
             manager.addPass(mlir::tenon::createReplicatePass({grid.replicas}));
         }))

@@ -127,7 +127,7 @@ void printPlan(llvm::raw_ostream &out, EngineOp engine, llvm::ArrayRef<MemorySum
                             collective.getName().str().c_str(),
                             static_cast<unsigned long long>(counts[function.getSymName()]), "all")
             << stringifyCollectiveKind(collective.getKind()) << " of "
-            << 4 * collective.getTargetColumns() << (collective.getLogitRows() ? " S" : " T")
+            << collective.getSourceElementBytes() * collective.getTargetColumns() << (collective.getLogitRows() ? " S" : " T")
             << " bytes: " << collective.getCause() << "\n";
         continue;
       }
@@ -188,7 +188,7 @@ llvm::json::Object planAsJson(EngineOp engine, llvm::ArrayRef<MemorySummary> sum
                                  {"kind", stringifyCollectiveKind(op.getKind())},
                                  {"axis", op.getAxis()},
                                  {"times", counts[function.getSymName()]},
-                                 {"row_bytes", 4 * op.getTargetColumns()},
+                                 {"row_bytes", op.getSourceElementBytes() * op.getTargetColumns()},
                                  {"rows", op.getLogitRows() ? "logits" : "tokens"},
                                  {"cause", op.getCause()}});
   });

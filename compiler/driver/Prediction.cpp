@@ -24,7 +24,7 @@ static uint32_t chipsOfReplica(EngineOp engine) {
 
 uint64_t collectiveBytes(EngineOp engine, CollectiveOp op, const StepShape &step) {
   const uint64_t rows = op.getLogitRows() ? step.logitRows : step.tokens;
-  return rows * op.getTargetColumns() * sizeof(float);
+  return rows * op.getTargetColumns() * op.getSourceElementBytes();
 }
 
 double collectiveSeconds(EngineOp engine, CollectiveOp op, const ChipsFile &chips, uint32_t chip,

@@ -238,7 +238,7 @@ private:
                          string(l.name()), gives ? names.front() : FlatSymbolRefAttr(),
                          kind == plan::CollectiveKind::Send ? FlatSymbolRefAttr() : names.back(),
                          u64(c.axis()), builder.getDenseI64ArrayAttr(columns), unit(c.accumulate()),
-                         unit(c.logit_rows()), unit(c.fence()), string(c.cause()), cost(l.cost()));
+                         unit(c.given() == fb::Element::BF16), unit(c.logit_rows()), unit(c.fence()), string(c.cause()), cost(l.cost()));
   }
 
   ArgAttr readArg(const fb::Arg &arg, StringAttr launch) {

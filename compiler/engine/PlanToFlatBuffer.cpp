@@ -194,7 +194,8 @@ private:
     auto cause = string(op.getCause());
     auto collective = fb::CreateCollective(
         out, static_cast<fb::CollectiveKind>(op.getKind()), op.getAxis(), columns,
-        op.getAccumulate(), op.getLogitRows(), op.getFence(), cause);
+        op.getAccumulate(), op.getLogitRows(), op.getFence(), cause,
+        op.getBf16() ? fb::Element::BF16 : fb::Element::F32);
     fb::Cost cost = writeCost(op.getCost());
     return fb::CreateLaunch(out, 0, args, false, name, &cost, collective);
   }

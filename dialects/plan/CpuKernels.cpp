@@ -26,6 +26,7 @@ template <typename SpecT, typename Visitor> static void visitFields(SpecT &spec,
   visit("quant_out", spec.quantOut);
   visit("row_bits", spec.rowBits);
   visit("residual", spec.residual);
+  visit("bf16_out", spec.bf16Out);
   visit("logits", spec.logits);
   visit("maxima", spec.maxima);
   visit("gather_logit_rows", spec.gatherLogitRows);
@@ -174,6 +175,8 @@ static std::optional<std::string> missingField(const KernelSpec &s) {
       return "n is missing";
     if (s.maxima && (!s.logits || s.residual))
       return "maxima are of logits";
+    if (s.bf16Out && (s.residual || s.maxima || s.softcap != 0))
+      return "rows of bf16 are neither added to nor logits";
     return wantFormats(1);
   case KernelKind::LinearGate:
     if (s.n == 0 || s.activation == Activation::None)
@@ -295,6 +298,8 @@ SmallVector<KernelSlot> plan::kernelSlots(const KernelSpec &s) {
     matrix("w", 0, s.n);
     buffer("out", s.residual ? SlotRole::InOut : SlotRole::Out, false,
            s.n + (s.maxima ? ::tenon::cpu::logitsBlocks(s.n) : 0), rows);
+    if (s.bf16Out)
+      slots.back().rowBytes = uint64_t(s.n) * 2;
     break;
   case KernelKind::LinearGate:
     buffer("in", SlotRole::In, s.quantIn, s.k);

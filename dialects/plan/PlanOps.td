@@ -294,7 +294,8 @@ def Plan_CollectiveOp : Plan_Op<"collective", [HasParent<"FunctionOp">,
     Stands in a function like a launch. `from` is what the chip gives and `to` what it gets, f32
     rows of token rows or, with `logit_rows`, of rows with logits.
 
-    - `all_reduce`: `to` = the sum of the chips' `from` in order of chip; with `add`, `to` += it.
+    - `all_reduce`: `to` = the sum of the chips' `from` in order of chip; with `add`, `to` += it. With
+      `bf16` what the chips give is rounded to that; sums are f32.
     - `gather_columns`: chip `i` gives columns `[columns[i], columns[i + 1])` of `to`, which chip 0 of
       the axis gets.
     - `send` to the next chip along the axis, `receive` from the one before.
@@ -311,17 +312,20 @@ def Plan_CollectiveOp : Plan_Op<"collective", [HasParent<"FunctionOp">,
   let arguments = (ins Plan_CollectiveKind:$kind, StrAttr:$name,
                        OptionalAttr<FlatSymbolRefAttr>:$source,
                        OptionalAttr<FlatSymbolRefAttr>:$target, Plan_U32:$axis,
-                       DenseI64ArrayAttr:$columns, UnitAttr:$accumulate, UnitAttr:$logit_rows,
+                       DenseI64ArrayAttr:$columns, UnitAttr:$accumulate, UnitAttr:$bf16,
+                       UnitAttr:$logit_rows,
                        UnitAttr:$fence, StrAttr:$cause, Plan_CostAttr:$cost);
   let assemblyFormat = [{
     $kind $name (`from` $source^)? (`to` $target^)? `axis` $axis `columns` $columns
-    (`add` $accumulate^)? (`logit_rows` $logit_rows^)? (`fence` $fence^)? `cause` $cause
+    (`add` $accumulate^)? (`bf16` $bf16^)? (`logit_rows` $logit_rows^)? (`fence` $fence^)? `cause` $cause
     `cost` $cost attr-dict
   }];
   let extraClassDeclaration = [{
     /// Columns of what chip `rank` of the axis gives, and of what it gets.
     uint64_t getSourceColumns(uint64_t rank);
     uint64_t getTargetColumns() { return getColumns().back(); }
+    /// Bytes of an element of what a chip gives.
+    uint64_t getSourceElementBytes() { return getBf16() ? 2 : 4; }
   }];
 }
 

@@ -221,14 +221,15 @@ LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
                                      << "to";
   if (getAccumulate() && getKind() != CollectiveKind::AllReduce)
     return emitOpError("adds, and only all_reduce can");
+  if (getBf16() && getKind() != CollectiveKind::AllReduce)
+    return emitOpError("gives bf16, and only all_reduce can");
   if (getSourceAttr() && getSourceAttr() == getTargetAttr())
     return emitOpError("gives and gets the same buffer ") << getSourceAttr();
   const uint32_t program = programOf(*this);
-  auto check = [&](FlatSymbolRefAttr name, uint64_t rowColumns) -> LogicalResult {
+  auto check = [&](FlatSymbolRefAttr name, uint64_t row) -> LogicalResult {
     BufferOp buffer = lookupBuffer(engine, name, program);
     if (!buffer)
       return emitOpError("names no buffer: ") << name;
-    const uint64_t row = rowColumns * sizeof(float);
     auto needed = getLogitRows() ? ExtentAttr::get(getContext(), 0, 0, row, 0)
                                  : ExtentAttr::get(getContext(), 0, row, 0, 0);
     if (!needed.fitsIn(buffer.getSize()))
@@ -243,9 +244,9 @@ LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
       if (chip.getProgramNumber() == program)
         given = std::max(given, getSourceColumns(chip.getId() % grid.back()));
   }
-  if (gives && failed(check(getSourceAttr(), given)))
+  if (gives && failed(check(getSourceAttr(), given * getSourceElementBytes())))
     return failure();
-  return gets ? check(getTargetAttr(), getTargetColumns()) : success();
+  return gets ? check(getTargetAttr(), getTargetColumns() * sizeof(float)) : success();
 }
 
 LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &tables) {

@@ -15,9 +15,10 @@ using Values = FailureOr<SmallVector<HostTensor>>;
 LogicalResult AllReduceOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
                                             Adaptor adaptor, SmallVectorImpl<Type> &types) {
   RankedTensorType input = tensorType(adaptor.getInput());
-  if (failed(checkRows(loc, input, input.getRank(), "input")))
+  if (failed(checkRows(loc, input, input.getRank(), "input",
+                       /*encodingAllowed=*/isRoundedRows(input))))
     return failure();
-  types.push_back(input);
+  types.push_back(denseType(input));
   return success();
 }
 

@@ -17,7 +17,8 @@ def Tenon_AllReduceOp : Tenon_ValueOp<"all_reduce", [Tenon_OwnCost]> {
   let summary = "Sum of the chips' values, in order of chip";
   let description = [{
     Every chip along `axis` of the grid gives its `input` and has the sum. Terms are added in order of
-    chip, so every chip gets the same bits every time. `cause` says what was cut.
+    chip, so every chip gets the same bits every time. What is given may be rounded to bf16
+    (`tenon.round_rows`); sums are f32. `cause` says what was cut.
 
     ```mlir
     %s = tenon.all_reduce %p axis 1 {cause = "columns of linear attn_output"} : tensor<?x576xf32>
@@ -25,7 +26,7 @@ def Tenon_AllReduceOp : Tenon_ValueOp<"all_reduce", [Tenon_OwnCost]> {
   }];
   let arguments = (ins Tenon_Tensor:$input, Tenon_GridAxis:$axis, OptionalAttr<StrAttr>:$cause);
   let results = (outs Tenon_Tensor:$result);
-  let assemblyFormat = "$input `axis` $axis attr-dict `:` custom<SameTypes>(type($input), type($result))";
+  let assemblyFormat = "$input `axis` $axis attr-dict `:` type($input)";
 }
 
 def Tenon_GatherColumnsOp : Tenon_ValueOp<"gather_columns", [Tenon_OwnCost]> {

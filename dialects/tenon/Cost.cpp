@@ -70,7 +70,7 @@ static uint64_t storedBytes(RankedTensorType type) {
   uint64_t elements = 1;
   for (int64_t size : type.getShape())
     elements *= ShapedType::isDynamic(size) ? 1 : size;
-  return elements * elementBytes;
+  return elements * (isRoundedRows(type) ? 2 : elementBytes);
 }
 
 static void addRowBytes(Cost &cost, RowDomain domain, uint64_t bytes) {

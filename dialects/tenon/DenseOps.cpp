@@ -127,3 +127,16 @@ bool QuantizeRowsOp::isCompatibleReturnTypes(TypeRange inferred, TypeRange given
     return false;
   return denseType(cast<RankedTensorType>(given[0])) == denseType(cast<RankedTensorType>(inferred[0]));
 }
+
+//===----------------------------------------------------------------------===//
+// RoundRowsOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult RoundRowsOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                            Adaptor adaptor, SmallVectorImpl<Type> &types) {
+  RankedTensorType input = tensorType(adaptor.getInput());
+  if (failed(checkRows(loc, input, 2, "input")))
+    return failure();
+  types.push_back(quantizedRowsType(input, RowElement::BF16));
+  return success();
+}

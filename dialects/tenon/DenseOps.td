@@ -124,4 +124,19 @@ def Tenon_QuantizeRowsOp : Tenon_ValueOp<"quantize_rows", [Tenon_CostOpInterface
   }];
 }
 
+def Tenon_RoundRowsOp : Tenon_ValueOp<"round_rows", [Tenon_CostOpInterface]> {
+  let summary = "Round activation rows to bf16";
+  let description = [{
+    Every element to the nearest bf16, ties to even. Put by `tenon-narrow-collectives` on what chips add
+    up, so that half the bytes travel; only `tenon.all_reduce` reads such rows.
+
+    ```mlir
+    %r = tenon.round_rows %p : tensor<?x576xf32> -> tensor<?x576xf32, #tenon.rows<bf16, 1>>
+    ```
+  }];
+  let arguments = (ins Tenon_Tensor:$input);
+  let results = (outs Tenon_Tensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
 #endif // TENON_DIALECTS_TENON_DENSEOPS_TD

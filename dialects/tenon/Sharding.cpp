@@ -115,6 +115,8 @@ static Rule ruleOf(ScaleOp op) { return elementwise(op.getType().getRank(), 2); 
 // Parts have to be multiples of a group; the type of the part checks that.
 static Rule ruleOf(QuantizeRowsOp) { return elementwise(2, 2); }
 
+static Rule ruleOf(RoundRowsOp) { return elementwise(2, 2); }
+
 static Rule ruleOf(SplitHeadsOp) {
   Rule rule;
   unsigned t = rule.parallel(), h = rule.parallel(), d = rule.uncut();
@@ -222,6 +224,7 @@ TENON_SHARDING(GateOp)
 TENON_SHARDING(AddOp)
 TENON_SHARDING(ScaleOp)
 TENON_SHARDING(QuantizeRowsOp)
+TENON_SHARDING(RoundRowsOp)
 TENON_SHARDING(SplitHeadsOp)
 TENON_SHARDING(MergeHeadsOp)
 TENON_SHARDING(RopeTableOp)

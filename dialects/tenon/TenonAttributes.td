@@ -32,21 +32,25 @@ def Tenon_BlocksAttr : Tenon_Attr<"Blocks", "blocks", [
   let assemblyFormat = "`<` custom<WeightFormat>($format) `>`";
 }
 
-def Tenon_RowElement : I32EnumAttr<"RowElement", "element type of quantised activation rows", [
-    I32EnumAttrCase<"Int15", 0, "int15">, I32EnumAttrCase<"Int8", 1, "int8">]> {
+def Tenon_RowElement : I32EnumAttr<"RowElement", "element type of rounded activation rows", [
+    I32EnumAttrCase<"Int15", 0, "int15">, I32EnumAttrCase<"Int8", 1, "int8">,
+    I32EnumAttrCase<"BF16", 2, "bf16">]> {
   let cppNamespace = "::mlir::tenon";
   let genSpecializedAttr = 0;
 }
 
 def Tenon_RowsAttr : Tenon_Attr<"Rows", "rows", [
     DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
-  let summary = "Encoding of activation rows that are quantised per group of columns";
+  let summary = "Encoding of activation rows that are quantised per group of columns, or rounded";
   let description = [{
     Every row is cut into groups of `group` columns; a group has one scale and integer elements. The
     layout and the rounding are those of `QuantRowLayout` in `runtime/device/cpu/KernelAbi.h`. The
     logical elements of the tensor are `scale * q`. `int15` is a high and a low plane of int8, which
     integer products read one after the other; `int8` is one plane, half the multiplications, and less
     exact (`docs/decisions/0001-activation-numerics.md`). Groups are of 32.
+
+    `bf16` is what chips may send each other: every element by itself, rounded to nearest even, in
+    groups of 1.
 
     ```mlir
     tensor<?x576xf32, #tenon.rows<int15, 32>>

@@ -71,8 +71,10 @@ LogicalResult CutAttr::verify(function_ref<InFlightDiagnostic()> emitError, int6
 
 LogicalResult RowsAttr::verify(function_ref<InFlightDiagnostic()> emitError, RowElement element,
                                uint32_t group) {
-  if (group != 32)
-    return emitError() << "quantised rows have groups of 32 columns, found " << group;
+  const uint32_t wanted = element == RowElement::BF16 ? 1 : 32;
+  if (group != wanted)
+    return emitError() << stringifyRowElement(element) << " rows have groups of " << wanted
+                       << " column(s), found " << group;
   return success();
 }
 
@@ -122,7 +124,14 @@ bool mlir::tenon::hasBlockFormat(RankedTensorType weight) {
 
 bool mlir::tenon::isQuantizedRows(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && isa_and_nonnull<RowsAttr>(tensor.getEncoding());
+  auto rows = tensor ? dyn_cast_or_null<RowsAttr>(tensor.getEncoding()) : RowsAttr();
+  return rows && rows.getElement() != RowElement::BF16;
+}
+
+bool mlir::tenon::isRoundedRows(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  auto rows = tensor ? dyn_cast_or_null<RowsAttr>(tensor.getEncoding()) : RowsAttr();
+  return rows && rows.getElement() == RowElement::BF16;
 }
 
 RankedTensorType mlir::tenon::denseType(RankedTensorType type) {
@@ -131,7 +140,7 @@ RankedTensorType mlir::tenon::denseType(RankedTensorType type) {
 
 RankedTensorType mlir::tenon::quantizedRowsType(RankedTensorType type, RowElement element) {
   return RankedTensorType::get(type.getShape(), type.getElementType(),
-                               RowsAttr::get(type.getContext(), element, 32));
+                               RowsAttr::get(type.getContext(), element, element == RowElement::BF16 ? 1 : 32));
 }
 
 uint32_t mlir::tenon::rowBits(Type type) {

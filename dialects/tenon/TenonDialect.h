@@ -28,15 +28,17 @@ namespace mlir::tenon {
 /// True if the weight is stored in integer blocks, so that kernels read quantised rows beside it.
 bool hasBlockFormat(RankedTensorType weight);
 
-/// True if the activation is quantised rows (`#tenon.rows`).
+/// True if the activation is rows of integers (`#tenon.rows<int15 or int8, 32>`).
 bool isQuantizedRows(Type type);
+/// True if the activation is rows of bf16 (`#tenon.rows<bf16, 1>`).
+bool isRoundedRows(Type type);
 /// Bits of the integers of quantised rows: 15 or 8.
 uint32_t rowBits(Type type);
 
 /// The same tensor without an encoding.
 RankedTensorType denseType(RankedTensorType type);
 
-/// `type` with the encoding `#tenon.rows<element, 32>`.
+/// `type` with the encoding `#tenon.rows` of `element`.
 RankedTensorType quantizedRowsType(RankedTensorType type, RowElement element);
 
 } // namespace mlir::tenon

@@ -57,7 +57,8 @@ LogicalResult ParamOp::verifySymbolUses(SymbolTableCollection &symbols) {
 LogicalResult EmbedOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc,
                                         Adaptor adaptor, SmallVectorImpl<Type> &types) {
   RankedTensorType table = tensorType(adaptor.getTable());
-  if (table.getRank() != 2 || !table.hasStaticShape() || isQuantizedRows(table))
+  if (table.getRank() != 2 || !table.hasStaticShape() || isQuantizedRows(table) ||
+      isRoundedRows(table))
     return emitOptionalError(loc, "table is a static matrix [vocabulary, columns], found ", table);
   types.push_back(
       f32Tensor(context, {tensorType(adaptor.getIds()).getDimSize(0), table.getDimSize(1)}));

@@ -20,6 +20,7 @@ void mlir::tenon::buildFusePipeline(OpPassManager &manager,
   function.addPass(createFuseQkvPass());
   function.addPass(createFuseGatePass());
   function.addPass(createFusePostNormPass());
+  function.addPass(createFuseRoundPass());
   function.addPass(createFuseResidualPass());
   function.addPass(createFuseNormQuantizePass());
   function.addPass(createFuseAttentionPass());

@@ -144,7 +144,7 @@ LogicalResult Matcher::matchLinear() {
     return success();
   form.add = claim<AddOp>(result(0));
   if (!form.add) {
-    form.linear = claim<LinearOp>(result(0));
+    form.linear = claim<LinearOp>(claimOptional(result(0), form.round));
     return form.linear ? success() : fail("yields no product");
   }
   for (unsigned i : {1, 0}) {

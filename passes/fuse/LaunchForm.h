@@ -50,7 +50,7 @@ std::optional<LaunchKind> symbolizeLaunchKind(StringRef name);
 ///   norm_add              postNorm add
 ///   norm_add_norm_quant   postNorm add norm [quantize]
 ///   quantize              quantize
-///   linear                linear [add]  |  logits
+///   linear                linear [add or round]  |  logits
 ///   linear_gate           linear (gate) second (up) gate [quantize]
 ///   linear_qkv            linear (q) second (k) third (v), [qNorm kNorm] qRope kRope [scale]
 ///   append attention             attend merge [quantize]
@@ -66,6 +66,7 @@ struct LaunchForm {
   AddOp add;
   Value residual; ///< Operand of `add` (a block argument) that the sum is written over.
   QuantizeRowsOp quantize;
+  RoundRowsOp round;
   LinearOp linear, second, third;
   LogitsOp logits;
   GateOp gate;

@@ -113,6 +113,25 @@ def FuseResidualPass : Tenon_FusePass<"tenon-fuse-residual"> {
   }];
 }
 
+def FuseRoundPass : Tenon_FusePass<"tenon-fuse-round"> {
+  let summary = "Round the rows of a product where they are made";
+  let description = [{
+    A `tenon.linear` becomes a `linear` region together with the `tenon.round_rows` that reads it. It is
+    an error if something else reads the product too: no kernel rounds rows by themselves.
+
+    Before:
+    ```mlir
+    %p = tenon.linear %h, %w : (tensor<?x32xf32>, tensor<64x32xf32>) -> tensor<?x64xf32>
+    %r = tenon.round_rows %p : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<bf16, 1>>
+    ```
+    After:
+    ```mlir
+    %r = tenon.fused "linear"(%a = %h : tensor<?x32xf32>, %b = %w : tensor<64x32xf32>)
+        -> tensor<?x64xf32, #tenon.rows<bf16, 1>> { … }
+    ```
+  }];
+}
+
 def FuseNormQuantizePass : Tenon_FusePass<"tenon-fuse-norm-quantize"> {
   let summary = "Fuse a norm with the quantisation of its result and the selection of its rows";
   let description = [{

@@ -202,6 +202,7 @@ private:
     s.logits = inputRows == plan::RowDomain::LogitRows;
     s.n = dim(form.linear.getWeight(), 0);
     s.residual = !!form.residual;
+    s.bf16Out = !!form.round;
     input(form.linear.getInput());
     addWeight(form.linear.getWeight());
     out.pointers.push_back(region.getResult(0));
@@ -274,13 +275,13 @@ private:
     name(form.attend);
   }
 
-  /// A collective's buffer of `columns` f32 a row.
+  /// A collective's buffer of `columns` elements a row.
   void rows(StringRef slotName, plan::SlotRole role, Value value, int64_t columns) {
     plan::KernelSlot &slot = out.slots.emplace_back();
     slot.name = slotName;
     slot.role = role;
     slot.rows = inputRows;
-    slot.rowBytes = columns * sizeof(float);
+    slot.rowBytes = columns * (isRoundedRows(value.getType()) ? 2 : sizeof(float));
     out.pointers.push_back(value);
   }
 
@@ -302,6 +303,7 @@ private:
       rows("to", form.add ? plan::SlotRole::InOut : plan::SlotRole::Out, region.getResult(0),
            columns);
       out.collective->accumulate = !!form.add;
+      out.collective->bf16 = isRoundedRows(op.getInput().getType());
       if (form.add)
         update(region.getResult(0), form.residual);
     } else if (GatherColumnsOp op = form.gather) {

@@ -20,7 +20,7 @@ struct CollectiveSpec {
   plan::CollectiveKind kind;
   uint32_t axis = 0;
   SmallVector<int64_t> columns; ///< Edges, as in plan.collective.
-  bool accumulate = false, logitRows = false;
+  bool accumulate = false, logitRows = false, bf16 = false;
   std::string cause;
 };
 

@@ -41,21 +41,21 @@ static StepLaunch describe(CollectiveOp op, const llvm::DenseMap<StringAttr, uns
   StepLaunch described;
   described.op = op;
   const uint64_t rank = 0;
-  auto add = [&](FlatSymbolRefAttr name, uint64_t columns, bool reads, bool writes) {
+  auto add = [&](FlatSymbolRefAttr name, uint64_t rowBytes, bool reads, bool writes) {
     BufferAccess access;
     access.buffer = index.lookup(name.getAttr());
     access.reads = reads;
     access.writes = writes;
-    access.rowBytes = columns * sizeof(float);
+    access.rowBytes = rowBytes;
     access.ownTokenRows = writes && !op.getLogitRows() && op.getKind() == CollectiveKind::AllReduce;
     access.ownLogitRows = writes && op.getLogitRows();
     access.outlivesStep = false;
     described.buffers.push_back(access);
   };
   if (op.getSourceAttr())
-    add(op.getSourceAttr(), op.getSourceColumns(rank), true, false);
+    add(op.getSourceAttr(), op.getSourceColumns(rank) * op.getSourceElementBytes(), true, false);
   if (op.getTargetAttr())
-    add(op.getTargetAttr(), op.getTargetColumns(), op.getAccumulate(), true);
+    add(op.getTargetAttr(), op.getTargetColumns() * sizeof(float), op.getAccumulate(), true);
   return described;
 }
 

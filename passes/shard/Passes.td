@@ -158,12 +158,36 @@ def ReplicatePass : Tenon_ShardPass<"tenon-replicate"> {
   let options = [Option<"replicas", "replicas", "int64_t", "1", "Grids that work side by side">];
 }
 
+def NarrowCollectivesPass : Tenon_ShardPass<"tenon-narrow-collectives"> {
+  let summary = "Let chips add up products that are rounded to bf16";
+  let description = [{
+    Puts a `tenon.round_rows` between a product and the `tenon.all_reduce` that is its only reader, so
+    that half the bytes travel; the sum is f32, as is the residual that it is added to. A choice
+    (`--collectives bf16`), because it changes results: each chip's terms lose all but eight bits.
+
+    Left alone are sums of anything but a product: of embeddings one chip alone has the row, and
+    rounding it would lose bits of the model's own.
+
+    Before:
+    ```mlir
+    %p = tenon.linear %h, %wd : (tensor<?x768xf32>, tensor<576x768xf32>) -> tensor<?x576xf32>
+    %d = tenon.all_reduce %p axis 1 : tensor<?x576xf32>
+    ```
+    After:
+    ```mlir
+    %p = tenon.linear %h, %wd : (tensor<?x768xf32>, tensor<576x768xf32>) -> tensor<?x576xf32>
+    %r = tenon.round_rows %p : tensor<?x576xf32> -> tensor<?x576xf32, #tenon.rows<bf16, 1>>
+    %d = tenon.all_reduce %r axis 1 : tensor<?x576xf32, #tenon.rows<bf16, 1>>
+    ```
+  }];
+}
+
 def VerifyPartitionPass : Tenon_ShardPass<"tenon-verify-partition"> {
   let summary = "Refuse programs that use an unreduced value as if it were the sum";
   let description = [{
     Where an op sums over a dimension along which chips share a weight, each chip has its terms of the
     sum only. Such values may go through what is linear (`add` of two of them, `scale`, `split_heads`,
-    `merge_heads`, `select_rows`, the rows of a `linear`) and end in a `tenon.all_reduce`. It is an
+    `merge_heads`, `select_rows`, `round_rows`, the rows of a `linear`) and end in a `tenon.all_reduce`. It is an
     error, at the op, if anything else reads one, if one is added to a value that every chip has
     whole, if a function returns one, and if a whole value is added up.
 

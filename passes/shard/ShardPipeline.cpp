@@ -9,7 +9,7 @@
 using namespace mlir;
 
 void mlir::tenon::buildShardPipeline(OpPassManager &manager, int64_t tensor, int64_t pipeline,
-                                     int64_t replicas) {
+                                     int64_t replicas, bool narrow) {
   ShardStrategyPassOptions strategy;
   strategy.tensor = tensor;
   strategy.pipeline = pipeline;
@@ -17,6 +17,8 @@ void mlir::tenon::buildShardPipeline(OpPassManager &manager, int64_t tensor, int
   manager.addPass(createPropagateShardingPass());
   manager.addPass(createPartitionPass());
   manager.addPass(createFoldCollectivesPass());
+  if (narrow)
+    manager.addPass(createNarrowCollectivesPass());
   manager.addPass(createVerifyPartitionPass());
   if (replicas != 1)
     manager.addPass(createReplicatePass({replicas}));
@@ -30,6 +32,8 @@ struct ShardPipelineOptions : PassPipelineOptions<ShardPipelineOptions> {
                            llvm::cl::init(1)};
   Option<int64_t> replicas{*this, "replicas", llvm::cl::desc("Such grids side by side"),
                            llvm::cl::init(1)};
+  Option<bool> narrow{*this, "narrow", llvm::cl::desc("Chips add up products rounded to bf16"),
+                      llvm::cl::init(false)};
 };
 } // namespace
 
@@ -37,6 +41,6 @@ void mlir::tenon::registerShardPipeline() {
   PassPipelineRegistration<ShardPipelineOptions>(
       "tenon-shard", "From one model to the programs of a grid: the whole shard stage",
       [](OpPassManager &manager, const ShardPipelineOptions &options) {
-        buildShardPipeline(manager, options.tensor, options.pipeline, options.replicas);
+        buildShardPipeline(manager, options.tensor, options.pipeline, options.replicas, options.narrow);
       });
 }

@@ -131,7 +131,7 @@ private:
              << describe(terms.find(isTerm(add.getLhs()) ? add.getLhs() : add.getRhs())->second)
              << ": it would be counted once for each chip; put a tenon.all_reduce before";
     const bool rowsOfProduct = isa<LinearOp>(op) && isTerm(op->getOperand(0));
-    if (!rowsOfProduct && !isa<AddOp, ScaleOp, SplitHeadsOp, MergeHeadsOp, SelectRowsOp>(op))
+    if (!rowsOfProduct && !isa<AddOp, ScaleOp, SplitHeadsOp, MergeHeadsOp, SelectRowsOp, RoundRowsOp>(op))
       return refuse(op);
     const CutWeight source = terms.find(*llvm::find_if(op->getOperands(), isTerm))->second;
     for (Value result : op->getResults())

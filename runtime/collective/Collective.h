@@ -8,8 +8,8 @@
 // member's own. Nothing here allocates once a group is made.
 //
 // Two promises that results stand on:
-//   order    sums are taken in order of member, element by element, whoever comes first; the same
-//            inputs give the same bits on every member, whatever the rows beside them.
+//   order    sums are taken in order of member, element by element and in f32, whoever comes first; the
+//            same inputs give the same bits on every member, whatever the rows beside them.
 //   rows     worker w of W handles rows [rows*w/W, rows*(w+1)/W), as kernels do (KernelAbi.h): what a
 //            worker finds in its rows of an output on return it may read without another barrier.
 // And one duty of the caller:
@@ -21,6 +21,7 @@
 #define TENON_RUNTIME_COLLECTIVE_COLLECTIVE_H
 
 #include "runtime/base/Status.h"
+#include "runtime/collective/Element.h"
 
 #include <cstdint>
 #include <span>
@@ -44,21 +45,22 @@ public:
 
   virtual uint32_t size() const = 0;
 
-  /// out = sum over members of `in`, or with `accumulate` out += that sum. [rows, columns] f32,
-  /// rows contiguous; `out` differs from every member's `in`.
-  virtual Status allReduce(const Caller &who, const float *in, float *out, uint64_t rows,
-                           uint64_t columns, bool accumulate) = 0;
+  /// out = sum over members of `in`, or with `how.accumulate` out += that. [rows, columns] of the
+  /// elements that `how` says, rows contiguous; `out` differs from every member's `in`.
+  virtual Status allReduce(const Caller &who, const void *in, void *out, uint64_t rows,
+                           uint64_t columns, Addition how = {}) = 0;
 
   /// Puts the members' columns side by side: member m holds columns [begins[m], begins[m+1]) of
   /// `rows` rows, contiguous in its `in`. `begins` has size() + 1 entries. `out` [rows,
   /// begins.back()] of member `root` gets them, or everyone's; other members' may be null.
-  virtual Status gatherColumns(const Caller &who, const float *in, float *out, uint64_t rows,
-                               std::span<const uint64_t> begins, uint32_t root = kEveryone) = 0;
+  virtual Status gatherColumns(const Caller &who, const void *in, void *out, uint64_t rows,
+                               std::span<const uint64_t> begins, uint32_t root = kEveryone,
+                               Element element = Element::F32) = 0;
 
   /// The contrary: out [rows, begins[m+1] - begins[m]] = the member's columns of the sum over
   /// members of `in` [rows, begins.back()].
-  virtual Status reduceScatterColumns(const Caller &who, const float *in, float *out, uint64_t rows,
-                                      std::span<const uint64_t> begins) = 0;
+  virtual Status reduceScatterColumns(const Caller &who, const void *in, void *out, uint64_t rows,
+                                      std::span<const uint64_t> begins, Addition how = {}) = 0;
 
   /// data[0, bytes) of `root` to every member.
   virtual Status broadcast(const Caller &who, void *data, uint64_t bytes, uint32_t root) = 0;

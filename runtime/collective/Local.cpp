@@ -64,7 +64,7 @@ void LocalGroup::abort(const Status &status) {
   }
 }
 
-Status LocalGroup::enter(const Caller &who, const void *data, uint32_t &set, float *into) {
+Status LocalGroup::enter(const Caller &who, const void *data, uint32_t &set, void *into) {
   TENON_RETURN_IF_ERROR(check(who));
   set = counts[firstWorker[who.member] + who.worker].entered++ & 1;
   if (who.worker == 0) {
@@ -74,58 +74,64 @@ Status LocalGroup::enter(const Caller &who, const void *data, uint32_t &set, flo
   return all.arriveAndWait() ? Status::ok() : reason();
 }
 
-Status LocalGroup::allReduce(const Caller &who, const float *in, float *out, uint64_t rows,
-                             uint64_t columns, bool accumulate) {
+Status LocalGroup::allReduce(const Caller &who, const void *in, void *out, uint64_t rows,
+                             uint64_t columns, Addition how) {
   uint32_t set = 0;
   TENON_RETURN_IF_ERROR(enter(who, in, set));
   const Share share(rows, who);
   const uint64_t at = share.first * columns;
-  sumInOrder(out + at, (share.last - share.first) * columns, size(), accumulate,
-             [&](uint32_t member) { return offered(member, set) + at; });
+  sumInOrder(advanced(out, at, how.out), share.count() * columns, size(), how,
+             [&](uint32_t member) { return advanced(offered(member, set), at, how.in); });
   return Status::ok();
 }
 
-/// Copies values [first, last) of a member's [rows, columns] to where they belong in rows of `width`.
-static void placeColumns(const float *in, float *out, uint64_t columns, uint64_t width,
+/// Copies bytes [first, last) of a member's [rows, bytes] to where they belong in rows of `width` bytes.
+static void placeColumns(const void *in, std::byte *out, uint64_t bytes, uint64_t width,
                          uint64_t first, uint64_t last) {
   for (uint64_t at = first; at < last;) {
-    const uint64_t row = at / columns, column = at % columns;
-    const uint64_t count = std::min(columns - column, last - at);
-    std::memcpy(out + row * width + column, in + at, count * sizeof(float));
+    const uint64_t row = at / bytes, column = at % bytes;
+    const uint64_t count = std::min(bytes - column, last - at);
+    std::memcpy(out + row * width + column, static_cast<const std::byte *>(in) + at, count);
     at += count;
   }
 }
 
-Status LocalGroup::gatherColumns(const Caller &who, const float *in, float *out, uint64_t rows,
-                                 std::span<const uint64_t> begins, uint32_t root) {
+Status LocalGroup::gatherColumns(const Caller &who, const void *in, void *out, uint64_t rows,
+                                 std::span<const uint64_t> begins, uint32_t root,
+                                 Element element) {
   if (root != kEveryone && root >= size())
     return Status::invalidArgument("the root of a gather is a chip of the group");
   uint32_t set = 0;
   TENON_RETURN_IF_ERROR(enter(who, in, set, out));
-  const auto columnsOf = [&](uint32_t member) { return begins[member + 1] - begins[member]; };
+  const auto bytesOfPart = [&](uint32_t member) {
+    return (begins[member + 1] - begins[member]) * bytesOf(element);
+  };
+  const uint64_t width = begins.back() * bytesOf(element);
   if (root != kEveryone) {
     // Rows of logits for one member are long: those who have them carry them, each its own.
-    const Share share(rows * columnsOf(who.member), who);
-    placeColumns(in, offers[root].into[set] + begins[who.member], columnsOf(who.member),
-                 begins.back(), share.first, share.last);
+    const Share share(rows * bytesOfPart(who.member), who);
+    placeColumns(in, advanced(offers[root].into[set], begins[who.member], element),
+                 bytesOfPart(who.member), width, share.first, share.last);
     return all.arriveAndWait() ? Status::ok() : reason();
   }
   const Share share(rows, who);
   for (uint32_t member = 0; member < size(); ++member)
-    placeColumns(offered(member, set), out + begins[member], columnsOf(member), begins.back(),
-                 share.first * columnsOf(member), share.last * columnsOf(member));
+    placeColumns(offered(member, set), advanced(out, begins[member], element), bytesOfPart(member),
+                 width, share.first * bytesOfPart(member), share.last * bytesOfPart(member));
   return Status::ok();
 }
 
-Status LocalGroup::reduceScatterColumns(const Caller &who, const float *in, float *out,
-                                        uint64_t rows, std::span<const uint64_t> begins) {
+Status LocalGroup::reduceScatterColumns(const Caller &who, const void *in, void *out,
+                                        uint64_t rows, std::span<const uint64_t> begins,
+                                        Addition how) {
   uint32_t set = 0;
   TENON_RETURN_IF_ERROR(enter(who, in, set));
   const Share share(rows, who);
   const uint64_t first = begins[who.member], columns = begins[who.member + 1] - first;
   for (uint64_t row = share.first; row < share.last; ++row)
-    sumInOrder(out + row * columns, columns, size(), false,
-               [&](uint32_t member) { return offered(member, set) + row * begins.back() + first; });
+    sumInOrder(advanced(out, row * columns, how.out), columns, size(), how, [&](uint32_t member) {
+      return advanced(offered(member, set), row * begins.back() + first, how.in);
+    });
   return Status::ok();
 }
 

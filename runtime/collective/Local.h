@@ -22,12 +22,13 @@ public:
                                                       SpinPolicy policy = {});
 
   uint32_t size() const override { return static_cast<uint32_t>(workers.size()); }
-  Status allReduce(const Caller &who, const float *in, float *out, uint64_t rows, uint64_t columns,
-                   bool accumulate) override;
-  Status gatherColumns(const Caller &who, const float *in, float *out, uint64_t rows,
-                       std::span<const uint64_t> begins, uint32_t root = kEveryone) override;
-  Status reduceScatterColumns(const Caller &who, const float *in, float *out, uint64_t rows,
-                              std::span<const uint64_t> begins) override;
+  Status allReduce(const Caller &who, const void *in, void *out, uint64_t rows, uint64_t columns,
+                   Addition how = {}) override;
+  Status gatherColumns(const Caller &who, const void *in, void *out, uint64_t rows,
+                       std::span<const uint64_t> begins, uint32_t root = kEveryone,
+                       Element element = Element::F32) override;
+  Status reduceScatterColumns(const Caller &who, const void *in, void *out, uint64_t rows,
+                              std::span<const uint64_t> begins, Addition how = {}) override;
   Status broadcast(const Caller &who, void *data, uint64_t bytes, uint32_t root) override;
   Status send(const Caller &who, const void *data, uint64_t bytes, uint32_t to) override;
   Status receive(const Caller &who, void *data, uint64_t bytes, uint32_t from) override;
@@ -41,7 +42,7 @@ private:
   /// barrier in between has shown that nobody reads its last use.
   struct alignas(64) Offer {
     const void *data[2] = {};
-    float *into[2] = {}; ///< Where others may write to, of a gather.
+    void *into[2] = {}; ///< Where others may write to, of a gather.
   };
   /// Number of collectives that a worker has entered; own cache line.
   struct alignas(64) Count {
@@ -57,12 +58,10 @@ private:
   };
 
   /// Publishes `data` and `into`, waits for all, and says which set of offers is this collective's.
-  Status enter(const Caller &who, const void *data, uint32_t &set, float *into = nullptr);
+  Status enter(const Caller &who, const void *data, uint32_t &set, void *into = nullptr);
   bool aborted() const { return stopped.load(std::memory_order_seq_cst); }
   Status reason() const;
-  const float *offered(uint32_t member, uint32_t set) const {
-    return static_cast<const float *>(offers[member].data[set]);
-  }
+  const void *offered(uint32_t member, uint32_t set) const { return offers[member].data[set]; }
   Channel &channel(uint32_t from, uint32_t to) { return *channels[from * size() + to]; }
   Status check(const Caller &who) const;
 

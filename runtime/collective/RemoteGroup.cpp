@@ -74,14 +74,13 @@ Status RemoteGroup::failure() const {
   return why.isOk() ? Status(StatusCode::Cancelled, "another worker failed") : why;
 }
 
-float *RemoteGroup::arrival(uint32_t member) const {
+std::byte *RemoteGroup::arrival(uint32_t member) const {
   const uint64_t slot = member < firstHere ? member : member - members.size();
-  return reinterpret_cast<float *>(arrivals.data() + slot * ((setup.mostBytes + 63) / 64 * 64));
+  return arrivals.data() + slot * ((setup.mostBytes + 63) / 64 * 64);
 }
 
-const float *RemoteGroup::rowsOf(uint32_t member, uint32_t set) const {
-  return isHere(member) ? static_cast<const float *>(members[member - firstHere].offered[set])
-                        : arrival(member);
+const void *RemoteGroup::rowsOf(uint32_t member, uint32_t set) const {
+  return isHere(member) ? members[member - firstHere].offered[set] : arrival(member);
 }
 
 template <typename Visit> void RemoteGroup::forOtherRanks(const Visit &visit) const {
@@ -111,7 +110,7 @@ Status RemoteGroup::meet(const Caller &who, const void *data, uint32_t &set,
   return exchanged;
 }
 
-Status RemoteGroup::exchangeRows(const Caller &who, const float *in, uint64_t bytes, uint32_t &set) {
+Status RemoteGroup::exchangeRows(const Caller &who, const void *in, uint64_t bytes, uint32_t &set) {
   if (bytes > setup.mostBytes)
     return Status::invalidArgument("a collective with more rows than the group was made for");
   return meet(who, in, set, [&] {
@@ -123,24 +122,27 @@ Status RemoteGroup::exchangeRows(const Caller &who, const float *in, uint64_t by
   });
 }
 
-Status RemoteGroup::allReduce(const Caller &who, const float *in, float *out, uint64_t rows,
-                              uint64_t columns, bool accumulate) {
+Status RemoteGroup::allReduce(const Caller &who, const void *in, void *out, uint64_t rows,
+                              uint64_t columns, Addition how) {
   uint32_t set = 0;
-  TENON_RETURN_IF_ERROR(exchangeRows(who, in, rows * columns * sizeof(float), set));
+  TENON_RETURN_IF_ERROR(exchangeRows(who, in, rows * columns * bytesOf(how.in), set));
   const Share share(rows, who);
   const uint64_t at = share.first * columns;
-  sumInOrder(out + at, (share.last - share.first) * columns, size(), accumulate,
-             [&](uint32_t member) { return rowsOf(member, set) + at; });
+  sumInOrder(advanced(out, at, how.out), share.count() * columns, size(), how,
+             [&](uint32_t member) { return advanced(rowsOf(member, set), at, how.in); });
   return Status::ok();
 }
 
-Status RemoteGroup::gatherColumns(const Caller &who, const float *in, float *out, uint64_t rows,
-                                  std::span<const uint64_t> begins, uint32_t root) {
-  if (rows * begins.back() * sizeof(float) > setup.mostBytes ||
+Status RemoteGroup::gatherColumns(const Caller &who, const void *in, void *out, uint64_t rows,
+                                  std::span<const uint64_t> begins, uint32_t root,
+                                  Element element) {
+  if (rows * begins.back() * bytesOf(element) > setup.mostBytes ||
       (root != kEveryone && root >= size()))
     return Status::invalidArgument("a collective with more rows than the group was made for, or "
                                    "without its root");
-  const auto bytesOf = [&](uint32_t m) { return rows * (begins[m + 1] - begins[m]) * sizeof(float); };
+  const auto bytesFrom = [&](uint32_t m) {
+    return rows * (begins[m + 1] - begins[m]) * bytesOf(element);
+  };
   const auto gets = [&](uint32_t rank) { return root == kEveryone || setup.ranks[root] == rank; };
   uint32_t set = 0;
   TENON_RETURN_IF_ERROR(meet(who, in, set, [&] {
@@ -148,10 +150,10 @@ Status RemoteGroup::gatherColumns(const Caller &who, const float *in, float *out
       if (isHere(m))
         forOtherRanks([&](uint32_t rank) {
           if (gets(rank))
-            messages.send(rank, setup.tag, rowsOf(m, set), bytesOf(m));
+            messages.send(rank, setup.tag, rowsOf(m, set), bytesFrom(m));
         });
       else if (gets(cluster.rank()))
-        messages.receive(setup.ranks[m], setup.tag, arrival(m), bytesOf(m));
+        messages.receive(setup.ranks[m], setup.tag, arrival(m), bytesFrom(m));
   }));
   if (root != kEveryone && root != who.member)
     return Status::ok();
@@ -159,23 +161,24 @@ Status RemoteGroup::gatherColumns(const Caller &who, const float *in, float *out
   for (uint32_t m = 0; m < size(); ++m) {
     const uint64_t columns = begins[m + 1] - begins[m];
     for (uint64_t row = share.first; row < share.last; ++row)
-      std::memcpy(out + row * begins.back() + begins[m], rowsOf(m, set) + row * columns,
-                  columns * sizeof(float));
+      std::memcpy(advanced(out, row * begins.back() + begins[m], element),
+                  advanced(rowsOf(m, set), row * columns, element), columns * bytesOf(element));
   }
   return Status::ok();
 }
 
-Status RemoteGroup::reduceScatterColumns(const Caller &who, const float *in, float *out,
-                                         uint64_t rows, std::span<const uint64_t> begins) {
-  // Whole rows travel, also the columns that the other end does not sum: no plan scatters yet, and
+Status RemoteGroup::reduceScatterColumns(const Caller &who, const void *in, void *out,
+                                         uint64_t rows, std::span<const uint64_t> begins,
+                                         Addition how) {
+  // Whole rows travel, also the columns that the other end does not sum: no plan scatters columns, and
   // packing would take a buffer of every member's own rows.
   uint32_t set = 0;
-  TENON_RETURN_IF_ERROR(exchangeRows(who, in, rows * begins.back() * sizeof(float), set));
+  TENON_RETURN_IF_ERROR(exchangeRows(who, in, rows * begins.back() * bytesOf(how.in), set));
   const Share share(rows, who);
   const uint64_t first = begins[who.member], columns = begins[who.member + 1] - first;
   for (uint64_t row = share.first; row < share.last; ++row)
-    sumInOrder(out + row * columns, columns, size(), false, [&](uint32_t member) {
-      return rowsOf(member, set) + row * begins.back() + first;
+    sumInOrder(advanced(out, row * columns, how.out), columns, size(), how, [&](uint32_t member) {
+      return advanced(rowsOf(member, set), row * begins.back() + first, how.in);
     });
   return Status::ok();
 }
@@ -194,7 +197,7 @@ Status RemoteGroup::broadcast(const Caller &who, void *data, uint64_t bytes, uin
   if (who.member != source) {
     const Share share(bytes, who);
     std::memcpy(static_cast<std::byte *>(data) + share.first,
-                reinterpret_cast<const std::byte *>(rowsOf(source, set)) + share.first,
+                static_cast<const std::byte *>(rowsOf(source, set)) + share.first,
                 share.last - share.first);
   }
   // What the first member received is its own to change when it returns.

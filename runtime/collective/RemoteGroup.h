@@ -24,7 +24,7 @@ public:
     std::vector<uint32_t> ranks;   ///< Of each member; ascending.
     std::vector<uint32_t> workers; ///< Of each member of this process, in order.
     int tag = Tag::Groups;         ///< First of tagsOf(members) that no other group uses.
-    uint64_t mostBytes = 0; ///< Of a collective's widest operand: rows * all columns * sizeof(float).
+    uint64_t mostBytes = 0; ///< Of a collective's widest operand: rows * all columns * bytes of an element.
     SpinPolicy policy;
   };
   static int tagsOf(size_t members) { return static_cast<int>(members * members) + 1; }
@@ -34,12 +34,13 @@ public:
   static uint64_t bufferBytes(const Cluster &cluster, const Setup &setup);
 
   uint32_t size() const override { return static_cast<uint32_t>(setup.ranks.size()); }
-  Status allReduce(const Caller &who, const float *in, float *out, uint64_t rows, uint64_t columns,
-                   bool accumulate) override;
-  Status gatherColumns(const Caller &who, const float *in, float *out, uint64_t rows,
-                       std::span<const uint64_t> begins, uint32_t root = kEveryone) override;
-  Status reduceScatterColumns(const Caller &who, const float *in, float *out, uint64_t rows,
-                              std::span<const uint64_t> begins) override;
+  Status allReduce(const Caller &who, const void *in, void *out, uint64_t rows, uint64_t columns,
+                   Addition how = {}) override;
+  Status gatherColumns(const Caller &who, const void *in, void *out, uint64_t rows,
+                       std::span<const uint64_t> begins, uint32_t root = kEveryone,
+                       Element element = Element::F32) override;
+  Status reduceScatterColumns(const Caller &who, const void *in, void *out, uint64_t rows,
+                              std::span<const uint64_t> begins, Addition how = {}) override;
   Status broadcast(const Caller &who, void *data, uint64_t bytes, uint32_t root) override;
   Status send(const Caller &who, const void *data, uint64_t bytes, uint32_t to) override;
   Status receive(const Caller &who, void *data, uint64_t bytes, uint32_t from) override;
@@ -65,9 +66,9 @@ private:
   Member &here(uint32_t member) { return members[member - firstHere]; }
   bool leads(const Caller &who) const { return who.member == firstHere && who.worker == 0; }
   /// Where the rows of a member of another process arrive.
-  float *arrival(uint32_t member) const;
+  std::byte *arrival(uint32_t member) const;
   /// The rows of any member, once fetched.
-  const float *rowsOf(uint32_t member, uint32_t set) const;
+  const void *rowsOf(uint32_t member, uint32_t set) const;
 
   Status check(const Caller &who) const;
   /// What it returns is the same for all workers here: they leave a failed collective together.
@@ -75,7 +76,7 @@ private:
   template <typename Exchange>
   Status meet(const Caller &who, const void *data, uint32_t &set, const Exchange &exchange);
   /// Everybody's `bytes` of rows to everybody.
-  Status exchangeRows(const Caller &who, const float *in, uint64_t bytes, uint32_t &set);
+  Status exchangeRows(const Caller &who, const void *in, uint64_t bytes, uint32_t &set);
   template <typename Visit> void forOtherRanks(const Visit &visit) const;
   Status failure() const;
 

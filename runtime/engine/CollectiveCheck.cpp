@@ -28,9 +28,8 @@ Sequence collectivesOf(const Plan &plan, const ChipPlan &chip) {
   return list;
 }
 
-/// Rows of `columns` f32 fit into the buffer for every T and S.
-bool holds(const BufferPlan &buffer, const CollectivePlan &c, uint64_t columns) {
-  const uint64_t row = columns * sizeof(float);
+/// Rows of `row` bytes fit into the buffer for every T and S.
+bool holds(const BufferPlan &buffer, const CollectivePlan &c, uint64_t row) {
   return (c.logitRows ? buffer.size.perLogitRow : buffer.size.perToken) >= row;
 }
 
@@ -55,10 +54,10 @@ Status checkBuffers(const Plan &plan, const ChipPlan &chip, const Sequence &list
       more = cpu::logitsBlocks(gives);
       moreAll = cpu::logitsBlocks(c.columns.back());
     }
-    if (c.gives() && !holds(chip.buffers[launch->args.front().index], c, gives + more))
+    if (c.gives() && !holds(chip.buffers[launch->args.front().index], c, (gives + more) * c.givenBytes()))
       return bad("chip {} collective '{}': buffer '{}' has no {} columns", chip.id, launch->name,
                  chip.buffers[launch->args.front().index].name, gives + more);
-    if (c.gets() && !holds(chip.buffers[launch->args.back().index], c, c.columns.back() + moreAll))
+    if (c.gets() && !holds(chip.buffers[launch->args.back().index], c, (c.columns.back() + moreAll) * sizeof(float)))
       return bad("chip {} collective '{}': buffer '{}' has no {} columns", chip.id, launch->name,
                  chip.buffers[launch->args.back().index].name, c.columns.back() + moreAll);
   }
@@ -83,7 +82,7 @@ Status checkStage(const Plan &plan, uint32_t first, const std::vector<Sequence> 
     for (size_t i = 0; i < found.size(); ++i) {
       const CollectivePlan &a = *wanted[i]->collective, &b = *found[i]->collective;
       if (a.kind != b.kind || a.columns != b.columns || a.logitRows != b.logitRows ||
-          a.fence != b.fence)
+          a.fence != b.fence || a.given != b.given)
         return bad("collective {} of a step is '{}' on chip {} and '{}' on chip {}, and they differ",
                    i, wanted[i]->name, first, found[i]->name, chip);
     }

@@ -65,7 +65,7 @@ Traffic trafficOf(const Plan &plan, const ChipPlan &chip, const LaunchPlan &laun
   traffic.read = all - traffic.written;
   if (launch.collective) {
     const CollectivePlan &c = *launch.collective;
-    const double rows = double(c.logitRows ? step.logitRows : step.tokens) * sizeof(float);
+    const double rows = double(c.logitRows ? step.logitRows : step.tokens) * double(c.givenBytes());
     const uint32_t members = plan.grid[c.axis], rank = chip.id % plan.chipsPerStage();
     switch (c.kind) {
     case CollectiveKind::AllReduce:

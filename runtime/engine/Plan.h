@@ -84,6 +84,8 @@ struct CostForm {
 };
 
 enum class CollectiveKind : uint8_t { AllReduce, GatherColumns, Send, Receive };
+/// Of the rows between chips.
+enum class Element : uint8_t { F32, BF16 };
 
 /// What chips do together in a launch without a kernel.
 struct CollectivePlan {
@@ -91,7 +93,9 @@ struct CollectivePlan {
   uint32_t axis = 0;
   std::vector<uint64_t> columns; ///< Ascending edges from 0.
   bool accumulate = false, logitRows = false, fence = false;
+  Element given = Element::F32; ///< BF16 for AllReduce only; what is got is f32.
   std::string cause;
+  uint64_t givenBytes() const { return given == Element::BF16 ? 2 : 4; }
   bool gives() const { return kind != CollectiveKind::Receive; }
   bool gets() const { return kind != CollectiveKind::Send; }
 };

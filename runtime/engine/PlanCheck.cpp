@@ -366,6 +366,8 @@ Status Checker::checkCollective(const FunctionPlan &function, size_t l) {
   };
   if (c.kind > CollectiveKind::Receive)
     return wrong("its kind is unknown");
+  if (c.given > Element::BF16 || (c.given != Element::F32 && c.kind != CollectiveKind::AllReduce))
+    return wrong("its rows are neither f32 nor bf16 parts of a sum");
   if (c.axis >= plan.grid.size())
     return wrong(fmt::format("axis {} of a grid of {}", c.axis, plan.grid.size()));
   const size_t edges = c.kind == CollectiveKind::GatherColumns ? plan.grid[c.axis] + 1 : 2;

@@ -52,6 +52,7 @@ LaunchPlan readLaunch(const fb::Launch &l) {
     collective.logitRows = c->logit_rows();
     collective.fence = c->fence();
     collective.cause = text(c->cause());
+    collective.given = static_cast<Element>(c->given());
   }
   if (const fb::Cost *c = l.cost())
     launch.cost = {c->weight_bytes(),      c->bytes_per_token(), c->bytes_per_logit_row(),

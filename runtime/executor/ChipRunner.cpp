@@ -188,7 +188,10 @@ Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments,
   collective::Group &group = *membership.group;
   switch (c.kind) {
   case engine::CollectiveKind::AllReduce:
-    TENON_RETURN_IF_ERROR(group.allReduce(who, in, out, rows, columns, c.accumulate));
+    TENON_RETURN_IF_ERROR(group.allReduce(who, in, out, rows, columns,
+                                          {.in = c.given == engine::Element::BF16 ? collective::Element::BF16
+                                                                                 : collective::Element::F32,
+                                           .accumulate = c.accumulate}));
     break;
   case engine::CollectiveKind::GatherColumns:
     if (inPlace && &c == &*inPlace->gather->collective)

@@ -134,7 +134,7 @@ static uint64_t widestOperand(const engine::Plan &plan, const Capacity &limits, 
       const engine::CollectivePlan &c = *launch.collective;
       if (c.gives() && c.gets()) // The others arrive where they are wanted.
         most = std::max<uint64_t>(most, (c.logitRows ? limits.logitRows : limits.stepTokens) *
-                                            c.columns.back() * sizeof(float));
+                                            c.columns.back() * c.givenBytes());
     }
   return most;
 }

@@ -5,7 +5,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <cmath>
+#include <limits>
 #include <thread>
 
 using namespace tenon::collective;
@@ -53,7 +57,7 @@ void sumsInOrderOfMemberWhoeverComesFirst(const MakeGroup &make) {
       if (who.member == late)
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
       EXPECT_TRUE(
-          cast.group->allReduce(who, &terms[who.member], &out[who.member], 1, 1, true).isOk());
+          cast.group->allReduce(who, &terms[who.member], &out[who.member], 1, 1, {.accumulate = true}).isOk());
     });
     for (uint32_t member : cast.here)
       EXPECT_EQ(out[member], 5.0f);
@@ -82,7 +86,7 @@ void reducesManyTimesWithUnequalWorkersAndOddShapes(const MakeGroup &make) {
       const bool accumulate = round % 3 == 0;
       ASSERT_TRUE(cast.group
                       ->allReduce(who, mine.data(), out[who.member].data(), rows, columns,
-                                  accumulate)
+                                  {.accumulate = accumulate})
                       .isOk());
       // A worker may read its own rows at once.
       for (uint64_t i = first * columns; i < last * columns; i += 13) {
@@ -150,6 +154,104 @@ void scattersTheColumnsOfASum(const MakeGroup &make) {
   for (uint32_t member : cast.here)
     for (uint32_t i = 0; i < (member ? 6u : 4u); ++i)
       EXPECT_EQ(out[member][i], wanted[member][i]) << "member " << member << " value " << i;
+}
+
+/// A column of each member, all of bf16, and their sums.
+struct Halves {
+  std::vector<std::array<float, 4>> terms; ///< By member.
+  std::array<float, 4> sums, rounded;
+};
+
+void addsHalvesInFloatsAndRoundsOnce(const MakeGroup &make) {
+  // Between 256 and 512 bf16 has every second number. Rounded after each term, 256 + 1 + 1 would be 256.
+  const Halves cases[] = {
+      {{{256, 258, 256, -256}, {1, 1, 1, -1}, {1, 0, 0, -1}}, {258, 259, 257, -258}, {258, 260, 256, -258}},
+      {{{256, 258, 256, 3}, {1, 1, 0.5f, -3}}, {257, 259, 256.5f, 0}, {256, 260, 256, 0}}};
+  for (const auto &[terms, sums, rounded] : cases) {
+    const auto members = static_cast<uint32_t>(terms.size());
+    const Cast cast(make, std::vector<uint32_t>(members, 1));
+    if (!cast)
+      continue;
+    const std::vector<uint64_t> begins = members == 3 ? std::vector<uint64_t>{0, 1, 2, 4} : std::vector<uint64_t>{0, 1, 4};
+    std::array<Bf16, 4> in[3], halves[3], columns[3];
+    std::array<float, 4> floats[3];
+    for (uint32_t member = 0; member < members; ++member) {
+      std::transform(terms[member].begin(), terms[member].end(), in[member].begin(), toBf16);
+      floats[member].fill(0.25f);
+    }
+    cast.run([&](Caller who) {
+      const uint32_t m = who.member;
+      const Addition both = {.in = Element::BF16, .out = Element::BF16};
+      ASSERT_TRUE(cast.group->allReduce(who, in[m].data(), halves[m].data(), 1, 4, both).isOk());
+      ASSERT_TRUE(cast.group->allReduce(who, in[m].data(), floats[m].data(), 1, 4, {.in = Element::BF16, .accumulate = true}).isOk());
+      ASSERT_TRUE(cast.group->reduceScatterColumns(who, in[m].data(), columns[m].data(), 1, begins, both).isOk());
+      ASSERT_TRUE(cast.group->barrier(who).isOk());
+    });
+    for (uint32_t member : cast.here)
+      for (uint32_t i = 0; i < 4; ++i) {
+        EXPECT_EQ(floats[member][i], 0.25f + sums[i]) << i;
+        EXPECT_EQ(float(halves[member][i]), rounded[i]) << i;
+        if (i >= begins[member] && i < begins[member + 1])
+          EXPECT_EQ(columns[member][i - begins[member]].bits, halves[member][i].bits);
+      }
+  }
+}
+
+void roundsAsHardwareDoes(const MakeGroup &make) {
+  const Cast cast(make, {1, 1});
+  if (!cast)
+    return;
+  // Many at once, so that vectors and their remainders are met: 577 sums of pairs, and what is no number.
+  constexpr uint64_t columns = 577;
+  std::vector<float> in[2] = {std::vector<float>(columns), std::vector<float>(columns)};
+  for (uint64_t i = 0; i < columns; ++i) {
+    in[0][i] = (i % 2 ? -1.0f : 1.0f) * std::ldexp(1.0f + float(i * 37 % 512) / 512, int(i % 61) - 30);
+    in[1][i] = std::ldexp(float(i * 11 % 256) - 128, int(i % 61) - 38);
+  }
+  in[0][5] = std::numeric_limits<float>::quiet_NaN();
+  in[0][6] = std::numeric_limits<float>::infinity();
+  in[0][7] = std::numeric_limits<float>::max();
+  std::vector<Bf16> out[2] = {std::vector<Bf16>(columns), std::vector<Bf16>(columns)};
+  cast.run([&](Caller who) {
+    ASSERT_TRUE(cast.group
+                    ->allReduce(who, in[who.member].data(), out[who.member].data(), 1, columns,
+                                {.out = Element::BF16})
+                    .isOk());
+  });
+  for (uint32_t member : cast.here) {
+    EXPECT_TRUE(std::isnan(float(out[member][5])));
+    EXPECT_EQ(float(out[member][6]), std::numeric_limits<float>::infinity());
+    EXPECT_EQ(float(out[member][7]), std::numeric_limits<float>::infinity());
+    for (uint64_t i = 8; i < columns; ++i) {
+      const float sum = in[0][i] + in[1][i], got = out[member][i];
+      // Its eight bits, or with them the next: none is nearer, and of two as near the even one.
+      const float step = std::ldexp(1.0f, std::max(std::ilogb(sum == 0 ? 1.0f : sum), -126) - 7);
+      EXPECT_EQ(got, step * std::nearbyint(sum / step)) << sum;
+    }
+  }
+}
+
+void gathersHalves(const MakeGroup &make) {
+  const Cast cast(make, {1, 2});
+  if (!cast)
+    return;
+  const uint64_t begins[] = {0, 3, 8}, rows = 3;
+  for (const uint32_t root : {kEveryone, 1u}) {
+    std::vector<Bf16> in[2] = {std::vector<Bf16>(rows * 3), std::vector<Bf16>(rows * 5)};
+    std::vector<Bf16> out[2] = {std::vector<Bf16>(rows * 8, Bf16{1}), std::vector<Bf16>(rows * 8, Bf16{1})};
+    for (uint64_t row = 0; row < rows; ++row)
+      for (uint64_t column = 0; column < 8; ++column)
+        (column < 3 ? in[0][row * 3 + column] : in[1][row * 5 + column - 3]) = {uint16_t(row * 100 + column)};
+    cast.run([&](Caller who) {
+      ASSERT_TRUE(cast.group
+                      ->gatherColumns(who, in[who.member].data(), out[who.member].data(), rows, begins,
+                                      root, Element::BF16)
+                      .isOk());
+    });
+    for (uint32_t member : cast.here)
+      for (uint64_t i = 0; (root == kEveryone || root == member) && i < rows * 8; ++i)
+        EXPECT_EQ(out[member][i].bits, i / 8 * 100 + i % 8);
+  }
 }
 
 void broadcastsFromAnyMember(const MakeGroup &make) {
@@ -224,6 +326,9 @@ const std::vector<Check> &conformanceChecks() {
        reducesManyTimesWithUnequalWorkersAndOddShapes},
       {"gathersUnevenColumnsWhereTheyAreWanted", gathersUnevenColumnsWhereTheyAreWanted},
       {"scattersTheColumnsOfASum", scattersTheColumnsOfASum},
+      {"addsHalvesInFloatsAndRoundsOnce", addsHalvesInFloatsAndRoundsOnce},
+      {"roundsAsHardwareDoes", roundsAsHardwareDoes},
+      {"gathersHalves", gathersHalves},
       {"broadcastsFromAnyMember", broadcastsFromAnyMember},
       {"sendsInOrderBetweenAnyTwoOfUnequalWorkers", sendsInOrderBetweenAnyTwoOfUnequalWorkers},
       {"keepsStrangersOut", keepsStrangersOut}};

@@ -64,7 +64,7 @@ TEST(LocalGroup, endsEveryWaitWhenAMemberFails) {
   float in[2][4] = {}, out[2][4] = {};
   for (int trial = 0; trial < 5; ++trial) {
     failsWhileOthersWait({2, 1, 2}, [&](Group &group, Caller who) {
-      return group.allReduce(who, in[who.member / 2], out[who.member / 2], 2, 2, false);
+      return group.allReduce(who, in[who.member / 2], out[who.member / 2], 2, 2);
     });
     failsWhileOthersWait({1, 1}, [&](Group &group, Caller who) {
       return group.send(who, in[0], sizeof(in[0]), 1);

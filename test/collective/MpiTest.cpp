@@ -88,7 +88,7 @@ TEST(RemoteGroup, refusesMoreRowsThanItWasMadeFor) {
     return;
   float value = 0;
   const Status status =
-      group->allReduce({here[0], 0, 1}, &value, &value, kMostBytes / 4 + 1, 1, false);
+      group->allReduce({here[0], 0, 1}, &value, &value, kMostBytes / 4 + 1, 1);
   EXPECT_EQ(status.code(), StatusCode::InvalidArgument);
 }
 

@@ -18,16 +18,17 @@ class CollectivesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.report = run("tenon", "bench", "collectives", "--rows", "1,16", "--hidden", "576,8192", "--seconds", 0.02, "--json").json()
-        cls.rows = {(r["collective"], r["rows"], r["hidden"]): r for r in cls.report["collectives"]}
+        cls.rows = {(r["collective"], r["type"], r["rows"], r["hidden"]): r for r in cls.report["collectives"]}
 
     def testEveryCollectiveAndSizeIsThere(self):
         sizes = [(rows, hidden) for rows in (1, 16) for hidden in (576, 8192)]
-        wanted = {(kind, *size) for kind in BUS if kind != "barrier" for size in sizes} | {("barrier", 1, 576)}
+        wanted = {(kind, element, *size) for kind in BUS if kind != "barrier" for element in ("f32", "bf16") for size in sizes}
+        wanted.add(("barrier", "-", 1, 576))
         self.assertEqual(set(self.rows), wanted)
 
     def testBandwidthsAreAsNcclTestsDefineThem(self):
-        for (kind, rows, hidden), row in self.rows.items():
-            self.assertEqual(row["bytes"], 0 if kind == "barrier" else rows * hidden * 4)
+        for (kind, element, rows, hidden), row in self.rows.items():
+            self.assertEqual(row["bytes"], rows * hidden * {"f32": 4, "bf16": 2, "-": 0}[element])
             self.assertAlmostEqual(row["algbw_bytes_per_second"] * row["latency_us"] * 1e-6, row["bytes"], delta=1e-6 * row["bytes"] + 1e-6)
             self.assertAlmostEqual(row["busbw_bytes_per_second"], BUS[kind] * row["algbw_bytes_per_second"], delta=1)
             self.assertTrue(0 < row["latency_us_best"] <= row["latency_us"] <= row["latency_us_p99"], row)
@@ -37,11 +38,13 @@ class CollectivesTest(unittest.TestCase):
     def testARowOf576IsAddedUpWithinThreeMicroseconds(self):
         # Of all rounds the best: others may use the processors. Three tries.
         for _ in range(3):
-            row, = run("tenon", "bench", "collectives", "--kinds", "all_reduce", "--rows", 1, "--hidden", 576, "--seconds", 0.1,
+            rows = run("tenon", "bench", "collectives", "--kinds", "all_reduce", "--rows", 1, "--hidden", 576, "--seconds", 0.1,
                        "--json").json()["collectives"]
-            if row["latency_us_best"] - row["limit_us"] <= 3:
+            beyond = {row["type"]: row["latency_us_best"] - row["limit_us"] for row in rows}
+            if max(beyond.values()) <= 3:
                 break
-        self.assertLessEqual(row["latency_us_best"] - row["limit_us"], 3)
+        self.assertEqual(set(beyond), {"f32", "bf16"})
+        self.assertLessEqual(max(beyond.values()), 3)
 
     def testOtherNumbersOfChipsAndWorkers(self):
         report = run("tenon", "bench", "collectives", "--chips", 3, "--threads", 6, "--rows", 4, "--hidden", 64, "--seconds", 0.005,
@@ -53,7 +56,7 @@ class CollectivesTest(unittest.TestCase):
                 self.assertAlmostEqual(row["busbw_bytes_per_second"], 4 / 3 * row["algbw_bytes_per_second"], delta=1)
 
     def testWrongUseIsExplained(self):
-        for options in (("--chips", 1), ("--rows", 0), ("--kinds", "all_to_all"), ("--seconds", -1)):
+        for options in (("--chips", 1), ("--rows", 0), ("--kinds", "all_to_all"), ("--type", "f16"), ("--seconds", -1)):
             result = run("tenon", "bench", "collectives", *options, check=False)
             self.assertEqual(result.code, 2, result.err)
             self.assertIn(options[0], result.err + result.out)

@@ -252,11 +252,11 @@ class ProcessesTest(unittest.TestCase):
         report = json.loads(job(mpirun(2, "bench", "collectives", "--rows", "1,64", "--hidden", 576, "--seconds", 0.01, "--no-limits",
                                        "--json")).out)
         self.assertEqual((report["chips"], report["processes"]), (2, 2))
-        rows = {(r["collective"], r["rows"]): r for r in report["collectives"]}
-        self.assertEqual(len(rows), 2 * 6 + 1)
-        for (kind, count), row in rows.items():
+        rows = {(r["collective"], r["type"], r["rows"]): r for r in report["collectives"]}
+        self.assertEqual(len(rows), 2 * 2 * 6 + 1)
+        for (kind, element, count), row in rows.items():
             self.assertEqual(row["backend"], "mpi")
-            self.assertEqual(row["bytes"], 0 if kind == "barrier" else count * 576 * 4)
+            self.assertEqual(row["bytes"], count * 576 * {"f32": 4, "bf16": 2, "-": 0}[element])
             self.assertTrue(0 < row["latency_us_best"] <= row["latency_us"] <= row["latency_us_p99"], row)
             self.assertAlmostEqual(row["algbw_bytes_per_second"] * row["latency_us"] * 1e-6, row["bytes"], delta=1e-6 * row["bytes"] + 1e-6)
         text = job(mpirun(2, "bench", "collectives", "--chips", 3, "--kinds", "all_reduce", "--rows", 4, "--hidden", 64, "--seconds", 0.01)).out

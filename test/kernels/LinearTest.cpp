@@ -1,6 +1,7 @@
 //===- LinearTest.cpp - Matrix products against double precision ----------===//
 // SPDX-License-Identifier: Apache-2.0
 
+#include "runtime/collective/Element.h"
 #include "test/kernels/KernelHarness.h"
 
 #include <algorithm>
@@ -177,6 +178,27 @@ TEST_P(EveryVariant, residualAddsToWhatIsThere) {
     expected[i] += out.f32()[i];
   TestKernel(spec, GetParam()).run({in.bytes, w.packed, out}, TestStep({{0, 5}}).view);
   EXPECT_LT(relativeError(out.f32(), expected), 3e-6);
+}
+
+/// The same sums as in f32, each rounded to nearest even, in a last unit of few channels too.
+TEST_P(EveryVariant, roundsWhatOtherChipsAddUp) {
+  for (const WeightFormat format : {WeightFormat::Q4_1, WeightFormat::BF16}) {
+    std::mt19937 random(8);
+    KernelSpec spec = linearSpec(format, 83, 96);
+    TestWeight w = makeWeight(format, 83, 96, random);
+    for (const uint32_t rows : {1u, 37u}) {
+      Input in = makeInput(spec.quantIn, rows, 96, random);
+      Bytes floats(rows * 83 * 4), halves(rows * 83 * 2);
+      TestStep step({{0, rows}});
+      spec.bf16Out = false;
+      TestKernel(spec, GetParam()).run({in.bytes, w.packed, floats}, step.view);
+      spec.bf16Out = true;
+      TestKernel(spec, GetParam()).run({in.bytes, w.packed, halves}, step.view);
+      const auto *got = reinterpret_cast<const uint16_t *>(halves.data());
+      for (uint32_t i = 0; i < rows * 83; ++i)
+        ASSERT_EQ(got[i], collective::toBf16(floats.f32()[i]).bits) << "element " << i;
+    }
+  }
 }
 
 TEST_P(EveryVariant, logitsAreCappedAndCountLogitRows) {

@@ -16,7 +16,7 @@ LaunchPlan allReduce(const char *name, uint64_t columns) {
   LaunchPlan launch;
   launch.name = name;
   launch.args = {{ArgKind::Buffer, 0}, {ArgKind::Buffer, 1}};
-  launch.collective = {CollectiveKind::AllReduce, 1, {0, columns}, false, false, false, ""};
+  launch.collective = {CollectiveKind::AllReduce, 1, {0, columns}, false, false, false, Element::F32, ""};
   return launch;
 }
 
@@ -24,7 +24,7 @@ LaunchPlan pass(CollectiveKind kind) {
   LaunchPlan launch;
   launch.name = collectiveKindName(kind);
   launch.args = {{ArgKind::Buffer, 1}};
-  launch.collective = {kind, 0, {0, 64}, false, false, false, ""};
+  launch.collective = {kind, 0, {0, 64}, false, false, false, Element::F32, ""};
   return launch;
 }
 
@@ -93,6 +93,33 @@ TEST(CollectiveCheck, refusesWhatIsSentAndNotReceived) {
              "chip 0 is of the first stage and receives");
 }
 
+TEST(CollectiveCheck, wantsHalfTheRoomForPartsOfBf16) {
+  const auto rounded = [](Plan &p) {
+    p.functions[0].launches[0].collective->given = Element::BF16;
+    for (uint32_t chip : {0, 1}) // Those of the second stage give f32.
+      p.chips[chip].buffers[0].size.perToken = 128;
+  };
+  EXPECT_EQ(errorAfter(rounded), "");
+  expectSays(errorAfter([&](Plan &p) {
+               rounded(p);
+               p.chips[1].buffers[0].size.perToken = 126;
+             }),
+             "chip 1 collective 'o': buffer 'a' has no 64 columns");
+  expectSays(errorAfter([&](Plan &p) {
+               rounded(p);
+               p.chips[0].buffers[1].size.perToken = 128;
+             }),
+             "chip 0 collective 'o': buffer 'b' has no 64 columns");
+  expectSays(errorAfter([](Plan &p) {
+               LaunchPlan other = allReduce("o", 64);
+               other.collective->given = Element::BF16;
+               p.chips[1].program = 2;
+               p.functions.push_back({"other", {other, pass(CollectiveKind::Send)}});
+               p.calls.push_back({2, {}, 0, 2});
+             }),
+             "collective 0 of a step is 'o' on chip 0 and 'o' on chip 1, and they differ");
+}
+
 TEST(CollectiveCheck, refusesRowsThatDoNotFit) {
   expectSays(errorAfter([](Plan &p) { p.chips[3].buffers[0].size.perToken = 252; }),
              "chip 3 collective 'o': buffer 'a' has no 64 columns");
@@ -101,7 +128,7 @@ TEST(CollectiveCheck, refusesRowsThatDoNotFit) {
 /// A second stage that gathers logits with the maxima of their blocks behind them.
 void gatherLogits(Plan &plan, uint64_t edge) {
   LaunchPlan gather = allReduce("logits", 64);
-  gather.collective = {CollectiveKind::GatherColumns, 1, {0, edge, 64}, false, true, false, ""};
+  gather.collective = {CollectiveKind::GatherColumns, 1, {0, edge, 64}, false, true, false, Element::F32, ""};
   plan.functions[1].launches.push_back(gather);
   plan.logitsBuffer = 1;
   plan.logitsBlock = 32;

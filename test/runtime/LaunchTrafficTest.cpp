@@ -46,7 +46,7 @@ LaunchPlan collectiveOf(CollectiveKind kind, uint32_t axis, std::vector<uint64_t
   launch.args = {{ArgKind::Buffer, 0}, {ArgKind::Buffer, 1}};
   if (kind == CollectiveKind::Send || kind == CollectiveKind::Receive)
     launch.args.pop_back();
-  launch.collective = {kind, axis, std::move(columns), false, false, false, ""};
+  launch.collective = {kind, axis, std::move(columns), false, false, false, Element::F32, ""};
   launch.cost.bytesPerToken = 512;
   return launch;
 }

@@ -235,7 +235,7 @@ TinyEngine TinyEngine::makePair(const std::string &kernelObject) {
   gather.args = {{ArgKind::Buffer, 4}, {ArgKind::Buffer, 3}};
   gather.name = "gather";
   gather.collective = CollectivePlan{
-      CollectiveKind::GatherColumns, 1, {0, kTinyVocabulary / 2, kTinyVocabulary}, false, true, false, "logits are cut"};
+      CollectiveKind::GatherColumns, 1, {0, kTinyVocabulary / 2, kTinyVocabulary}, false, true, false, Element::F32, "logits are cut"};
   p.functions[2].launches.front().args.back().index = 4;
   p.functions[2].launches.push_back(gather);
   FunctionPlan begin = p.functions[0], end = p.functions[2];

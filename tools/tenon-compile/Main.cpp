@@ -107,6 +107,10 @@ static int run(int argc, char **argv) {
                  "What --sharding auto looks for: latency (of a request) or throughput")
       ->check(CLI::IsMember({"latency", "throughput"}))
       ->capture_default_str();
+  app.add_option("--collectives", options.collectives,
+                 "What chips add up: products in f32, or rounded to bf16 (half the bytes, less exact)")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
   app.add_option("--max-context", options.maxContext,
                  "Most positions of a sequence (default: the model's, at most 8192)")
       ->check(CLI::PositiveNumber);

@@ -23,7 +23,7 @@ struct Options {
   RunOptions run; ///< For the processes of a launcher.
   uint32_t chips = 0, threads = 0;
   std::vector<uint64_t> rows = {1, 16, 512}, hidden = {576, 1024, 2048, 4096, 8192};
-  std::vector<std::string> kinds;
+  std::vector<std::string> kinds, types = {"f32", "bf16"};
   double seconds = 0.05;
   bool pin = true, limits = true, json = false;
 };
@@ -31,11 +31,17 @@ struct Options {
 /// One cell of the report.
 struct Line {
   ProbedCollective kind;
+  collective::Element element;
   uint64_t rows, hidden;
   CollectiveTime time;
   double limit = 0; ///< Seconds; 0: not known.
   uint64_t bytes() const {
-    return kind == ProbedCollective::Barrier ? 0 : rows * hidden * sizeof(float);
+    return kind == ProbedCollective::Barrier ? 0 : rows * hidden * bytesOf(element);
+  }
+  const char *type() const {
+    return kind == ProbedCollective::Barrier        ? "-"
+           : element == collective::Element::F32 ? "f32"
+                                                     : "bf16";
   }
   double algorithmBandwidth() const { return double(bytes()) / time.median; }
 };
@@ -105,16 +111,16 @@ StatusOr<ChipLimits> limitsOf(const Options &o) {
 
 void printTable(const Options &o, const ChipLimits &chip, const std::vector<Line> &lines) {
   const uint32_t processes = o.run.cluster ? o.run.cluster->size() : 1;
-  fmt::print("{}: {} chips of {} worker(s) in {} process{}, {} collectives, f32\n"
+  fmt::print("{}: {} chips of {} worker(s) in {} process{}, {} collectives\n"
              "times from when all members are ready to when the last is done; bandwidths as "
              "nccl-tests define them\n\n"
-             "{:<16}{:>6}{:>8}{:>11} |{:>10}{:>10}{:>10} |{:>9}{:>9} |{:>10}{:>10}\n",
+             "{:<16}{:>5}{:>6}{:>8}{:>11} |{:>10}{:>10}{:>10} |{:>9}{:>9} |{:>10}{:>10}\n",
              cpu::cpuName(), o.chips, o.threads / o.chips, processes, processes == 1 ? "" : "es",
-             backendOf(o), "collective", "rows", "hidden", "bytes",
+             backendOf(o), "collective", "type", "rows", "hidden", "bytes",
              "us", "best", "p99", "algbw", "busbw", "limit us", "beyond");
   for (const Line &l : lines) {
-    fmt::print("{:<16}{:>6}{:>8}{:>11} |{:>10.2f}{:>10.2f}{:>10.2f} |", collectiveName(l.kind),
-               l.rows, l.hidden, l.bytes(), l.time.median * 1e6, l.time.best * 1e6,
+    fmt::print("{:<16}{:>5}{:>6}{:>8}{:>11} |{:>10.2f}{:>10.2f}{:>10.2f} |", collectiveName(l.kind),
+               l.type(), l.rows, l.hidden, l.bytes(), l.time.median * 1e6, l.time.best * 1e6,
                l.time.p99 * 1e6);
     if (l.kind == ProbedCollective::Barrier)
       fmt::print("{:>9}{:>9} |", "-", "-");
@@ -135,6 +141,7 @@ void printLines(const Options &o, const ChipLimits &chip, const std::vector<Line
     boost::json::object row = {
         {"backend", backendOf(o)},
         {"collective", boost::json::string(name.data(), name.size())},
+        {"type", l.type()},
         {"rows", l.rows},
         {"hidden", l.hidden},
         {"bytes", l.bytes()},
@@ -179,16 +186,19 @@ Status run(Options o) {
   const ChipLimits &chip = *limits;
   std::vector<Line> lines;
   for (ProbedCollective kind : kinds)
-    for (uint64_t rows : o.rows)
-      for (uint64_t hidden : o.hidden) {
-        if (kind == ProbedCollective::Barrier && (rows != o.rows[0] || hidden != o.hidden[0]))
-          continue; // It has no size.
-        auto time = (*probe)->measure(kind, rows, hidden, o.seconds);
-        if (!time)
-          return time.status();
-        Line &line = lines.emplace_back(Line{kind, rows, hidden, *time});
-        line.limit = limitOf(line, chip, o.chips);
-      }
+    for (const std::string &type : o.types)
+      for (uint64_t rows : o.rows)
+        for (uint64_t hidden : o.hidden) {
+          if (kind == ProbedCollective::Barrier &&
+              (type != o.types[0] || rows != o.rows[0] || hidden != o.hidden[0]))
+            continue; // It has no size.
+          const auto element = type == "f32" ? collective::Element::F32 : collective::Element::BF16;
+          auto time = (*probe)->measure(kind, rows, hidden, o.seconds, element);
+          if (!time)
+            return time.status();
+          Line &line = lines.emplace_back(Line{kind, element, rows, hidden, *time});
+          line.limit = limitOf(line, chip, o.chips);
+        }
   if (cluster && cluster->rank() != 0)
     return Status::ok();
   if (o.json)
@@ -220,6 +230,9 @@ CLI::App *addBenchCollectives(CLI::App &bench, Action &action) {
   command->add_option("--kinds", o->kinds, "Only these, such as all_reduce,barrier")
       ->delimiter(',')
       ->check(CLI::IsMember(names));
+  command->add_option("--type", o->types, "Elements of the rows: f32, bf16 or (default) f32,bf16")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_option("--seconds", o->seconds, "Time for each size (default 0.05)")
       ->check(CLI::Range(1e-3, 60.0));
   command->add_option("--rank-timeout", o->run.rankTimeout,
@@ -228,7 +241,7 @@ CLI::App *addBenchCollectives(CLI::App &bench, Action &action) {
   command->add_flag("!--no-pin", o->pin, "Do not bind workers to processors");
   command->add_flag("!--no-limits", o->limits, "Do not measure the machine's limit");
   command->add_flag("--json", o->json, "One JSON object on standard output");
-  command->footer("\nRows between chips are f32. `us` is the median over rounds, `beyond` what it is "
+  command->footer("\nRows of bf16 are added up in f32 and rounded once. `us` is the median over rounds, `beyond` what it is "
                   "more than the limit:\nthe time to read the bytes that come to a chip.\n\n"
                   "Examples:\n  tenon bench collectives\n"
                   "  tenon bench collectives --kinds all_reduce --rows 1 --hidden 576 --json\n"

@@ -14,6 +14,8 @@
 
 namespace tenon::tool {
 
+using collective::Element;
+
 /// What one member brings along; pages are touched by its own workers.
 struct CollectiveProbe::Member {
   Arena in[2]; ///< In turn, as the contract of collectives asks.
@@ -29,29 +31,40 @@ constexpr uint32_t kMostRounds = 1u << 14;
 
 /// One round's call, by every worker.
 Status call(collective::Group &group, const collective::Caller &who, ProbedCollective what,
-            float *in, float *out, uint64_t rows, uint64_t columns,
-            std::span<const uint64_t> begins) {
+            void *in, void *out, uint64_t rows, uint64_t columns, std::span<const uint64_t> begins,
+            Element element) {
+  const uint64_t bytes = rows * columns * bytesOf(element);
+  const collective::Addition how = {.in = element, .out = element};
   switch (what) {
   case ProbedCollective::AllReduce:
-    return group.allReduce(who, in, out, rows, columns, /*accumulate=*/false);
+    return group.allReduce(who, in, out, rows, columns, how);
   case ProbedCollective::AllGather:
-    return group.gatherColumns(who, in, out, rows, begins);
+    return group.gatherColumns(who, in, out, rows, begins, collective::kEveryone, element);
   case ProbedCollective::Gather:
-    return group.gatherColumns(who, in, out, rows, begins, /*root=*/0);
+    return group.gatherColumns(who, in, out, rows, begins, /*root=*/0, element);
   case ProbedCollective::ReduceScatter:
-    return group.reduceScatterColumns(who, in, out, rows, begins);
+    return group.reduceScatterColumns(who, in, out, rows, begins, how);
   case ProbedCollective::Broadcast:
-    return group.broadcast(who, in, rows * columns * sizeof(float), 0);
+    return group.broadcast(who, in, bytes, 0);
   case ProbedCollective::SendReceive:
     if (who.member == 0)
-      return group.send(who, in, rows * columns * sizeof(float), 1);
+      return group.send(who, in, bytes, 1);
     if (who.member == 1)
-      return group.receive(who, out, rows * columns * sizeof(float), 0);
+      return group.receive(who, out, bytes, 0);
     return Status::ok();
   case ProbedCollective::Barrier:
     return group.barrier(who);
   }
   return Status::internal("no such collective");
+}
+
+/// Elements [first, last) of `data` become `value`.
+void fill(std::byte *data, Element element, uint64_t first, uint64_t last, float value) {
+  if (element == Element::F32)
+    std::fill(reinterpret_cast<float *>(data) + first, reinterpret_cast<float *>(data) + last, value);
+  else
+    std::fill(reinterpret_cast<collective::Bf16 *>(data) + first,
+              reinterpret_cast<collective::Bf16 *>(data) + last, collective::toBf16(value));
 }
 
 } // namespace
@@ -145,7 +158,7 @@ StatusOr<std::unique_ptr<CollectiveProbe>> CollectiveProbe::create(const Setup &
 
 /// Runs so many rounds and keeps their times.
 Status CollectiveProbe::rounds(ProbedCollective what, uint64_t rows, uint64_t columns,
-                               uint32_t count, std::vector<Member> &mine) {
+                               Element element, uint32_t count, std::vector<Member> &mine) {
   const uint32_t size = members(), each = setup.workersEach;
   std::vector<uint64_t> begins;
   for (uint32_t m = 0; m <= size; ++m)
@@ -157,14 +170,14 @@ Status CollectiveProbe::rounds(ProbedCollective what, uint64_t rows, uint64_t co
     Member &member = mine[worker / each];
     const uint64_t values = rows * columns;
     const uint64_t first = values * who.worker / each, last = values * (who.worker + 1) / each;
-    auto *out = reinterpret_cast<float *>(member.out.data());
-    std::fill(out + first, out + last, 0.0f);
+    fill(member.out.data(), element, first, last, 0);
     for (uint32_t round = 0; round < count; ++round) {
-      auto *in = reinterpret_cast<float *>(member.in[round % 2].data());
-      std::fill(in + first, in + last, float(round));
+      std::byte *in = member.in[round % 2].data();
+      fill(in, element, first, last, float(round));
       const Status ready = group->barrier(who);
       const uint64_t began = nowNanos();
-      const Status done = ready.isOk() ? call(*group, who, what, in, out, rows, columns, begins)
+      const Status done = ready.isOk() ? call(*group, who, what, in, member.out.data(), rows,
+                                              columns, begins, element)
                                        : ready;
       const uint64_t took = nowNanos() - began;
       if (who.worker == 0) {
@@ -191,24 +204,25 @@ StatusOr<uint32_t> CollectiveProbe::agreeOn(uint32_t rounds) {
 }
 
 StatusOr<CollectiveTime> CollectiveProbe::measure(ProbedCollective what, uint64_t rows,
-                                                  uint64_t columns, double seconds) {
+                                                  uint64_t columns, double seconds,
+                                                  Element element) {
   std::vector<Member> mine(own.count);
   for (Member &member : mine)
     for (Arena *arena : {&member.in[0], &member.in[1], &member.out}) {
-      auto made = Arena::map(rows * columns * sizeof(float), {.hugePages = true, .populate = false},
+      auto made = Arena::map(rows * columns * bytesOf(element), {.hugePages = true, .populate = false},
                              "a collective's rows");
       if (!made)
         return made.status();
       *arena = std::move(*made);
     }
   const Stopwatch watch;
-  TENON_RETURN_IF_ERROR(rounds(what, rows, columns, kWarmUp, mine));
+  TENON_RETURN_IF_ERROR(rounds(what, rows, columns, element, kWarmUp, mine));
   const double each = watch.seconds() / kWarmUp; // The writing of inputs included.
   auto count = agreeOn(static_cast<uint32_t>(
       std::clamp(seconds / each, double(kWarmUp), double(kMostRounds))));
   if (!count)
     return count.status();
-  TENON_RETURN_IF_ERROR(rounds(what, rows, columns, *count, mine));
+  TENON_RETURN_IF_ERROR(rounds(what, rows, columns, element, *count, mine));
 
   std::vector<uint64_t> slowest(*count, 0);
   for (const Member &member : mine)

@@ -55,18 +55,19 @@ public:
   };
   static StatusOr<std::unique_ptr<CollectiveProbe>> create(const Setup &setup);
 
-  /// Times rounds of [rows, columns] f32 for about `seconds`. Before each round every member has
+  /// Times rounds of [rows, columns] of `element` for about `seconds`. Before each round every member has
   /// written its input, as a launch before the collective would have. With a cluster rank 0 says how many rounds,
   /// and every rank gets the same answer.
   StatusOr<CollectiveTime> measure(ProbedCollective collective, uint64_t rows, uint64_t columns,
-                                   double seconds);
+                                   double seconds,
+                                   collective::Element element = collective::Element::F32);
   uint32_t members() const { return group->size(); }
 
 private:
   struct Member;
   explicit CollectiveProbe(const Setup &setup) : setup(setup) {}
-  Status rounds(ProbedCollective what, uint64_t rows, uint64_t columns, uint32_t count,
-                std::vector<Member> &mine);
+  Status rounds(ProbedCollective what, uint64_t rows, uint64_t columns, collective::Element element,
+                uint32_t count, std::vector<Member> &mine);
   StatusOr<uint32_t> agreeOn(uint32_t rounds);
 
   const Setup setup;

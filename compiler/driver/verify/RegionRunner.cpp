@@ -9,6 +9,7 @@
 #include "dialects/tenon/reference/ReferenceInterpreter.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/bit.h"
 
 #include <cmath>
 #include <cstring>
@@ -38,9 +39,21 @@ static uint64_t rowElements(Value value) {
 }
 
 static uint64_t rowBytes(Value value) {
+  if (mlir::tenon::isRoundedRows(value.getType()))
+    return rowElements(value) * sizeof(uint16_t);
   return mlir::tenon::isQuantizedRows(value.getType())
              ? cpu::QuantRowLayout(rowElements(value), mlir::tenon::rowBits(value.getType())).stride()
              : rowElements(value) * sizeof(float);
+}
+
+/// Row of bf16 as floats.
+static void widenRow(const uint8_t *stored, llvm::MutableArrayRef<float> out) {
+  for (float &value : out) {
+    uint16_t half;
+    std::memcpy(&half, stored, sizeof(half));
+    value = llvm::bit_cast<float>(uint32_t(half) << 16);
+    stored += sizeof(half);
+  }
 }
 
 namespace {
@@ -167,6 +180,8 @@ ResultError RegionRunner::compare(Value result, const HostTensor &expected,
     const uint8_t *at = got + r * rowBytes(result);
     if (mlir::tenon::isQuantizedRows(result.getType()))
       dequantizeRow(at, row, mlir::tenon::rowBits(result.getType()));
+    else if (mlir::tenon::isRoundedRows(result.getType()))
+      widenRow(at, row);
     else
       std::memcpy(row.data(), at, elements * sizeof(float));
     for (uint64_t i = 0; i < elements; ++i) {

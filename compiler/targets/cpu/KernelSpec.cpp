@@ -63,6 +63,8 @@ llvm::Error checkSpec(const KernelSpec &spec) {
   case KernelKind::Linear:
     if (spec.maxima && !spec.logits)
       return fail("maxima are of logits");
+    if (spec.bf16Out && (spec.residual || spec.maxima || spec.softcap != 0))
+      return fail("rows of bf16 are neither added to nor logits");
     if (spec.residual && !multiple(spec.n, kPanelChannels))
       return fail("a residual needs channels in multiples of 16, found " + llvm::Twine(spec.n));
     break;

@@ -32,6 +32,7 @@ struct KernelSpec {
   bool quantOut = false; ///< Output rows are QuantRows.
   uint32_t rowBits = 15; ///< Of QuantRows, in and out: 15 or 8.
   bool residual = false;
+  bool bf16Out = false;
   bool logits = false;
   bool maxima = false;
   bool gatherLogitRows = false;
@@ -46,7 +47,7 @@ struct KernelSpec {
   float eps = 0, scale = 1, softcap = 0, attentionScale = 1, ropeScale = 1;
 
   auto key() const {
-    return std::tie(kind, k, n, formats, quantIn, quantOut, rowBits, residual, logits, maxima, gatherLogitRows, partial,
+    return std::tie(kind, k, n, formats, quantIn, quantOut, rowBits, residual, bf16Out, logits, maxima, gatherLogitRows, partial,
                     activation, heads, kvHeads, headDim, rotary, group, skippedHeads, qkNorm, window, context, eps, scale,
                     softcap, attentionScale, ropeScale);
   }

@@ -126,3 +126,16 @@ Values QuantizeRowsOp::evaluate(ArrayRef<HostTensor> operands, ReferenceContext 
     quantizeGroup(x.slice(at, group), MutableArrayRef<float>(out).slice(at, group), steps);
   return one(HostTensor::floats(operands[0].shape(), std::move(out)));
 }
+
+Values RoundRowsOp::evaluate(ArrayRef<HostTensor> operands, ReferenceContext &context) {
+  ArrayRef<float> x = operands[0].floats();
+  std::vector<float> out;
+  out.reserve(x.size());
+  for (float value : x) {
+    APFloat rounded(value);
+    bool loses;
+    rounded.convert(APFloat::BFloat(), APFloat::rmNearestTiesToEven, &loses);
+    out.push_back(rounded.convertToFloat());
+  }
+  return one(HostTensor::floats(operands[0].shape(), std::move(out)));
+}

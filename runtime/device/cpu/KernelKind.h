@@ -34,6 +34,7 @@ enum class KernelKind : uint8_t {
   /// buffers: x [T, K], out quant(K).
   Quantize,
   /// buffers: in quant(K) or [T, K], W, out [T, N] (row stride N). `residual`: out += instead of =.
+  /// `bf16Out`: out is bf16, each number rounded to nearest even, and is neither added to nor logits.
   /// `logits`: rows are numLogitRows instead of numTokens; softcap != 0: out = cap * tanh(out / cap).
   /// `maxima` (with `logits`): behind the S rows of out, [S, logitsBlocks(N)]: the largest number of each block of
   /// columns (KernelAbi.h), -infinity where all are NaN.

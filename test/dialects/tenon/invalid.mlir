@@ -169,6 +169,20 @@ func.func @f(%x: tensor<?x64xf32>, %y: tensor<?x32xf32>) {
 
 // -----
 
+// expected-error @below {{bf16 rows have groups of 1 column(s), found 32}}
+func.func private @f(tensor<?x64xf32, #tenon.rows<bf16, 32>>)
+
+// -----
+
+func.func @f(%x: tensor<?x64xf32, #tenon.rows<bf16, 1>>, %w: tensor<32x64xf32>) {
+  // expected-error @+2 {{input is dense or quantised rows, found}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = "tenon.linear"(%x, %w) : (tensor<?x64xf32, #tenon.rows<bf16, 1>>, tensor<32x64xf32>) -> tensor<?x32xf32>
+  return
+}
+
+// -----
+
 func.func @f(%x: tensor<?x48xf32>) {
   // expected-error @+2 {{quantised rows have groups of 32 columns; 48 columns are no multiple of that}}
   // expected-error @+1 {{failed to infer returned types}}

@@ -42,6 +42,12 @@ module @ops attributes {tenon.config = {layers = 2 : i64}, tenon.max_context = 6
     %0 = tenon.rms_norm %x, %n {eps = 1.0e-5 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
     // CHECK: tenon.quantize_rows %{{.*}} : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
     %1 = tenon.quantize_rows %0 : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
+    // CHECK: %[[ROUNDED:.*]] = tenon.round_rows %{{.*}} : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<bf16, 1>>
+    %rounded = tenon.round_rows %0 : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<bf16, 1>>
+    // CHECK: %[[SUM:.*]] = tenon.all_reduce %[[ROUNDED]] axis 1 : tensor<?x64xf32, #tenon.rows<bf16, 1>>
+    %sum = tenon.all_reduce %rounded axis 1 : tensor<?x64xf32, #tenon.rows<bf16, 1>>
+    // CHECK: tenon.add %[[SUM]], %[[SUM]] : tensor<?x64xf32>
+    %twice = tenon.add %sum, %sum : tensor<?x64xf32>
     // CHECK: tenon.linear %{{.*}}, %{{.*}} : (tensor<?x64xf32, #tenon.rows<int15, 32>>, tensor<96x64xf32, #tenon.blocks<q4_1>>) -> tensor<?x96xf32>
     %2 = tenon.linear %1, %w : (tensor<?x64xf32, #tenon.rows<int15, 32>>, tensor<96x64xf32, #q4>) -> tensor<?x96xf32>
     // CHECK: tenon.linear %{{.*}}, %{{.*}} : (tensor<?x64xf32>, tensor<48x64xf32>) -> tensor<?x48xf32>

@@ -24,7 +24,7 @@ static Value horizontalMax(KernelBuilder &k, Value v) {
 
 void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
   Value weights = k.buffer(1), out = k.buffer(2);
-  const int64_t panels = panelCount(spec.n);
+  const int64_t outBytes = spec.bf16Out ? 2 : 4, panels = panelCount(spec.n);
   // Where chips of one process put their logits together, each writes its columns of the whole rows.
   Value rowColumns = k.constI64(spec.n), firstColumn = k.constI64(0);
   if (spec.logits) {
@@ -32,14 +32,14 @@ void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
     rowColumns = k.select(isPart, whole, rowColumns);
     firstColumn = k.select(isPart, k.stepU32(offsetof(StepView, firstLogit)), firstColumn);
   }
-  Value outStride = k.mulC(rowColumns, 4);
+  Value outStride = k.mulC(rowColumns, outBytes);
   const int64_t unitPanels = kLinearUnitColumns / kLanes, wholeUnits = spec.n / kLinearUnitColumns;
   const LinearShape shape{spec.k, k.buffer(0), int64_t(inputStride(spec)), spec.rowBits,
                           k.stepU32(spec.logits ? offsetof(StepView, numLogitRows)
                                                 : offsetof(StepView, numTokens)),
                           k.constI64((panels + unitPanels - 1) / unitPanels), kLinearUnitColumns};
   const auto storeUnit = [&](Value unit, Value row, Value tileRow, int64_t columns) {
-    Value place = k.at(out, k.add(k.mul(row, outStride), k.mulC(unit, kLinearUnitColumns * 4)));
+    Value place = k.at(out, k.add(k.mul(row, outStride), k.mulC(unit, kLinearUnitColumns * outBytes)));
     Value most = k.splatF32(-std::numeric_limits<double>::infinity());
     for (int64_t first = 0; first < columns; first += kLanes) {
       Value sum = k.load(k.vec(k.f32), tileRow, {}, first * 4);
@@ -52,10 +52,12 @@ void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
         most = valid == kLanes
                    ? k.maxF(sum, most)
                    : k.select(k.cmpI("ult", k.lanesI32(), k.splatI32(valid)), k.maxF(sum, most), most);
+      if (spec.bf16Out)
+        sum = emitRoundToBf16(k, sum);
       if (valid == kLanes)
-        k.store(sum, place, {}, first * 4);
+        k.store(sum, place, {}, first * outBytes);
       for (int64_t lane = 0; lane < valid && valid < kLanes; ++lane)
-        k.store(k.extract(sum, lane), place, {}, (first + lane) * 4);
+        k.store(k.extract(sum, lane), place, {}, (first + lane) * outBytes);
     }
     if (spec.maxima) {
       static_assert(kLinearUnitColumns == kLogitsBlock, "each block of logits has one writer");

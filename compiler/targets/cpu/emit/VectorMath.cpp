@@ -40,6 +40,14 @@ Value emitExpNegative(KernelBuilder &k, Value x) {
   return k.select(k.cmpF("olt", x, k.splatF32(-87.0)), k.splatF32(0.0), scaled);
 }
 
+Value emitRoundToBf16(KernelBuilder &k, Value x) {
+  Value bits = k.bitcast(x, k.vec(k.i32)), upper = k.shrU(bits, k.splatI32(16));
+  Value half = k.add(k.andI(upper, k.splatI32(1)), k.splatI32(0x7fff));
+  Value rounded = k.shrU(k.add(bits, half), k.splatI32(16));
+  Value isNan = k.cmpI("ugt", k.andI(bits, k.splatI32(0x7fffffff)), k.splatI32(0x7f800000));
+  return k.truncate(k.select(isNan, k.orI(upper, k.splatI32(0x40)), rounded), k.i16);
+}
+
 Value emitSigmoid(KernelBuilder &k, Value x) {
   Value one = k.splatF32(1.0);
   return k.divF(one, k.addF(one, emitExp(k, k.negF(x))));

@@ -26,6 +26,9 @@ Value emitActivation(KernelBuilder &k, Activation activation, Value x);
 /// cap * tanh(x / cap)
 Value emitSoftcap(KernelBuilder &k, Value x, float cap);
 
+/// 16 f32 as bf16, in i16: to nearest, ties to even; what is no number stays none. As collective/Element.h.
+Value emitRoundToBf16(KernelBuilder &k, Value x);
+
 /// Sum of 16 f32 lanes in a fixed tree (8+8, 4+4, 2+2, 1+1).
 Value emitSum(KernelBuilder &k, Value v);
 Value emitMax(KernelBuilder &k, Value v);
