@@ -67,7 +67,7 @@ llvm::Expected<StrategySearch> searchStrategies(const frontend::Checkpoint &chec
   for (const GridChoice &grid : gridsOf(count)) {
     StageTimer timer;
     auto compiled = runPipeline(checkpoint, quiet, grid, target, timer,
-                                [](llvm::StringRef, mlir::Operation *) { return true; });
+                                [](llvm::StringRef, mlir::Operation *) { return true; }, chips);
     if (!compiled) {
       Strategy &strategy = strategies.emplace_back();
       strategy.grid = grid;

@@ -63,7 +63,7 @@ public:
     if (!compiled.plan) { // Else the search has it.
       auto result =
           runPipeline(*checkpoint, options, grid, target.text, timer,
-                      [&](llvm::StringRef stage, mlir::Operation *ir) { return dump(stage, ir); });
+                      [&](llvm::StringRef stage, mlir::Operation *ir) { return dump(stage, ir); }, chips);
       if (!result)
         return fail(result.takeError(), kFailed);
       compiled = std::move(*result);

@@ -86,6 +86,8 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
     flags["activations"] = options.activations;
   if (options.collectives != "f32")
     flags["collectives"] = options.collectives;
+  if (options.sequenceParallel != "auto")
+    flags["sequence_parallel"] = options.sequenceParallel;
   if (!options.chips.empty())
     flags["chips"] = llvm::sys::path::filename(options.chips);
   if (!options.sharding.empty())

@@ -3,6 +3,7 @@
 
 #include "compiler/driver/Pipeline.h"
 
+#include "compiler/driver/SequenceParallel.h"
 #include "compiler/driver/WeightChoice.h"
 #include "frontends/Importer.h"
 #include "passes/fuse/Passes.h"
@@ -60,11 +61,34 @@ lower(ModuleOp module, const frontend::Checkpoint &checkpoint, llvm::StringRef t
   return std::move(*engine);
 }
 
+/// Between chips of one process it was measured to pay from 16 rows on; nothing is known of others without a file.
+static constexpr uint32_t kRowsThatPayInOneProcess = 32;
+
+/// Chips do rows of their own from as many on as was asked for, or as it pays.
+static llvm::Error shareRows(plan::EngineOp engine, const CompileOptions &options,
+                             const ChipsFile &chips) {
+  const bool automatic = options.sequenceParallel == "auto", choose = automatic && !chips.links.empty();
+  uint32_t from = choose ? 1 : kRowsThatPayInOneProcess;
+  if (engine.getGrid().back() < 2 || options.sequenceParallel == "never")
+    return llvm::Error::success();
+  if (!automatic && llvm::StringRef(options.sequenceParallel).getAsInteger(10, from))
+    return llvm::createStringError("--sequence-parallel " + options.sequenceParallel +
+                                   " is neither auto nor never nor a number of rows");
+  if (llvm::Error error = runPasses(engine, [&](OpPassManager &manager) {
+        manager.addPass(mlir::tenon::createOwnRowsPass({from}));
+      }))
+    return error;
+  if (choose)
+    shareRowsFrom(engine, rowsThatPay(engine, chips));
+  return llvm::Error::success();
+}
+
 llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
                                      const CompileOptions &options, const GridChoice &grid,
                                      llvm::StringRef target,
                                      StageTimer &timer,
-                                     llvm::function_ref<bool(llvm::StringRef, Operation *)> dump) {
+                                     llvm::function_ref<bool(llvm::StringRef, Operation *)> dump,
+                                     const ChipsFile &chips) {
   Compiled result;
   result.context = std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED);
   MLIRContext &context = *result.context;
@@ -135,6 +159,8 @@ llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
   if (!engine)
     return engine.takeError();
   result.plan = std::move(*engine);
+  if (llvm::Error error = shareRows(*result.plan, options, chips))
+    return std::move(error);
   if (llvm::Error error = runPasses(*result.plan, [](OpPassManager &manager) {
         manager.addPass(mlir::tenon::createDedupKernelsPass());
         mlir::tenon::buildMemoryPipeline(manager);

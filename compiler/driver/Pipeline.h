@@ -7,6 +7,7 @@
 #ifndef TENON_COMPILER_DRIVER_PIPELINE_H
 #define TENON_COMPILER_DRIVER_PIPELINE_H
 
+#include "compiler/driver/ChipsFile.h"
 #include "compiler/driver/CompileOptions.h"
 #include "compiler/driver/GridChoice.h"
 #include "compiler/driver/StageTimer.h"
@@ -33,11 +34,14 @@ struct Compiled {
 };
 
 /// Runs the stages for the chips of `grid`. `dump` is given the IR after each stage by name
-/// ("import", "shard" where there are several chips, "fuse", "memory", "plan") and says whether to go on; when it says no, the result has no plan.
+/// ("import", "shard" where there are several chips, "fuse", "memory", "plan") and says whether to go on; when it says no, the result has no plan. `chips`
+/// says from when on chips gain by rows of their own (--sequence-parallel auto); without links they are taken to be of
+/// one process.
 llvm::Expected<Compiled>
 runPipeline(const frontend::Checkpoint &checkpoint, const CompileOptions &options,
             const GridChoice &grid, llvm::StringRef target, StageTimer &timer,
-            llvm::function_ref<bool(llvm::StringRef stage, mlir::Operation *ir)> dump);
+            llvm::function_ref<bool(llvm::StringRef stage, mlir::Operation *ir)> dump,
+            const ChipsFile &chips = {});
 
 /// The context that a plan gets when --max-context does not say: that of the checkpoint, but no
 /// more than this, because the KV cache holds one whole sequence by default.

@@ -128,7 +128,11 @@ void printPlan(llvm::raw_ostream &out, EngineOp engine, llvm::ArrayRef<MemorySum
                             static_cast<unsigned long long>(counts[function.getSymName()]), "all")
             << stringifyCollectiveKind(collective.getKind()) << " of "
             << collective.getSourceElementBytes() * collective.getTargetColumns() << (collective.getLogitRows() ? " S" : " T")
-            << " bytes: " << collective.getCause() << "\n";
+            << " bytes: " << collective.getCause();
+        if (collective.getOwnRows())
+          out << " (" << (collective.alwaysMeets() ? "own rows" : "happens") << " from "
+              << *collective.getOwnRows() << " rows on)";
+        out << "\n";
         continue;
       }
       auto launch = cast<LaunchOp>(op);
@@ -190,6 +194,7 @@ llvm::json::Object planAsJson(EngineOp engine, llvm::ArrayRef<MemorySummary> sum
                                  {"times", counts[function.getSymName()]},
                                  {"row_bytes", op.getSourceElementBytes() * op.getTargetColumns()},
                                  {"rows", op.getLogitRows() ? "logits" : "tokens"},
+                                 {"own_rows", op.getOwnRows() ? llvm::json::Value(*op.getOwnRows()) : nullptr},
                                  {"cause", op.getCause()}});
   });
   return Object{{"model", Object{{"name", model.getName()},

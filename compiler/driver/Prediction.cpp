@@ -27,6 +27,11 @@ uint64_t collectiveBytes(EngineOp engine, CollectiveOp op, const StepShape &step
   return rows * op.getTargetColumns() * op.getSourceElementBytes();
 }
 
+/// Whether chips do rows of their own in a step, in a launch with `from` as own_rows.
+static bool doesOwnRows(std::optional<uint64_t> from, const StepShape &step) {
+  return from && step.sharesRows && step.tokens >= *from;
+}
+
 double collectiveSeconds(EngineOp engine, CollectiveOp op, const ChipsFile &chips, uint32_t chip,
                          const StepShape &step) {
   llvm::ArrayRef<int64_t> grid = engine.getGrid();
@@ -44,14 +49,20 @@ double collectiveSeconds(EngineOp engine, CollectiveOp op, const ChipsFile &chip
     return 0;
   const double n = count, bytes = collectiveBytes(engine, op, step);
   const double alpha = link->latencySeconds, beta = link->bandwidth;
+  const double half = (link->ring ? n - 1 : 1) * alpha + (n - 1) / n * bytes / beta;
+  const bool ownRows = doesOwnRows(op.getOwnRows(), step);
   switch (op.getKind()) {
+  case CollectiveKind::GatherRows:
+    return ownRows ? half : 0;
   case CollectiveKind::AllReduce: {
+    if (ownRows)
+      return half;
     const double halves = (link->ring ? 2 * (n - 1) : 2) * alpha + 2 * (n - 1) / n * bytes / beta;
     const double pairs = (link->ring ? n - 1 : 1) * alpha + (n - 1) * bytes / beta;
     return std::min(halves, pairs);
   }
   case CollectiveKind::GatherColumns:
-    return (link->ring ? n - 1 : 1) * alpha + (n - 1) / n * bytes / beta;
+    return half;
   case CollectiveKind::Receive:
     return alpha + bytes / beta; // The sender's share is not counted twice.
   case CollectiveKind::Send:
@@ -72,8 +83,10 @@ double rateOf(const cpu::KernelSpec &spec, const ChipKind &chip, uint64_t rows) 
 }
 
 double launchSeconds(LaunchOp launch, const cpu::KernelSpec &spec, const ChipKind &chip,
-                     double bandwidth, StepShape step) {
+                     double bandwidth, uint32_t chips, StepShape step) {
   CostAttr c = launch.getCost();
+  if (doesOwnRows(launch.getOwnRows(), step))
+    step.tokens = (step.tokens + chips - 1) / chips;
   if (spec.window) { // Rows look back so far at most.
     step.context = std::min<uint64_t>(step.context, step.tokens * spec.window);
     step.positions = std::min<uint64_t>(step.positions, step.logitRows * spec.window + step.tokens);
@@ -141,7 +154,7 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
       double once = 0;
       for (Operation &op : function.getBody().front())
         if (auto launch = llvm::dyn_cast<LaunchOp>(op))
-          once += launchSeconds(launch, specs[launch.getKernelAttr().getAttr()], kind, bandwidth, step);
+          once += launchSeconds(launch, specs[launch.getKernelAttr().getAttr()], kind, bandwidth, tensor, step);
         else
           once += collectiveSeconds(engine, llvm::cast<CollectiveOp>(op), chips, place, step);
       seconds += once * calls.lookup(name);

@@ -8,6 +8,7 @@
 // Collective Communication Operations in MPICH", section 4), the faster of
 //   every pair at once    alpha + (n - 1) b / beta
 //   two halves            2 alpha + 2 (n - 1)/n b / beta, or 2 (n - 1) alpha on a ring
+// and one of the halves, where chips do rows of their own, alpha + (n - 1)/n b / beta.
 //
 #ifndef TENON_COMPILER_DRIVER_PREDICTION_H
 #define TENON_COMPILER_DRIVER_PREDICTION_H
@@ -22,6 +23,7 @@ namespace tenon::compiler {
 /// of one sequence share what is read.
 struct StepShape {
   uint64_t tokens = 1, logitRows = 1, context = 1, positions = 1;
+  bool sharesRows = true; ///< Chips do rows of their own where the plan says so, else all of them.
 };
 
 /// A token for each of `sequences`, the last position being `context`.

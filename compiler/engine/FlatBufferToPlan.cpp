@@ -213,15 +213,16 @@ private:
       auto kernel = nameOf(plan.kernels(), l->kernel(), "the kernel of a launch",
                            [](const fb::Kernel *k) { return k->symbol(); });
       LaunchOp::create(builder, here, kernel, string(l->name()), builder.getArrayAttr(args),
-                       l->barrier_before() ? builder.getUnitAttr() : UnitAttr(), cost(l->cost()));
+                       l->barrier_before() ? builder.getUnitAttr() : UnitAttr(), unlessZero(l->own_rows()),
+                       cost(l->cost()));
     }
   }
 
   void readCollective(const fb::Launch &l, const fb::Collective &c) {
     auto kind = symbolizeCollectiveKind(static_cast<uint32_t>(c.kind()));
-    const size_t buffers = kind == plan::CollectiveKind::Send || kind == plan::CollectiveKind::Receive
-                               ? 1
-                               : 2;
+    const bool gives = kind != plan::CollectiveKind::Receive && kind != plan::CollectiveKind::GatherRows;
+    const bool gets = kind != plan::CollectiveKind::Send;
+    const size_t buffers = size_t(gives) + size_t(gets);
     if (!kind || !l.args() || l.args()->size() != buffers)
       return fail("collective " + string(l.name()).getValue() +
                   " is of an unknown kind or has not as many buffers as its kind");
@@ -229,17 +230,17 @@ private:
     for (const fb::Arg *arg : *l.args())
       names.push_back(
           bufferName(arg->index(), "a buffer of collective " + string(l.name()).getValue()));
-    const bool gives = kind != plan::CollectiveKind::Receive;
     SmallVector<int64_t> columns;
     if (c.columns())
       columns.assign(c.columns()->begin(), c.columns()->end());
     auto unit = [&](bool set) { return set ? builder.getUnitAttr() : UnitAttr(); };
     CollectiveOp::create(builder, here, CollectiveKindAttr::get(builder.getContext(), *kind),
                          string(l.name()), gives ? names.front() : FlatSymbolRefAttr(),
-                         kind == plan::CollectiveKind::Send ? FlatSymbolRefAttr() : names.back(),
+                         gets ? names.back() : FlatSymbolRefAttr(),
                          u64(c.axis()), builder.getDenseI64ArrayAttr(columns), unit(c.accumulate()),
-                         unit(c.given() == fb::Element::BF16), unit(c.logit_rows()), unit(c.fence()), string(c.cause()), cost(l.cost()));
+                         unit(c.given() == fb::Element::BF16), unit(c.logit_rows()), unit(c.fence()), unlessZero(l.own_rows()), string(c.cause()), cost(l.cost()));
   }
+
 
   ArgAttr readArg(const fb::Arg &arg, StringAttr launch) {
     MLIRContext *context = builder.getContext();

@@ -173,7 +173,7 @@ private:
     auto name = string(op.getName());
     fb::Cost cost = writeCost(op.getCost());
     return fb::CreateLaunch(out, kernelIndex.lookup(op.getKernelAttr().getAttr()), args,
-                            op.getBarrierBefore(), name, &cost);
+                            op.getBarrierBefore(), name, &cost, 0, op.getOwnRows().value_or(0));
   }
 
   static fb::Cost writeCost(CostAttr c) {
@@ -197,7 +197,8 @@ private:
         op.getAccumulate(), op.getLogitRows(), op.getFence(), cause,
         op.getBf16() ? fb::Element::BF16 : fb::Element::F32);
     fb::Cost cost = writeCost(op.getCost());
-    return fb::CreateLaunch(out, 0, args, false, name, &cost, collective);
+    return fb::CreateLaunch(out, 0, args, false, name, &cost, collective,
+                            op.getOwnRows().value_or(0));
   }
 
   Offset<fb::Call> writeCall(CallOp op) {

@@ -104,7 +104,8 @@ def Plan_CollectiveKind : I32EnumAttr<"CollectiveKind", "What chips do together"
     I32EnumAttrCase<"AllReduce", 0, "all_reduce">,
     I32EnumAttrCase<"GatherColumns", 1, "gather_columns">,
     I32EnumAttrCase<"Send", 2, "send">,
-    I32EnumAttrCase<"Receive", 3, "receive">]> {
+    I32EnumAttrCase<"Receive", 3, "receive">,
+    I32EnumAttrCase<"GatherRows", 4, "gather_rows">]> {
   let cppNamespace = "::mlir::plan";
 }
 

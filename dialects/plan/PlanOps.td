@@ -275,15 +275,19 @@ def Plan_LaunchOp : Plan_Op<"launch", [HasParent<"FunctionOp">,
     Pointers are in the order that the kernel's kind states. With `barrier`, no worker starts before all
     have finished everything before. The cost feeds planning and the runtime's ledger.
 
+    With `own_rows N`, chip `i` of the `n` of a stage does rows `[T i/n, T (i + 1)/n)` of a step of `T >= N`
+    rows and no others (`tenon-own-rows`); of a smaller step every chip does all.
+
     ```mlir
     plan.launch @k1_linear "attn_output" (buffer @a, layer_weight 4, buffer @x) barrier
       cost <bytes = 207360 + 5508 T, macs = 331776 T>
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, StrAttr:$name, Plan_ArgArrayAttr:$args,
-                       UnitAttr:$barrier_before, Plan_CostAttr:$cost);
+                       UnitAttr:$barrier_before, OptionalAttr<Plan_U32>:$own_rows, Plan_CostAttr:$cost);
   let assemblyFormat = [{
-    $kernel $name ` ` `(` custom<LaunchArgs>($args) `)` (`barrier` $barrier_before^)? `cost` $cost attr-dict
+    $kernel $name ` ` `(` custom<LaunchArgs>($args) `)` (`barrier` $barrier_before^)?
+    (`own_rows` $own_rows^)? `cost` $cost attr-dict
   }];
 }
 
@@ -299,6 +303,12 @@ def Plan_CollectiveOp : Plan_Op<"collective", [HasParent<"FunctionOp">,
     - `gather_columns`: chip `i` gives columns `[columns[i], columns[i + 1])` of `to`, which chip 0 of
       the axis gets.
     - `send` to the next chip along the axis, `receive` from the one before.
+    - `gather_rows`, always with `own_rows N`: of a step of `N` rows or more every chip gets the rows that
+      the others have made, in the place in its own `to` where they belong. Nothing happens in a smaller
+      step. Rows are moved as they are; `columns` counts words of four bytes.
+
+    An `all_reduce` with `own_rows N` leaves each chip the sum of its own rows only (a reduce-scatter) in a
+    step of `N` rows or more.
 
     Entering is a barrier of all workers of all chips concerned but for `send` and `receive`; so no
     launch before needs one. Others read `from` after the chip has gone on: with `fence` it waits
@@ -314,16 +324,20 @@ def Plan_CollectiveOp : Plan_Op<"collective", [HasParent<"FunctionOp">,
                        OptionalAttr<FlatSymbolRefAttr>:$target, Plan_U32:$axis,
                        DenseI64ArrayAttr:$columns, UnitAttr:$accumulate, UnitAttr:$bf16,
                        UnitAttr:$logit_rows,
-                       UnitAttr:$fence, StrAttr:$cause, Plan_CostAttr:$cost);
+                       UnitAttr:$fence, OptionalAttr<Plan_U32>:$own_rows, StrAttr:$cause,
+                       Plan_CostAttr:$cost);
   let assemblyFormat = [{
     $kind $name (`from` $source^)? (`to` $target^)? `axis` $axis `columns` $columns
-    (`add` $accumulate^)? (`bf16` $bf16^)? (`logit_rows` $logit_rows^)? (`fence` $fence^)? `cause` $cause
+    (`add` $accumulate^)? (`bf16` $bf16^)? (`logit_rows` $logit_rows^)? (`fence` $fence^)?
+    (`own_rows` $own_rows^)? `cause` $cause
     `cost` $cost attr-dict
   }];
   let extraClassDeclaration = [{
     /// Columns of what chip `rank` of the axis gives, and of what it gets.
     uint64_t getSourceColumns(uint64_t rank);
     uint64_t getTargetColumns() { return getColumns().back(); }
+    /// Whether chips meet in it whatever the step: not where rows are gathered of large steps only.
+    bool alwaysMeets() { return getKind() != CollectiveKind::GatherRows; }
     /// Bytes of an element of what a chip gives.
     uint64_t getSourceElementBytes() { return getBf16() ? 2 : 4; }
   }];

@@ -168,6 +168,8 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
   if (slots.size() != getArgs().size())
     return emitOpError("has ") << getArgs().size() << " pointers, but "
                                << StringRef(kernelKindName(spec->kind)) << " takes " << slots.size();
+  if (getOwnRows() && (*getOwnRows() == 0 || kernelPartition(*spec) != Partition::TokenRows))
+    return emitOpError("has own_rows, and only kernels that work row by row can, from a row on");
   for (auto [slot, attr] : llvm::zip(slots, getArgs())) {
     auto arg = cast<ArgAttr>(attr);
     auto wrong = [&](StringRef wanted) {
@@ -215,7 +217,15 @@ LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
   if (columns.size() != edges || columns.front() != 0 || !llvm::is_sorted(columns) ||
       columns.back() == 0)
     return emitOpError("columns must be ") << edges << " ascending edges from 0";
-  const bool gives = getKind() != CollectiveKind::Receive, gets = getKind() != CollectiveKind::Send;
+  const bool gathersRows = getKind() == CollectiveKind::GatherRows;
+  const bool gives = getKind() != CollectiveKind::Receive && !gathersRows,
+             gets = getKind() != CollectiveKind::Send;
+  if (getOwnRows() && getKind() != CollectiveKind::AllReduce && !gathersRows)
+    return emitOpError("has own_rows, and only all_reduce and gather_rows can");
+  if (getOwnRows().value_or(0) == 0 && (gathersRows || getOwnRows()))
+    return emitOpError("needs own_rows: from how many rows of a step on each chip has its own");
+  if (getOwnRows() && getLogitRows())
+    return emitOpError("has own_rows, and rows with logits are everyone's");
   if (gives != !!getSourceAttr() || gets != !!getTargetAttr())
     return emitOpError("must name ") << (gives ? "" : "no ") << "from and " << (gets ? "" : "no ")
                                      << "to";

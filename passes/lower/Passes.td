@@ -47,6 +47,41 @@ def LowerToPlanPass : Pass<"tenon-lower-to-plan", "::mlir::ModuleOp"> {
 
 class Tenon_LowerPass<string argument> : Pass<argument, "::mlir::plan::EngineOp">;
 
+def OwnRowsPass : Tenon_LowerPass<"tenon-own-rows"> {
+  let summary = "Let chips that share layers work on rows of their own between a sum and the next product";
+  let description = [{
+    Sequence parallelism (Korthikanti et al., "Reducing Activation Recomputation in Large Transformer
+    Models", section 4.2.2). An `all_reduce` is a reduce-scatter and an all-gather. What follows it up to the next
+    product works row by row: the residual, norms, quantisation. So the sum and these get `own_rows`, each
+    chip's rows are its own, and a `gather_rows` stands before what needs all of them: a product, an
+    attention, a choice of rows, a send. What travels is then the quantised row, less than the sum. The
+    residual stays in parts from layer to layer.
+
+    Rows are shared out in steps of `from` rows and more; of smaller ones every chip does all as before, and
+    no `gather_rows` happens. Every sum keeps its order: results are the same bits.
+
+    Requires places in memory to be open yet. Does nothing on a grid of one chip in a stage. Rows with logits
+    stay everyone's.
+
+    Before:
+    ```mlir
+    plan.collective all_reduce "attn_output" from @o to @x axis 1 columns [0, 64] add …
+    plan.launch @norm "ffn_norm" (buffer @x, layer_weight 5, buffer @n) …
+    plan.launch @gate "ffn_gate" (buffer @n, …
+    ```
+    After:
+    ```mlir
+    plan.collective all_reduce "attn_output" from @o to @x axis 1 columns [0, 64] add own_rows 96 …
+    plan.launch @norm "ffn_norm" (buffer @x, layer_weight 5, buffer @n) own_rows 96 …
+    plan.collective gather_rows "ffn_norm" to @n axis 1 columns [0, 48] own_rows 96 …
+    plan.launch @gate "ffn_gate" (buffer @n, …
+    ```
+  }];
+  let options = [
+    Option<"from", "from", "uint32_t", "1", "Rows of a step from which on chips have rows of their own">
+  ];
+}
+
 def DedupKernelsPass : Tenon_LowerPass<"tenon-dedup-kernels"> {
   let summary = "Keep one kernel of each spec and name it by number and kind";
   let description = [{

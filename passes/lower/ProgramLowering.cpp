@@ -246,7 +246,7 @@ void ProgramLowering::addLaunch(OpBuilder &builder, FusedOp region) {
     plan::CollectiveOp::create(
         builder, region.getLoc(), plan::CollectiveKindAttr::get(builder.getContext(), c.kind),
         builder.getStringAttr(launch.name), from, to, builder.getI64IntegerAttr(c.axis),
-        builder.getDenseI64ArrayAttr(c.columns), unit(c.accumulate), unit(c.bf16), unit(c.logitRows), UnitAttr(),
+        builder.getDenseI64ArrayAttr(c.columns), unit(c.accumulate), unit(c.bf16), unit(c.logitRows), UnitAttr(), IntegerAttr(),
         builder.getStringAttr(c.cause), launchCost(region));
     return;
   }
@@ -254,7 +254,7 @@ void ProgramLowering::addLaunch(OpBuilder &builder, FusedOp region) {
   for (auto [slot, pointer] : llvm::zip_equal(launch.slots, launch.pointers))
     args.push_back(argument(slot.role, pointer));
   plan::LaunchOp::create(builder, region.getLoc(), FlatSymbolRefAttr::get(kernelNames[region]),
-                         builder.getStringAttr(launch.name), builder.getArrayAttr(args), UnitAttr(),
+                         builder.getStringAttr(launch.name), builder.getArrayAttr(args), UnitAttr(), IntegerAttr(),
                          launchCost(region));
 }
 

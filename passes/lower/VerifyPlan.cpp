@@ -77,6 +77,34 @@ LogicalResult checkBarriers(const StepWalk &walk) {
   return success();
 }
 
+/// Where each chip has its own rows of a buffer only, nothing reads the others before they are gathered.
+LogicalResult checkOwnRows(const StepWalk &walk) {
+  llvm::BitVector parted(walk.buffers().size());
+  int64_t from = 0;
+  for (const StepLaunch &launch : walk.launches()) {
+    for (const BufferAccess &access : launch.buffers) {
+      if (access.ownRows && from && access.ownRows != from)
+        return launch.op->emitOpError("\"")
+               << launch.name() << "\" has own_rows " << access.ownRows << " and an earlier launch "
+               << from << "; all of a step change at one number of rows";
+      from = access.ownRows ? access.ownRows : from;
+      if (access.reads && !access.ownRows && parted.test(access.buffer)) {
+        BufferOp buffer = walk.buffers()[access.buffer];
+        return launch.op->emitOpError("\"")
+               << launch.name() << "\" reads rows of @" << buffer.getSymName()
+               << " that only other chips have in a step of " << from
+               << " rows; a gather_rows has to stand before it";
+      }
+    }
+    for (const BufferAccess &access : launch.buffers)
+      if (access.writes)
+        parted[access.buffer] = access.ownRows && (launch.launch() || launch.collective().alwaysMeets());
+  }
+  if (walk.hasLogits() && parted.test(walk.logits()))
+    return walk.launches().back().op->emitOpError("ends a step whose logits are not whole");
+  return success();
+}
+
 /// Nothing that other chips may still be reading is written.
 LogicalResult checkOffers(const StepWalk &walk) {
   ArrayRef<StepLaunch> launches = walk.launches();
@@ -103,7 +131,7 @@ struct VerifyPlanPass : mlir::tenon::impl::VerifyPlanPassBase<VerifyPlanPass> {
     for (uint32_t program = 0; program < engine.getNumPrograms(); ++program) {
       StepWalk walk(engine, program);
       if (failed(checkBuffers(engine, walk)) || failed(checkBarriers(walk)) ||
-          failed(checkOffers(walk)))
+          failed(checkOffers(walk)) || failed(checkOwnRows(walk)))
         return signalPassFailure();
     }
     markAllAnalysesPreserved();

@@ -30,6 +30,7 @@ static StepLaunch describe(LaunchOp launch, const ::tenon::cpu::KernelSpec &spec
     access.rowBytes = slot.rowBytes;
     access.ownTokenRows = partition == Partition::TokenRows && slot.rows == RowDomain::Tokens;
     access.ownLogitRows = partition == Partition::LogitRows && slot.rows == RowDomain::LogitRows;
+    access.ownRows = launch.getOwnRows().value_or(0);
     described.buffers.push_back(access);
   }
   return described;
@@ -49,19 +50,22 @@ static StepLaunch describe(CollectiveOp op, const llvm::DenseMap<StringAttr, uns
     access.rowBytes = rowBytes;
     access.ownTokenRows = writes && !op.getLogitRows() && op.getKind() == CollectiveKind::AllReduce;
     access.ownLogitRows = writes && op.getLogitRows();
+    access.ownRows = op.getOwnRows().value_or(0);
     access.outlivesStep = false;
     described.buffers.push_back(access);
   };
   if (op.getSourceAttr())
     add(op.getSourceAttr(), op.getSourceColumns(rank) * op.getSourceElementBytes(), true, false);
   if (op.getTargetAttr())
-    add(op.getTargetAttr(), op.getTargetColumns() * sizeof(float), op.getAccumulate(), true);
+    add(op.getTargetAttr(), op.getTargetColumns() * sizeof(float),
+        op.getAccumulate() || op.getKind() == CollectiveKind::GatherRows, true);
   return described;
 }
 
 int64_t StepLaunch::offered() const {
   CollectiveOp op = collective();
-  if (!op || !op.getSourceAttr() || op.getKind() == CollectiveKind::Send || op.getFence())
+  const bool gives = op && (op.getSourceAttr() || op.getKind() == CollectiveKind::GatherRows);
+  if (!gives || op.getKind() == CollectiveKind::Send || op.getFence())
     return -1;
   return buffers.front().buffer;
 }
@@ -69,7 +73,7 @@ int64_t StepLaunch::offered() const {
 size_t StepWalk::offerEnds(size_t i) const {
   for (size_t next = i + 1; next < list.size(); ++next)
     if (CollectiveOp op = list[next].collective();
-        op && op.getAxis() == list[i].collective().getAxis())
+        op && op.alwaysMeets() && op.getAxis() == list[i].collective().getAxis())
       return next;
   return list.size();
 }
@@ -193,7 +197,8 @@ bool plan::needsBarrier(const StepLaunch &earlier, const StepLaunch &later,
       if (a.buffer == b.buffer) {
         // Each worker goes on with the rows that it made itself.
         const bool ownRows =
-            (a.ownTokenRows && b.ownTokenRows) || (a.ownLogitRows && b.ownLogitRows);
+            (a.ownTokenRows && b.ownTokenRows && a.ownRows == b.ownRows) ||
+            (a.ownLogitRows && b.ownLogitRows);
         if (!ownRows || a.rowBytes != b.rowBytes)
           return true;
       } else if (mayOverlap(buffers[a.buffer], buffers[b.buffer])) {

@@ -22,6 +22,7 @@ struct BufferAccess {
   uint64_t rowBytes;
   /// Worker w touches only its share of these rows, by the formula of KernelAbi.h.
   bool ownTokenRows, ownLogitRows;
+  uint32_t ownRows = 0; ///< In steps of so many rows, its share of the chip's rows; 0: always of all.
   bool outlivesStep; ///< What it holds at the end of a step is needed in the next.
 };
 
@@ -36,7 +37,9 @@ struct StepLaunch {
   CollectiveOp collective() const { return dyn_cast<CollectiveOp>(op); }
   StringRef name() const { return launch() ? launch().getName() : collective().getName(); }
   /// All workers of a chip, and more, have come here before one goes on.
-  bool isBarrier() const { return collective() || launch().getBarrierBefore(); }
+  bool isBarrier() const {
+    return collective() ? collective().alwaysMeets() : launch().getBarrierBefore();
+  }
   /// The buffer that other chips may read after this one has gone on; -1: none.
   int64_t offered() const;
 };
@@ -56,7 +59,7 @@ public:
   bool hasLogits() const { return makesLogits; }
 
   /// Position in `launches` of the collective that others have left what launch `i` offers by: the
-  /// next one, or the number of launches if the step ends before.
+  /// next one that happens in every step, or the number of launches if the step ends before.
   size_t offerEnds(size_t i) const;
 
   /// Buffers whose content is still needed when launch `i` starts; `i` may be one past the last.

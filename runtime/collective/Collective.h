@@ -73,6 +73,16 @@ public:
   /// Returns when every worker of every member has called it; what they wrote before is visible.
   virtual Status barrier(const Caller &who) = 0;
 
+  /// Member m's rows [rows*m/n, rows*(m+1)/n) of the sum over members of `in` [rows, columns], in their
+  /// place in its `out` [rows, columns]; n is size(). Worker w of its W has the share of worker m*W + w of n*W.
+  virtual Status reduceScatterRows(const Caller &who, const void *in, void *out, uint64_t rows,
+                                   uint64_t columns, Addition how = {}) = 0;
+
+  /// The contrary, in place: member m has written its rows, as above, of `data` [rows, rowBytes], and gets
+  /// all others. Workers may find any of them written when all of the member's have returned, and their own
+  /// member's rows count as an input: they must not be written before the next collective has returned.
+  virtual Status gatherRows(const Caller &who, void *data, uint64_t rows, uint64_t rowBytes) = 0;
+
   /// For good, by any thread, inside a collective or not: whoever waits in the group, and whoever
   /// calls it from now on, gets the first `why` instead. A chip that fails calls it so that no
   /// other waits for it.

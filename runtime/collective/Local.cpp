@@ -135,6 +135,31 @@ Status LocalGroup::reduceScatterColumns(const Caller &who, const void *in, void 
   return Status::ok();
 }
 
+Status LocalGroup::reduceScatterRows(const Caller &who, const void *in, void *out, uint64_t rows,
+                                     uint64_t columns, Addition how) {
+  uint32_t set = 0;
+  TENON_RETURN_IF_ERROR(enter(who, in, set));
+  const Share share = rowsOfWorker(rows, who, size());
+  const uint64_t at = share.first * columns;
+  sumInOrder(advanced(out, at, how.out), share.count() * columns, size(), how,
+             [&](uint32_t member) { return advanced(offered(member, set), at, how.in); });
+  return Status::ok();
+}
+
+Status LocalGroup::gatherRows(const Caller &who, void *data, uint64_t rows, uint64_t rowBytes) {
+  uint32_t set = 0;
+  TENON_RETURN_IF_ERROR(enter(who, data, set));
+  for (uint32_t member = 0; member < size(); ++member) {
+    if (member == who.member)
+      continue;
+    const Share all = rowsOfMember(rows, member, size()), mine(all.count() * rowBytes, who);
+    const uint64_t at = all.first * rowBytes + mine.first;
+    std::memcpy(static_cast<std::byte *>(data) + at,
+                static_cast<const std::byte *>(offered(member, set)) + at, mine.count());
+  }
+  return Status::ok();
+}
+
 Status LocalGroup::broadcast(const Caller &who, void *data, uint64_t bytes, uint32_t root) {
   uint32_t set = 0;
   TENON_RETURN_IF_ERROR(enter(who, data, set));

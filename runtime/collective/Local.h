@@ -33,6 +33,9 @@ public:
   Status send(const Caller &who, const void *data, uint64_t bytes, uint32_t to) override;
   Status receive(const Caller &who, void *data, uint64_t bytes, uint32_t from) override;
   Status barrier(const Caller &who) override;
+  Status reduceScatterRows(const Caller &who, const void *in, void *out, uint64_t rows,
+                           uint64_t columns, Addition how = {}) override;
+  Status gatherRows(const Caller &who, void *data, uint64_t rows, uint64_t rowBytes) override;
   void abort(const Status &why) override;
 
 private:

@@ -183,6 +183,70 @@ Status RemoteGroup::reduceScatterColumns(const Caller &who, const void *in, void
   return Status::ok();
 }
 
+/// Rows of the members of `rank`, who are neighbours.
+Share RemoteGroup::rowsOfRank(uint64_t rows, uint32_t rank) const {
+  const auto first = std::lower_bound(setup.ranks.begin(), setup.ranks.end(), rank);
+  const auto last = std::upper_bound(first, setup.ranks.end(), rank);
+  Share share = rowsOfMember(rows, static_cast<uint32_t>(first - setup.ranks.begin()), size());
+  share.last = rowsOfMember(rows, static_cast<uint32_t>(last - setup.ranks.begin()) - 1, size()).last;
+  return share;
+}
+
+Status RemoteGroup::reduceScatterRows(const Caller &who, const void *in, void *out, uint64_t rows,
+                                      uint64_t columns, Addition how) {
+  const uint64_t rowBytes = columns * bytesOf(how.in);
+  if (rows * rowBytes > setup.mostBytes)
+    return Status::invalidArgument("a collective with more rows than the group was made for");
+  uint32_t set = 0;
+  // Each rank gets the rows that its members add up, from everybody; they lie where they do at home.
+  TENON_RETURN_IF_ERROR(meet(who, in, set, [&] {
+    const Share own = rowsOfRank(rows, cluster.rank());
+    for (uint32_t m = 0; m < size(); ++m)
+      if (!isHere(m))
+        messages.receive(setup.ranks[m], setup.tag, arrival(m) + own.first * rowBytes,
+                         own.count() * rowBytes);
+      else
+        forOtherRanks([&](uint32_t rank) {
+          const Share wanted = rowsOfRank(rows, rank);
+          messages.send(rank, setup.tag,
+                        static_cast<const std::byte *>(rowsOf(m, set)) + wanted.first * rowBytes,
+                        wanted.count() * rowBytes);
+        });
+  }));
+  const Share share = rowsOfWorker(rows, who, size());
+  const uint64_t at = share.first * columns;
+  sumInOrder(advanced(out, at, how.out), share.count() * columns, size(), how,
+             [&](uint32_t member) { return advanced(rowsOf(member, set), at, how.in); });
+  return Status::ok();
+}
+
+Status RemoteGroup::gatherRows(const Caller &who, void *data, uint64_t rows, uint64_t rowBytes) {
+  if (rows * rowBytes > setup.mostBytes)
+    return Status::invalidArgument("a collective with more rows than the group was made for");
+  uint32_t set = 0;
+  TENON_RETURN_IF_ERROR(meet(who, data, set, [&] {
+    for (uint32_t m = 0; m < size(); ++m) {
+      const Share own = rowsOfMember(rows, m, size());
+      const uint64_t at = own.first * rowBytes, bytes = own.count() * rowBytes;
+      if (!isHere(m))
+        messages.receive(setup.ranks[m], setup.tag, arrival(m) + at, bytes);
+      else
+        forOtherRanks([&](uint32_t rank) {
+          messages.send(rank, setup.tag, static_cast<const std::byte *>(rowsOf(m, set)) + at, bytes);
+        });
+    }
+  }));
+  for (uint32_t m = 0; m < size(); ++m) {
+    if (m == who.member)
+      continue;
+    const Share all = rowsOfMember(rows, m, size()), mine(all.count() * rowBytes, who);
+    const uint64_t at = all.first * rowBytes + mine.first;
+    std::memcpy(static_cast<std::byte *>(data) + at,
+                static_cast<const std::byte *>(rowsOf(m, set)) + at, mine.count());
+  }
+  return Status::ok();
+}
+
 Status RemoteGroup::broadcast(const Caller &who, void *data, uint64_t bytes, uint32_t root) {
   if (root >= size())
     return Status::invalidArgument("a broadcast from a chip that the group does not have");

@@ -8,6 +8,7 @@
 #include "runtime/collective/Cluster.h"
 #include "runtime/collective/Collective.h"
 #include "runtime/collective/Local.h"
+#include "runtime/collective/SumInOrder.h"
 
 #include <memory>
 #include <vector>
@@ -45,6 +46,9 @@ public:
   Status send(const Caller &who, const void *data, uint64_t bytes, uint32_t to) override;
   Status receive(const Caller &who, void *data, uint64_t bytes, uint32_t from) override;
   Status barrier(const Caller &who) override;
+  Status reduceScatterRows(const Caller &who, const void *in, void *out, uint64_t rows,
+                           uint64_t columns, Addition how = {}) override;
+  Status gatherRows(const Caller &who, void *data, uint64_t rows, uint64_t rowBytes) override;
   void abort(const Status &why) override;
 
 private:
@@ -77,6 +81,7 @@ private:
   Status meet(const Caller &who, const void *data, uint32_t &set, const Exchange &exchange);
   /// Everybody's `bytes` of rows to everybody.
   Status exchangeRows(const Caller &who, const void *in, uint64_t bytes, uint32_t &set);
+  Share rowsOfRank(uint64_t rows, uint32_t rank) const;
   template <typename Visit> void forOtherRanks(const Visit &visit) const;
   Status failure() const;
 

@@ -18,6 +18,14 @@ struct Share {
   uint64_t count() const { return last - first; }
 };
 
+/// Rows of a member of a group of `members`, and of a worker of it.
+inline Share rowsOfMember(uint64_t rows, uint32_t member, uint32_t members) {
+  return Share(rows, {0, member, members});
+}
+inline Share rowsOfWorker(uint64_t rows, const Caller &who, uint32_t members) {
+  return Share(rows, {0, who.member * who.workers + who.worker, members * who.workers});
+}
+
 /// out = first + second, each of `how.in`, in f32; stored as `how` says. Nothing overlaps.
 void sumOfTwo(void *out, const void *first, const void *second, uint64_t count, Addition how);
 /// sum = values, or sum += values; `values` are of `in`.

@@ -19,7 +19,7 @@ Use useOf(const Plan &plan, const LaunchPlan &launch, size_t index) {
   if (launch.collective) {
     const CollectivePlan &c = *launch.collective;
     const bool gets = c.gets() && index + 1 == launch.args.size();
-    return !gets ? in : c.accumulate ? both : out;
+    return !gets ? in : c.accumulate || c.kind == CollectiveKind::GatherRows ? both : out;
   }
   const KernelPlan &kernel = plan.kernels[launch.kernel];
   switch (kernel.kind) { // The pointers of each kind: compiler/targets/cpu/KernelSpec.h.
@@ -52,8 +52,14 @@ uint64_t bytesOf(const LinearForm &size, const StepSize &step) {
 } // namespace
 
 Traffic trafficOf(const Plan &plan, const ChipPlan &chip, const LaunchPlan &launch,
-                  const StepSize &step) {
+                  const StepSize &whole) {
   Traffic traffic;
+  const uint32_t chips = plan.chipsPerStage();
+  const bool gathersRows = launch.collective && launch.collective->kind == CollectiveKind::GatherRows;
+  if (gathersRows && !launch.ofOwnRows(whole.tokens))
+    return traffic; // Chips do not meet.
+  StepSize step = whole;
+  step.tokens = launch.rowsOf(whole.tokens, chips);
   const double all = launch.cost.bytes(step.tokens, step.logitRows, step.context);
   for (size_t a = 0; a < launch.args.size(); ++a)
     if (launch.args[a].kind == ArgKind::Buffer && useOf(plan, launch, a).writes)
@@ -69,6 +75,10 @@ Traffic trafficOf(const Plan &plan, const ChipPlan &chip, const LaunchPlan &laun
     const uint32_t members = plan.grid[c.axis], rank = chip.id % plan.chipsPerStage();
     switch (c.kind) {
     case CollectiveKind::AllReduce:
+      // Of own rows a chip gives each other chip that one's rows.
+      traffic.sent = rows * double(c.columns.back()) * (members - 1);
+      break;
+    case CollectiveKind::GatherRows: // Its own to each other.
       traffic.sent = rows * double(c.columns.back()) * (members - 1);
       break;
     case CollectiveKind::GatherColumns: // To the first chip.

@@ -83,7 +83,7 @@ struct CostForm {
   }
 };
 
-enum class CollectiveKind : uint8_t { AllReduce, GatherColumns, Send, Receive };
+enum class CollectiveKind : uint8_t { AllReduce, GatherColumns, Send, Receive, GatherRows };
 /// Of the rows between chips.
 enum class Element : uint8_t { F32, BF16 };
 
@@ -96,7 +96,8 @@ struct CollectivePlan {
   Element given = Element::F32; ///< BF16 for AllReduce only; what is got is f32.
   std::string cause;
   uint64_t givenBytes() const { return given == Element::BF16 ? 2 : 4; }
-  bool gives() const { return kind != CollectiveKind::Receive; }
+  /// Whether there is a buffer for it. Rows are gathered in place, in the buffer that gets.
+  bool gives() const { return kind != CollectiveKind::Receive && kind != CollectiveKind::GatherRows; }
   bool gets() const { return kind != CollectiveKind::Send; }
 };
 
@@ -104,10 +105,17 @@ struct LaunchPlan {
   uint32_t kernel = 0; ///< Unless it is a collective.
   std::vector<ArgPlan> args;
   bool barrierBefore = true;
+  uint32_t ownRows = 0; ///< From so many token rows on, each chip of a stage does its own alone; 0: never.
   std::string name;
   CostForm cost;
   /// Args are then the buffer that is given (but for Receive) and the one that is got (but for Send).
   std::optional<CollectivePlan> collective;
+
+  bool ofOwnRows(uint64_t tokens) const { return ownRows && tokens >= ownRows; }
+  /// Token rows that the busiest of the `chips` of a stage works on, of a micro-batch of `tokens`.
+  uint64_t rowsOf(uint64_t tokens, uint32_t chips) const {
+    return ofOwnRows(tokens) ? (tokens + chips - 1) / chips : tokens;
+  }
 };
 
 struct FunctionPlan {

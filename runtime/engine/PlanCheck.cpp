@@ -323,6 +323,21 @@ Status Checker::checkKernels() {
   return Status::ok();
 }
 
+/// Whether a kernel's workers share out rows (Partition::TokenRows of dialects/plan/CpuKernels.h).
+static bool worksRowByRow(KernelKind kind) {
+  switch (kind) {
+  case KernelKind::RopeTable:
+  case KernelKind::Embed:
+  case KernelKind::NormQuant:
+  case KernelKind::NormAdd:
+  case KernelKind::NormAddNormQuant:
+  case KernelKind::Quantize:
+    return true;
+  default:
+    return false;
+  }
+}
+
 Status Checker::checkFunction(size_t index) {
   const FunctionPlan &function = plan.functions[index];
   uint32_t weights = 0;
@@ -337,6 +352,9 @@ Status Checker::checkFunction(size_t index) {
       return bad("function '{}' launch {} ('{}'): kernel {}, and there are {}", function.name, l,
                  launch.name, launch.kernel, plan.kernels.size());
     const KernelKind kind = plan.kernels[launch.kernel].kind;
+    if (launch.ownRows && !worksRowByRow(kind))
+      return bad("function '{}' launch {} ('{}'): {} does not work row by row, and is to do own rows",
+                 function.name, l, launch.name, plan.kernels[launch.kernel].kindName);
     const std::string_view form = signature(kind);
     const size_t fewest = std::min(form.find('|'), form.size());
     std::string letters(form.substr(0, fewest));
@@ -364,8 +382,13 @@ Status Checker::checkCollective(const FunctionPlan &function, size_t l) {
   const auto wrong = [&](const std::string &what) {
     return bad("function '{}' collective {} ('{}'): {}", function.name, l, launch.name, what);
   };
-  if (c.kind > CollectiveKind::Receive)
+  if (c.kind > CollectiveKind::GatherRows)
     return wrong("its kind is unknown");
+  const bool gathersRows = c.kind == CollectiveKind::GatherRows;
+  if (gathersRows ? launch.ownRows == 0 : launch.ownRows != 0 && c.kind != CollectiveKind::AllReduce)
+    return wrong("only sums and gathered rows are of own rows, and gathered rows always");
+  if (launch.ownRows && c.logitRows)
+    return wrong("rows with logits are no chip's own");
   if (c.given > Element::BF16 || (c.given != Element::F32 && c.kind != CollectiveKind::AllReduce))
     return wrong("its rows are neither f32 nor bf16 parts of a sum");
   if (c.axis >= plan.grid.size())

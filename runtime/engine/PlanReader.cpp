@@ -41,6 +41,7 @@ LaunchPlan readLaunch(const fb::Launch &l) {
     for (const fb::Arg *a : *l.args())
       launch.args.push_back({static_cast<ArgKind>(a->kind()), a->index()});
   launch.barrierBefore = l.barrier_before();
+  launch.ownRows = l.own_rows();
   launch.name = text(l.name());
   if (const fb::Collective *c = l.collective()) {
     CollectivePlan &collective = launch.collective.emplace();
@@ -218,7 +219,8 @@ uint64_t Plan::scratchBytes() const {
 }
 
 const char *collectiveKindName(CollectiveKind kind) {
-  static constexpr const char *names[] = {"all_reduce", "gather_columns", "send", "receive"};
+  static constexpr const char *names[] = {"all_reduce", "gather_columns", "send", "receive",
+                                          "gather_rows"};
   return names[static_cast<size_t>(kind)];
 }
 

@@ -14,7 +14,8 @@ namespace tenon::executor {
 ChipRunner::ChipRunner(const engine::Engine &e, const Capacity &c, Setup s)
     : engine(e), limits(c), setup(std::move(s)), sizes(c.limits()),
       barrier(setup.workers, setup.barrierPolicy), pool(poolOf(e.plan(), c, setup.chip)),
-      inPlace(logitsInPlace(e.plan(), c, setup.chip)) {
+      inPlace(logitsInPlace(e.plan(), c, setup.chip)),
+      workerPulses(std::make_unique<WorkerPulse[]>(setup.workers)) {
   sizes.workers = setup.workers;
 }
 
@@ -123,7 +124,7 @@ void ChipRunner::bind() {
                                                     : Meeting::Nobody;
       launches.push_back({launch.collective ? nullptr : engine.kernel(launch.kernel),
                           launch.collective ? &*launch.collective : nullptr, list,
-                          before, shifts ? shifted : -1});
+                          before, launch.ownRows, shifts ? shifted : -1});
       launchTimings.push_back({c, l});
     }
   }
@@ -177,7 +178,7 @@ void ChipRunner::prepare(uint32_t number, std::span<const MicroBatch> step, uint
 }
 
 Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments,
-                            const cpu::StepView &view, uint32_t worker) {
+                            const cpu::StepView &view, uint32_t worker, bool ownRows) {
   const engine::CollectivePlan &c = *launch.collective;
   const Membership &membership = setup.groups[c.axis];
   const collective::Caller who = {membership.member, worker, setup.workers};
@@ -187,11 +188,18 @@ Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments,
   auto *out = static_cast<float *>(arguments[c.gives() && c.gets() ? 1 : 0]);
   collective::Group &group = *membership.group;
   switch (c.kind) {
-  case engine::CollectiveKind::AllReduce:
-    TENON_RETURN_IF_ERROR(group.allReduce(who, in, out, rows, columns,
-                                          {.in = c.given == engine::Element::BF16 ? collective::Element::BF16
-                                                                                 : collective::Element::F32,
-                                           .accumulate = c.accumulate}));
+  case engine::CollectiveKind::AllReduce: {
+    const collective::Addition how = {.in = c.given == engine::Element::BF16 ? collective::Element::BF16
+                                                                             : collective::Element::F32,
+                                      .accumulate = c.accumulate};
+    TENON_RETURN_IF_ERROR(ownRows ? group.reduceScatterRows(who, in, out, rows, columns, how)
+                                  : group.allReduce(who, in, out, rows, columns, how));
+    break;
+  }
+  case engine::CollectiveKind::GatherRows:
+    if (!ownRows)
+      return Status::ok(); // Every chip has made all rows.
+    TENON_RETURN_IF_ERROR(group.gatherRows(who, out, rows, columns * sizeof(float)));
     break;
   case engine::CollectiveKind::GatherColumns:
     if (inPlace && &c == &*inPlace->gather->collective)
@@ -221,12 +229,31 @@ void *const *ChipRunner::argumentsOf(size_t number, const Micro &micro) const {
 
 Status ChipRunner::run(size_t number, Micro &micro, uint32_t worker) {
   const BoundLaunch &launch = launches[number];
-  void *const *arguments = argumentsOf(number, micro);
-  if (launch.collective)
-    return exchange(launch, arguments, micro.view, worker);
-  launch.kernel(arguments, &micro.view, worker, setup.workers, scratchOf(worker),
-                &micro.claims[number]);
+  workerPulses[worker].set((launch.collective ? WorkerPulse::Meeting : 0) +
+                           (launch.collective ? -1 : 1) * static_cast<int32_t>(number));
+  const bool ownRows = launch.ownRows && micro.view.numTokens >= launch.ownRows;
+  if (!launch.collective)
+    compute(number, micro, worker, ownRows);
+  else
+    TENON_RETURN_IF_ERROR(exchange(launch, argumentsOf(number, micro), micro.view, worker, ownRows));
+  workerPulses[worker].moved(WorkerPulse::Between);
   return Status::ok();
+}
+
+void ChipRunner::compute(size_t number, Micro &micro, uint32_t worker, bool ownRows) {
+  const BoundLaunch &launch = launches[number];
+  // Of rows that the chips of a stage share out, this chip's workers are some of all chips' workers: worker w of W on
+  // chip i of n has the share of worker i W + w of n W, and those of a chip together rows [T i/n, T (i + 1)/n).
+  const Membership &stage = setup.groups.back();
+  const uint32_t first = ownRows ? stage.member * setup.workers : 0;
+  const uint32_t workers = ownRows ? stage.group->size() * setup.workers : setup.workers;
+  launch.kernel(argumentsOf(number, micro), &micro.view, first + worker, workers, scratchOf(worker),
+                &micro.claims[number]);
+}
+
+const std::string &ChipRunner::nameOf(uint32_t number) const {
+  const engine::CallPlan &call = engine.plan().calls[launchTimings[number].call];
+  return engine.plan().functions[call.function].launches[launchTimings[number].launch].name;
 }
 
 /// What a worker says that another's failure has sent home.
@@ -242,21 +269,28 @@ void ChipRunner::stop(const Status &why) {
 Status ChipRunner::follow(uint32_t worker) {
   // What a chip gave to its neighbours' last collective must stay until they have read it.
   if (setup.groups.back().group)
-    return meetStage(worker);
+    return meetStage(launches.size(), worker);
   return barrier.arriveAndWait() ? Status::ok() : stopped();
 }
 
-Status ChipRunner::meetStage(uint32_t worker) {
+Status ChipRunner::meetStage(size_t number, uint32_t worker) {
   const Membership &stage = setup.groups.back();
-  return stage.group->barrier({stage.member, worker, setup.workers});
+  workerPulses[worker].set(WorkerPulse::Meeting - static_cast<int32_t>(number));
+  TENON_RETURN_IF_ERROR(stage.group->barrier({stage.member, worker, setup.workers}));
+  workerPulses[worker].set(WorkerPulse::Between);
+  return Status::ok();
 }
 
 Status ChipRunner::meet(size_t number, uint32_t worker, bool chipHasMet) {
   if (launches[number].before == Meeting::Stage)
-    return meetStage(worker);
+    return meetStage(number, worker);
   if (launches[number].before == Meeting::Chip && !chipHasMet && !barrier.arriveAndWait())
     return stopped();
   return Status::ok();
+}
+
+void ChipRunner::enters(uint32_t worker, bool step) {
+  workerPulses[worker].moved(step ? WorkerPulse::Between : WorkerPulse::Idle);
 }
 
 Status ChipRunner::work(uint32_t number, uint32_t worker) {
@@ -347,11 +381,13 @@ Status ChipRunner::workObserved(uint32_t number, uint32_t worker, LaunchObserver
 void ChipRunner::countWork(uint32_t slot) {
   for (LaunchTiming &t : launchTimings) {
     const engine::CallPlan &call = engine.plan().calls[t.call];
-    const engine::CostForm &cost = engine.plan().functions[call.function].launches[t.launch].cost;
+    const engine::LaunchPlan &launch = engine.plan().functions[call.function].launches[t.launch];
+    const engine::CostForm &cost = launch.cost;
     for (uint32_t m = 0; m < slots[slot].count; ++m) {
       const Micro &micro = slots[slot].micro[m];
-      t.bytes += cost.bytes(micro.view.numTokens, micro.view.numLogitRows, micro.context);
-      t.macs += cost.macs(micro.view.numTokens, micro.view.numLogitRows, micro.context);
+      const uint64_t tokens = launch.rowsOf(micro.view.numTokens, engine.plan().chipsPerStage());
+      t.bytes += cost.bytes(tokens, micro.view.numLogitRows, micro.context);
+      t.macs += cost.macs(tokens, micro.view.numLogitRows, micro.context);
     }
   }
 }

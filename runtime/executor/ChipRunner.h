@@ -19,6 +19,7 @@
 #include "runtime/executor/MemoryPlan.h"
 #include "runtime/executor/SharedMemory.h"
 #include "runtime/executor/StepTables.h"
+#include "runtime/executor/WorkerPulse.h"
 
 #include <atomic>
 #include <memory>
@@ -79,6 +80,8 @@ public:
   /// Does the share of `worker` in the prepared step. All workers of the chip call it. Whoever gets an
   /// error calls stop() of every chip: others may be waiting. Cancelled: somebody has done so.
   Status work(uint32_t slot, uint32_t worker);
+  /// Around work() and its like: whether `worker` is in a step, which pulses() say.
+  void enters(uint32_t worker, bool step);
   /// As work(), with a barrier after every launch; adds its time.
   Status workTimed(uint32_t slot, uint32_t worker);
   /// As work(), and writes down when each launch and each wait for the chip's workers began and
@@ -89,6 +92,10 @@ public:
   /// Of the last traced step of a worker, in order of time.
   std::span<const TraceEvent> trace(uint32_t worker) const { return traces[worker].events; }
   uint32_t workers() const { return setup.workers; }
+  /// Where each worker is, for whoever watches over the chips.
+  std::span<const WorkerPulse> pulses() const { return {workerPulses.get(), setup.workers}; }
+  /// What launch `number` of the chip's list is called.
+  const std::string &nameOf(uint32_t number) const;
   /// For good, by any thread: ends the chip's waits, and those of the chips in its groups with `why`.
   void stop(const Status &why);
   /// Adds a prepared step's bytes and operations to the timings.
@@ -109,6 +116,7 @@ private:
     const engine::CollectivePlan *collective; ///< Null for a kernel.
     void *const *arguments;
     Meeting before;
+    uint32_t ownRows; ///< LaunchPlan's.
     int32_t shifted; ///< Where its pointers are in Micro::shifted; -1: they are the same in every step.
   };
   /// A micro-batch as this chip sees it.
@@ -128,15 +136,16 @@ private:
   void bind();
   /// Before a micro-batch other than a lonely one: workers of the stage's chips may still be in the one before.
   Status follow(uint32_t worker);
-  /// The meeting of the workers of all chips of the stage.
-  Status meetStage(uint32_t worker);
+  /// The meeting of the workers of all chips of the stage before launch `number`, or behind the last.
+  Status meetStage(size_t number, uint32_t worker);
   /// Before launch `number`, unless `chipHasMet`.
   Status meet(size_t number, uint32_t worker, bool chipHasMet = false);
   bool follows(uint32_t micro) const { return micro > 0 || setup.slots > 1; }
   void *const *argumentsOf(size_t number, const Micro &micro) const;
   Status run(size_t launch, Micro &micro, uint32_t worker);
+  void compute(size_t number, Micro &micro, uint32_t worker, bool ownRows);
   Status exchange(const BoundLaunch &launch, void *const *arguments, const cpu::StepView &view,
-                  uint32_t worker);
+                  uint32_t worker, bool ownRows);
   const engine::ChipPlan &chip() const { return engine.plan().chips[setup.chip]; }
   std::byte *scratchOf(uint32_t worker) const { return scratch.data() + worker * scratchStride; }
 
@@ -158,6 +167,7 @@ private:
   };
   std::vector<WorkerTrace> traces; ///< By worker.
   std::vector<Slot> slots;
+  std::unique_ptr<WorkerPulse[]> workerPulses; ///< [workers]
   /// Of Micro::shifted: those into the step's logits, and at which column.
   std::vector<std::pair<size_t, uint64_t>> logitPointers;
 };

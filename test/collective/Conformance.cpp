@@ -254,6 +254,48 @@ void gathersHalves(const MakeGroup &make) {
   }
 }
 
+/// A sum in its two halves: every member's rows of it, then everybody's, without touching what is not there yet.
+void scattersAndGathersRows(const MakeGroup &make) {
+  const Cast cast(make, {2, 1, 3});
+  if (!cast)
+    return;
+  constexpr uint64_t columns = 33;
+  for (const uint64_t rows : {uint64_t(1), uint64_t(2), uint64_t(7), uint64_t(24)}) { // Some have none of one row.
+    std::vector<float> in[2][3], out[2][3];
+    for (uint32_t member = 0; member < 3; ++member)
+      for (uint32_t set = 0; set < 2; ++set) {
+        in[set][member].resize(rows * columns);
+        out[set][member].assign(rows * columns, 1.0f);
+      }
+    cast.run([&](Caller who) {
+      const uint32_t m = who.member;
+      for (uint32_t round = 0; round < 40; ++round) {
+        float *mine = in[round % 2][m].data(), *got = out[round % 2][m].data();
+        for (uint64_t i = who.worker; i < rows * columns; i += who.workers)
+          mine[i] = valueOf(round, m, i), got[i] = 1.0f;
+        ASSERT_TRUE(cast.group->barrier(who).isOk());
+        ASSERT_TRUE(cast.group->reduceScatterRows(who, mine, got, rows, columns, {.accumulate = round % 3 == 0}).isOk());
+        ASSERT_TRUE(cast.group->barrier(who).isOk());
+        const auto wanted = [&](uint64_t i) {
+          float sum = 0;
+          for (uint32_t member = 0; member < 3; ++member)
+            sum += valueOf(round, member, i);
+          return round % 3 == 0 ? sum + 1.0f : sum;
+        };
+        for (uint64_t row = 0; row < rows; ++row) {
+          const bool own = row >= rows * m / 3 && row < rows * (m + 1) / 3;
+          for (uint64_t i = row * columns; i < (row + 1) * columns; ++i)
+            ASSERT_EQ(got[i], own ? wanted(i) : 1.0f) << "row " << row << " of " << rows << " on " << m;
+        }
+        ASSERT_TRUE(cast.group->gatherRows(who, got, rows, columns * sizeof(float)).isOk());
+        ASSERT_TRUE(cast.group->barrier(who).isOk());
+        for (uint64_t i = 0; i < rows * columns; ++i)
+          ASSERT_EQ(got[i], wanted(i)) << "element " << i << " of round " << round;
+      }
+    });
+  }
+}
+
 void broadcastsFromAnyMember(const MakeGroup &make) {
   const Cast cast(make, {2, 3, 1});
   if (!cast)
@@ -329,6 +371,7 @@ const std::vector<Check> &conformanceChecks() {
       {"addsHalvesInFloatsAndRoundsOnce", addsHalvesInFloatsAndRoundsOnce},
       {"roundsAsHardwareDoes", roundsAsHardwareDoes},
       {"gathersHalves", gathersHalves},
+      {"scattersAndGathersRows", scattersAndGathersRows},
       {"broadcastsFromAnyMember", broadcastsFromAnyMember},
       {"sendsInOrderBetweenAnyTwoOfUnequalWorkers", sendsInOrderBetweenAnyTwoOfUnequalWorkers},
       {"keepsStrangersOut", keepsStrangersOut}};

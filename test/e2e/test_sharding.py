@@ -29,6 +29,7 @@ def kl(one, other):
 class Sharding:
     name = None
     tokens = 96
+    bf16_kl = MEAN_KL
 
     @classmethod
     def setUpClass(cls):
@@ -110,6 +111,32 @@ class Sharding:
                     self.assertLessEqual(stats["measured_bytes"], 1.01 * stats["planned_bytes"] + 16e6)
                     planned[mebibytes] = stats["planned_bytes"]
                 self.assertAlmostEqual(planned[64] - planned[32], 32 << 20, delta=1 << 20)
+
+    def testRowsOfTheirOwnDoNotChangeLogits(self):
+        """Sums, norms and rounding shared out by rows, in every step and in those of many rows only."""
+        for grid in ("tp=2", "tp=3", "tp=2,pp=2"):
+            whole = self.score(compile_engine(self.checkpoint, "--target", "cpu:native", "--sharding", grid, "--sequence-parallel", "never"))
+            for rows in (1, 20):
+                with self.subTest(grid=grid, rows=rows):
+                    engine = compile_engine(self.checkpoint, "--target", "cpu:native", "--sharding", grid, "--sequence-parallel", rows)
+                    launches = run("tenon", "inspect", engine, "--json").json()["launches"]
+                    self.assertTrue(any(launch["kind"] == "gather_rows" for launch in launches))
+                    self.assertEqual(self.score(engine)["logits_xxh3"], whole["logits_xxh3"])
+                    self.assertEqual(self.score(engine, "--step-tokens", 23, "--threads", 5, "--no-pin")["logits_xxh3"], whole["logits_xxh3"])
+                    if rows == 1:  # Fewer rows than chips: some have none.
+                        self.assertEqual(self.score(engine, "--step-tokens", 2)["logits_xxh3"], whole["logits_xxh3"])
+
+    def testPartsOfSumsRoundedToBf16KeepTheDistributions(self):
+        exact = self.score(self.engine("tp=2"))
+        for options in ((), ("--sequence-parallel", 20)):
+            with self.subTest(options=options):
+                engine = compile_engine(self.checkpoint, "--target", "cpu:native", "--sharding", "tp=2", "--collectives", "bf16", *options)
+                got = self.score(engine)
+                self.assertNotEqual(got["logits_xxh3"], exact["logits_xxh3"])
+                mean = np.mean([kl(a, b) for a, b in zip(self.expected["top"], got["top"], strict=True) if a])
+                print(f"{self.name} tp=2, sums of bf16: mean KL to one chip {mean:.2e}")
+                self.assertLessEqual(mean, self.bf16_kl)
+                self.assertEqual(self.score(engine, "--step-tokens", 7, "--threads", 5, "--no-pin")["logits_xxh3"], got["logits_xxh3"])
 
     def testMicroBatchesDoNotChangeLogits(self):
         for grid in PIPELINES:

@@ -43,8 +43,9 @@ static Offset<fb::Launch> encodeLaunch(FlatBufferBuilder &b, const LaunchPlan &l
     collective = fb::CreateCollective(
         b, static_cast<fb::CollectiveKind>(l.collective->kind), l.collective->axis,
         b.CreateVector(l.collective->columns), l.collective->accumulate, l.collective->logitRows,
-        l.collective->fence, b.CreateString(l.collective->cause));
-  return fb::CreateLaunch(b, l.kernel, list, l.barrierBefore, name, &cost, collective);
+        l.collective->fence, b.CreateString(l.collective->cause),
+        static_cast<fb::Element>(l.collective->given));
+  return fb::CreateLaunch(b, l.kernel, list, l.barrierBefore, name, &cost, collective, l.ownRows);
 }
 
 static Offset<fb::Chip> encodeChip(FlatBufferBuilder &b, const ChipPlan &c) {
@@ -136,18 +137,18 @@ TinyEngine TinyEngine::make(const std::string &kernelObject) {
   const auto layer = [](uint32_t i) { return ArgPlan{ArgKind::LayerWeight, i}; };
   const ArgPlan k{ArgKind::KPool, 0}, v{ArgKind::VPool, 0};
   p.functions = {
-      {"begin", {{0, {buffer(0), {ArgKind::Weight, 0}}, true, "embed", {64, 8, 0, 0, 0, 0, 0}}}},
+      {"begin", {{0, {buffer(0), {ArgKind::Weight, 0}}, true, 0, "embed", {64, 8, 0, 0, 0, 0, 0}}}},
       {"layer",
        {{1,
          {buffer(0), layer(0), layer(0), layer(1), buffer(1), k, v, buffer(2)},
-         true,
+         true, 0,
          "qkv",
          {1024, 8, 0, 0, 64, 0, 0}},
-        {2, {buffer(1), k, v, buffer(2)}, true, "attention", {0, 8, 0, 4, 0, 0, 1}}}},
+        {2, {buffer(1), k, v, buffer(2)}, true, 0, "attention", {0, 8, 0, 4, 0, 0, 1}}}},
       {"end",
        {{3,
          {buffer(2), {ArgKind::Weight, 1}, buffer(3)},
-         true,
+         true, 0,
          "logits",
          {1024, 0, 128, 0, 0, 128, 0}}}}};
   p.calls = {{0, {}, 0}, {1, {0, 1}, 0}, {1, {1, 0}, 1}, {2, {}, 0}};
@@ -184,7 +185,7 @@ TinyEngine TinyEngine::makePipeline(const std::string &kernelObject, uint32_t st
     LaunchPlan launch;
     launch.args = {{ArgKind::Buffer, 0}};
     launch.name = kind == CollectiveKind::Send ? "send" : "receive";
-    launch.collective = CollectivePlan{kind, 0, {0, 16}, false, false, false, "a stage ends"};
+    launch.collective = CollectivePlan{kind, 0, {0, 16}, false, false, false, Element::F32, "a stage ends"};
     return launch;
   };
   for (uint32_t stage = 0; stage < stages; ++stage) {

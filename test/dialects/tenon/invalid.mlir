@@ -15,7 +15,7 @@ tenon.weight @w : tensor<64xf32, #tenon.blocks<q8_0>>
 
 // -----
 
-// expected-error @+1 {{quantised rows have groups of 32 columns, found 64}}
+// expected-error @+1 {{int15 rows have groups of 32 column(s), found 64}}
 func.func private @f(tensor<?x64xf32, #tenon.rows<int15, 64>>)
 
 // -----
