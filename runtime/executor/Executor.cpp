@@ -132,7 +132,8 @@ static uint64_t widestOperand(const engine::Plan &plan, const Capacity &limits, 
       if (!launch.collective || launch.collective->axis != axis)
         continue;
       const engine::CollectivePlan &c = *launch.collective;
-      if (c.gives() && c.gets()) // The others arrive where they are wanted.
+      const bool keeps = c.kind == engine::CollectiveKind::GatherRows || (c.gives() && c.gets());
+      if (keeps) // The others arrive where they are wanted.
         most = std::max<uint64_t>(most, (c.logitRows ? limits.logitRows : limits.stepTokens) *
                                             c.columns.back() * c.givenBytes());
     }
@@ -192,6 +193,23 @@ Status Executor::makeGroups(SpinPolicy policy) {
     }
   }
   return Status::ok();
+}
+
+void Executor::watchForStalls(double seconds, std::function<void(const Status &)> stuck) {
+  if (chips.size() < 2 || options.observer)
+    return;
+  StallWatch::Setup setup;
+  setup.seconds = seconds;
+  setup.firstChip = limits.chips.first;
+  setup.chipsPerStage = engine.plan().chipsPerStage();
+  for (const auto &chip : chips)
+    setup.chips.push_back(chip->pulses());
+  setup.nameOf = [this](uint32_t chip, uint32_t number) { return chips[chip]->nameOf(number); };
+  setup.stalled = [this](uint32_t chip, const Status &why) {
+    stopChips(limits.chips.first + chip, why);
+  };
+  setup.stuck = std::move(stuck);
+  stalls = std::make_unique<StallWatch>(std::move(setup));
 }
 
 Status Executor::makeChips(SpinPolicy policy) {
@@ -303,6 +321,8 @@ void Executor::compute(Step &step) {
   }
   if (options.cluster)
     options.cluster->health.activity = collective::Health::Computing;
+  if (stalls)
+    stalls->begin();
   workers->begin(work, &step);
 }
 
@@ -312,10 +332,12 @@ void Executor::work(void *context, uint32_t worker) {
   const Place place = executor.places[worker];
   ChipRunner &chip = *executor.chips[place.chip];
   const ExecutorOptions &options = executor.options;
+  chip.enters(place.worker, true);
   const Status status = options.observer       ? chip.workObserved(step.slot, place.worker, *options.observer)
                         : options.timeLaunches ? chip.workTimed(step.slot, place.worker)
                         : options.trace        ? chip.workTraced(step.slot, place.worker)
                                                : chip.work(step.slot, place.worker);
+  chip.enters(place.worker, false);
   if (!status.isOk())
     executor.stopChips(executor.limits.chips.first + place.chip, status);
 }
@@ -324,6 +346,8 @@ Status Executor::finish() {
   if (inFlight() == 0)
     return Status::internal("no step is under way");
   workers->end();
+  if (stalls)
+    stalls->end();
   lastSlot = finished++ % steps.size();
   lastLogits = steps[lastSlot].logits;
   Status status; // Whoever was sent home by another's failure has nothing to add.

@@ -20,10 +20,12 @@
 #include "runtime/executor/Commands.h"
 #include "runtime/executor/HiddenState.h"
 #include "runtime/executor/MemoryPlan.h"
+#include "runtime/executor/StallWatch.h"
 #include "runtime/executor/StepRows.h"
 #include "runtime/executor/StepTables.h"
 #include "runtime/executor/TraceGather.h"
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -66,6 +68,12 @@ public:
   /// time (rank 0's tells the others to), and all get an error if one of them does.
   static StatusOr<std::unique_ptr<Executor>>
   create(const engine::Engine &engine, const Capacity &capacity, const ExecutorOptions &options);
+
+  /// Several chips in this process: from now on a step in which none of their threads does a launch for `seconds`
+  /// ends with an error that names the chip. Where the thread that hangs does not come back within two seconds
+  /// after that, so that the step cannot end, `stuck` is called on another thread: it should end the process. Not
+  /// while steps are under way. Nothing for one chip, or with an observer, which may look as long as it likes.
+  void watchForStalls(double seconds, std::function<void(const Status &)> stuck);
 
   /// Computes one step. InvalidArgument, and nothing computed, if the rows exceed the capacity or
   /// name a token, position or block that does not exist. Rows of one sequence must be one entry. After any
@@ -214,6 +222,7 @@ private:
   uint64_t started = 0, finished = 0;
   size_t lastSlot = 0;
   LogitRange lastLogits; ///< Of the last finished step.
+  std::unique_ptr<StallWatch> stalls; ///< Null for one chip. The first to go: it looks at the others.
 };
 
 } // namespace tenon::executor

@@ -5,9 +5,13 @@ import json
 import os
 import re
 import resource
+import subprocess
+import time
 import unittest
+from pathlib import Path
 
-from tenon_cli import ROOT, WORK, compile_engine, measure, model, run
+from stopped_thread import StoppedThread
+from tenon_cli import ROOT, WORK, binary, compile_engine, measure, model, run
 
 CONFIGS = ROOT / "test" / "frontends" / "configs"
 BUS = {"all_reduce": 1.0, "all_gather": 0.5, "gather": 0.5, "reduce_scatter": 0.5, "broadcast": 1.0, "send_receive": 1.0, "barrier": 0.0}
@@ -142,6 +146,28 @@ class TraceTest(unittest.TestCase):
         result = run("tenon", "bench", self.engine, "--trace", WORK / "t.json", "--launches", "none", check=False)
         self.assertEqual(result.code, 2)
         self.assertIn("--launches", result.err)
+
+
+class StallTest(unittest.TestCase):
+    """A chip whose thread hangs, in one process."""
+
+    def testAHungThreadEndsTheProcessWithTheNameOfItsChip(self):
+        engine = compile_engine(model("smollm2"), "--target", "cpu:native", "--sharding", "tp=2")
+        command = [str(binary("tenon")), "generate", str(engine), "--raw", "--prompt", "Once upon a time", "--ignore-eos", "--max-new-tokens",
+                   "8000", "--threads", "2", "--rank-timeout", "2"]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            self.assertTrue(process.stdout.read(40))  # It has begun to answer.
+            worker, = (int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir() if (task / "comm").read_text() == "tenon-w1\n")
+            with StoppedThread(worker, self):
+                began = time.monotonic()
+                said = process.communicate(timeout=60)[1].decode()
+                seconds = time.monotonic() - began
+        finally:
+            process.kill()
+        self.assertEqual(process.returncode, 7, said)
+        self.assertRegex(said, r"chip 1: hangs: .* for [0-9.]+ seconds")
+        self.assertLessEqual(seconds, 12)  # 2, two more for the others to say so, and what a busy machine adds.
 
 
 class ChipsFileTest(unittest.TestCase):

@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """One engine run by several processes: the answers of one, each with its own weights; and what happens when one fails."""
 
-import ctypes
-import errno
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import threading
 import time
 import unittest
 from pathlib import Path
 
 import tenon_cli
+from stopped_thread import StoppedThread
 from tenon_cli import ROOT, binary, compile_engine, model, run
 
 from oracle_prompts import PROMPTS  # Found through tenon_cli.
@@ -127,42 +125,6 @@ class Running:
         return time.monotonic() - began, err.decode("utf-8", "replace")
 
 
-class StoppedThread:
-    """Stops one thread of another process, as a debugger does; its other threads run on. Use as a context manager."""
-
-    ATTACH, ALL_THREADS = 16, 0x40000000  # sys/ptrace.h, __WALL of sys/wait.h.
-
-    def __init__(self, thread, test):
-        self.thread, self.test = thread, test
-        self.libc = ctypes.CDLL(None, use_errno=True)
-        self.libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-
-    def __enter__(self):
-        if self.libc.ptrace(self.ATTACH, self.thread, None, None) != 0:
-            error = ctypes.get_errno()
-            if error == errno.EPERM:
-                self.test.skipTest("this machine lets nobody trace another process")
-            raise OSError(error, os.strerror(error))
-        os.waitpid(self.thread, self.ALL_THREADS)
-        # A process cannot end before whoever traces one of its threads has heard of that thread's end.
-        self.end = threading.Thread(target=self.awaitEnd)
-        self.end.start()
-
-    def awaitEnd(self):
-        try:
-            while os.WIFSTOPPED(os.waitpid(self.thread, self.ALL_THREADS)[1]):
-                pass
-        except ChildProcessError:
-            pass
-
-    def __exit__(self, *exception):
-        try:
-            os.kill(self.thread, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # As it should be.
-        self.end.join()
-
-
 class ProcessesTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -189,6 +151,14 @@ class ProcessesTest(unittest.TestCase):
                 arguments = ("score", self.engine(grid), "--text", text, "--max-tokens", 64, "--json")
                 one = run("tenon", *arguments).json()["logits_xxh3"]
                 self.assertEqual(json.loads(job(mpirun(2, *arguments, "--step-tokens", 7)).out)["logits_xxh3"], one)
+
+    def testHalvesAndRowsOfTheirOwnTravel(self):
+        text = tenon_cli.ORACLE / "text" / "rabbit-hole.txt"
+        engine = compile_engine(self.checkpoint, "--target", "cpu:native", "--sharding", "tp=3", "--collectives", "bf16", "--sequence-parallel", 16)
+        arguments = ("score", engine, "--text", text, "--max-tokens", 64, "--step-tokens", 25, "--json")  # 25, 25 and 14 rows
+        one = run("tenon", *arguments).json()["logits_xxh3"]
+        for ranks in (2, 3):
+            self.assertEqual(json.loads(job(mpirun(ranks, *arguments)).out)["logits_xxh3"], one)
 
     def testMicroBatchesAreThoseOfOneProcessToTheBit(self):
         text = tenon_cli.ORACLE / "text" / "rabbit-hole.txt"

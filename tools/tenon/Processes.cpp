@@ -15,14 +15,13 @@
 
 namespace tenon::tool {
 
-namespace {
-
-/// Ends the process without running anything more: threads of it may wait for what will never come.
-[[noreturn]] void endJob(const Status &why) {
+void endJob(const Status &why) {
   std::fflush(stdout);
   std::fprintf(stderr, "tenon: %s\n", why.message().c_str());
   _exit(exitCode(why.code()));
 }
+
+namespace {
 
 Status followRankZero(const RunOptions &options) {
   if (options.drains)

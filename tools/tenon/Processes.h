@@ -18,6 +18,9 @@ namespace tenon::tool {
 /// hangs, each of the others prints who it was and ends with the code of Unavailable.
 Status withProcesses(RunOptions &options, const std::function<Status()> &body);
 
+/// Says why and ends the process without running anything more: threads of it may wait for what will never come.
+[[noreturn]] void endJob(const Status &why);
+
 /// As withProcesses(), but every rank runs `body`, with `options.cluster` set to its own.
 Status onEveryProcess(RunOptions &options, const std::function<Status()> &body);
 

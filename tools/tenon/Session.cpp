@@ -5,6 +5,7 @@
 
 #include "runtime/device/cpu/CpuFeatures.h"
 #include "runtime/device/cpu/Topology.h"
+#include "tools/tenon/Processes.h"
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
@@ -34,8 +35,8 @@ void addRunOptions(CLI::App &command, RunOptions &o) {
                      "On a pipeline: rows of a step that go through the stages together (default: by the step's "
                      "size)");
   command.add_option("--rank-timeout", o.rankTimeout,
-                     "With several processes (mpirun): seconds without a sign of life, or within one "
-                     "launch, after which a process has failed (default 6)");
+                     "With several chips or processes (mpirun): seconds within one launch, or without a sign of "
+                     "life, after which a chip or process has failed (default 6)");
 }
 
 void addSamplingOptions(CLI::App &command, sample::SamplingParams &s) {
@@ -196,6 +197,9 @@ Status Session::prepare(executor::CapacityRequest wanted, Watch watch, uint32_t 
   if (!made)
     return made.status();
   runners = std::move(*made);
+  // Of a job's process the other processes learn which chip it is before they blame the process.
+  for (uint32_t replica = 0; replica < runners->size(); ++replica)
+    (*runners)[replica].watchForStalls(options.rankTimeout * (options.cluster ? 0.75 : 1), endJob);
   return Status::ok();
 }
 
