@@ -1,0 +1,269 @@
+//===- LaunchCheck.cpp - Does every launch get what it takes? -------------===//
+// SPDX-License-Identifier: Apache-2.0
+
+#include "runtime/engine/LaunchCheck.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace tenon::engine {
+
+namespace {
+
+template <typename... Args> Status bad(fmt::format_string<Args...> format, Args &&...args) {
+  return Status::dataLoss("plan: " + fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// Arguments that a kernel of the kind takes: b(uffer), p(acked weight), v(ector or plain weight),
+/// K and V (pools). Letters after '|' come all or not at all.
+std::string_view signature(KernelKind kind) {
+  switch (kind) {
+  case KernelKind::RopeTable:
+    return "bv";
+  case KernelKind::Embed:
+    return "bp";
+  case KernelKind::NormQuant:
+    return "bvb";
+  case KernelKind::NormAdd:
+    return "bvb";
+  case KernelKind::NormAddNormQuant:
+    return "bvbvb";
+  case KernelKind::Quantize:
+    return "bb";
+  case KernelKind::Linear:
+    return "bpb";
+  case KernelKind::LinearGate:
+    return "bppb";
+  case KernelKind::LinearQkv:
+    return "bpppbKVb|vv";
+  case KernelKind::Attention:
+    return "bKVb|b";
+  }
+  return "";
+}
+
+bool takesPools(KernelKind kind) {
+  return kind == KernelKind::LinearQkv || kind == KernelKind::Attention;
+}
+
+/// Whether a kernel's workers share out rows (Partition::TokenRows of dialects/plan/CpuKernels.h).
+bool worksRowByRow(KernelKind kind) {
+  switch (kind) {
+  case KernelKind::RopeTable:
+  case KernelKind::Embed:
+  case KernelKind::NormQuant:
+  case KernelKind::NormAdd:
+  case KernelKind::NormAddNormQuant:
+  case KernelKind::Quantize:
+    return true;
+  default:
+    return false;
+  }
+}
+
+class LaunchChecker {
+public:
+  explicit LaunchChecker(const Plan &plan) : plan(plan) {}
+
+  Status run() {
+    for (size_t f = 0; f < plan.functions.size(); ++f)
+      TENON_RETURN_IF_ERROR(checkFunction(f));
+    return checkCalls();
+  }
+
+private:
+  Status checkFunction(size_t index);
+  Status checkCollective(const FunctionPlan &function, size_t launch);
+  Status checkArgument(const FunctionPlan &function, size_t launch, size_t arg, char wanted);
+  Status checkCalls();
+  Status checkCallWeights(size_t call);
+
+  const Plan &plan;
+  std::vector<uint32_t> layerWeights; ///< By function: LayerWeight arguments it indexes, at least.
+  std::vector<bool> usesPools;        ///< By function.
+};
+
+Status LaunchChecker::checkFunction(size_t index) {
+  const FunctionPlan &function = plan.functions[index];
+  uint32_t weights = 0;
+  bool pools = false;
+  for (size_t l = 0; l < function.launches.size(); ++l) {
+    const LaunchPlan &launch = function.launches[l];
+    if (launch.collective) {
+      TENON_RETURN_IF_ERROR(checkCollective(function, l));
+      continue;
+    }
+    if (launch.kernel >= plan.kernels.size())
+      return bad("function '{}' launch {} ('{}'): kernel {}, and there are {}", function.name, l,
+                 launch.name, launch.kernel, plan.kernels.size());
+    const KernelKind kind = plan.kernels[launch.kernel].kind;
+    if (launch.ownRows && !worksRowByRow(kind))
+      return bad("function '{}' launch {} ('{}'): {} does not work row by row, and is to do own rows",
+                 function.name, l, launch.name, plan.kernels[launch.kernel].kindName);
+    const std::string_view form = signature(kind);
+    const size_t fewest = std::min(form.find('|'), form.size());
+    std::string letters(form.substr(0, fewest));
+    if (fewest < form.size() && launch.args.size() > fewest)
+      letters += form.substr(fewest + 1);
+    if (launch.args.size() != letters.size())
+      return bad("function '{}' launch {} ('{}'): {} arguments, and {} takes {}", function.name, l,
+                 launch.name, launch.args.size(), plan.kernels[launch.kernel].kindName,
+                 letters.size());
+    for (size_t a = 0; a < letters.size(); ++a) {
+      TENON_RETURN_IF_ERROR(checkArgument(function, l, a, letters[a]));
+      if (launch.args[a].kind == ArgKind::LayerWeight)
+        weights = std::max(weights, launch.args[a].index + 1);
+    }
+    pools |= takesPools(kind);
+  }
+  layerWeights.push_back(weights);
+  usesPools.push_back(pools);
+  return Status::ok();
+}
+
+Status LaunchChecker::checkCollective(const FunctionPlan &function, size_t l) {
+  const LaunchPlan &launch = function.launches[l];
+  const CollectivePlan &c = *launch.collective;
+  const auto wrong = [&](const std::string &what) {
+    return bad("function '{}' collective {} ('{}'): {}", function.name, l, launch.name, what);
+  };
+  if (c.kind > CollectiveKind::GatherRows)
+    return wrong("its kind is unknown");
+  const bool gathersRows = c.kind == CollectiveKind::GatherRows;
+  if (gathersRows ? launch.ownRows == 0 : launch.ownRows != 0 && c.kind != CollectiveKind::AllReduce)
+    return wrong("only sums and gathered rows are of own rows, and gathered rows always");
+  if (launch.ownRows && c.logitRows)
+    return wrong("rows with logits are no chip's own");
+  if (c.given > Element::BF16 || (c.given != Element::F32 && c.kind != CollectiveKind::AllReduce))
+    return wrong("its rows are neither f32 nor bf16 parts of a sum");
+  if (c.axis >= plan.grid.size())
+    return wrong(fmt::format("axis {} of a grid of {}", c.axis, plan.grid.size()));
+  const size_t edges = c.kind == CollectiveKind::GatherColumns ? plan.grid[c.axis] + 1 : 2;
+  if (c.columns.size() != edges || c.columns.front() != 0 || c.columns.back() == 0 ||
+      c.columns.back() > (1u << 28) || !std::is_sorted(c.columns.begin(), c.columns.end()))
+    return wrong(fmt::format("its columns are not {} ascending edges from 0", edges));
+  if (launch.args.size() != size_t(c.gives()) + size_t(c.gets()))
+    return wrong(fmt::format("{} buffers", launch.args.size()));
+  for (const ArgPlan &arg : launch.args)
+    if (arg.kind != ArgKind::Buffer || arg.index >= plan.chips[0].buffers.size())
+      return wrong("an argument is no buffer");
+  if (launch.args.size() == 2 && launch.args[0].index == launch.args[1].index)
+    return wrong("it gives and gets one buffer");
+  return Status::ok();
+}
+
+Status LaunchChecker::checkArgument(const FunctionPlan &function, size_t l, size_t a, char wanted) {
+  const LaunchPlan &launch = function.launches[l];
+  const ArgPlan &arg = launch.args[a];
+  const bool weight = arg.kind == ArgKind::Weight || arg.kind == ArgKind::LayerWeight;
+  const bool fits = wanted == 'b'   ? arg.kind == ArgKind::Buffer
+                    : wanted == 'K' ? arg.kind == ArgKind::KPool
+                    : wanted == 'V' ? arg.kind == ArgKind::VPool
+                                    : weight;
+  if (!fits)
+    return bad("function '{}' launch {} ('{}'): argument {} is of kind {}, and {} wants {} there",
+               function.name, l, launch.name, a, uint32_t(arg.kind),
+               plan.kernels[launch.kernel].kindName,
+               wanted == 'b'   ? "a buffer"
+               : wanted == 'K' ? "the K pool"
+               : wanted == 'V' ? "the V pool"
+                               : "a weight");
+  if (arg.kind == ArgKind::Buffer && arg.index >= plan.chips[0].buffers.size())
+    return bad("function '{}' launch {} ('{}'): argument {} is buffer {}, and there are {}",
+               function.name, l, launch.name, a, arg.index, plan.chips[0].buffers.size());
+  if (arg.kind == ArgKind::LayerWeight && arg.index >= 65536)
+    return bad(
+        "function '{}' launch {} ('{}'): argument {} is layer weight {}, which is impossible",
+        function.name, l, launch.name, a, arg.index);
+  if (arg.kind == ArgKind::Weight) {
+    if (arg.index >= plan.weights.size())
+      return bad("function '{}' launch {} ('{}'): argument {} is weight {}, and there are {}",
+                 function.name, l, launch.name, a, arg.index, plan.weights.size());
+    if (plan.weights[arg.index].packed != (wanted == 'p'))
+      return bad("function '{}' launch {} ('{}'): argument {}, weight '{}', is {}packed",
+                 function.name, l, launch.name, a, plan.weights[arg.index].name,
+                 wanted == 'p' ? "not " : "");
+    if (plan.kernels[launch.kernel].kind == KernelKind::Embed &&
+        plan.weights[arg.index].partBegins.empty() &&
+        plan.weights[arg.index].rows < plan.model.vocabulary)
+      return bad("function '{}' launch {} ('{}'): the embedding '{}' has {} rows for {} tokens",
+                 function.name, l, launch.name, plan.weights[arg.index].name,
+                 plan.weights[arg.index].rows, plan.model.vocabulary);
+  }
+  return Status::ok();
+}
+
+Status LaunchChecker::checkCalls() {
+  if (plan.calls.empty())
+    return bad("a step calls no function");
+  uint64_t launches = 0;
+  for (size_t i = 0; i < plan.calls.size(); ++i) {
+    const CallPlan &call = plan.calls[i];
+    if (call.function >= plan.functions.size())
+      return bad("call {}: function {}, and there are {}", i, call.function, plan.functions.size());
+    launches += plan.functions[call.function].launches.size();
+    if (launches > 10'000'000)
+      return bad("call {}: more than ten million launches a step", i);
+    uint32_t layers = 0;
+    for (const ChipPlan &chip : plan.chips)
+      if (chip.program == call.program)
+        layers = chip.kvLayers;
+    if (layers == 0)
+      return bad("call {}: program {}, which no chip runs", i, call.program);
+    if (usesPools[call.function] && call.kvLayer >= layers)
+      return bad("call {}: KV layer {}, and there are {}", i, call.kvLayer, layers);
+    TENON_RETURN_IF_ERROR(checkCallWeights(i));
+  }
+  return Status::ok();
+}
+
+Status LaunchChecker::checkCallWeights(size_t index) {
+  const CallPlan &call = plan.calls[index];
+  const FunctionPlan &function = plan.functions[call.function];
+  if (call.weights.size() < layerWeights[call.function])
+    return bad("call {}: {} weights, and function '{}' reads {}", index, call.weights.size(),
+               function.name, layerWeights[call.function]);
+  for (uint32_t w : call.weights)
+    if (w >= plan.weights.size())
+      return bad("call {}: weight {}, and there are {}", index, w, plan.weights.size());
+  for (const LaunchPlan &launch : function.launches) {
+    if (launch.collective)
+      continue;
+    for (const ArgPlan &arg : launch.args) {
+      const bool direct = arg.kind == ArgKind::Weight;
+      if (!direct && arg.kind != ArgKind::LayerWeight)
+        continue;
+      const WeightPlan &w = plan.weights[direct ? arg.index : call.weights[arg.index]];
+      if (w.program != call.program)
+        return bad("call {}: weight '{}' is one of program {}, the call of program {}", index,
+                   w.name, w.program, call.program);
+    }
+    const KernelPlan &kernel = plan.kernels[launch.kernel];
+    std::string letters(signature(kernel.kind));
+    std::erase(letters, '|');
+    for (size_t a = 0; a < launch.args.size(); ++a) {
+      if (launch.args[a].kind != ArgKind::LayerWeight)
+        continue;
+      const WeightPlan &w = plan.weights[call.weights[launch.args[a].index]];
+      if (w.packed != (letters[a] == 'p'))
+        return bad("call {}: weight '{}' is {}packed, and launch '{}' of '{}' wants the contrary",
+                   index, w.name, w.packed ? "" : "not ", launch.name, function.name);
+      if (kernel.kind == KernelKind::Embed && w.partBegins.empty() &&
+          w.rows < plan.model.vocabulary)
+        return bad("call {}: the embedding '{}' has {} rows for {} tokens", index, w.name, w.rows,
+                   plan.model.vocabulary);
+    }
+  }
+  return Status::ok();
+}
+
+} // namespace
+
+Status checkLaunches(const Plan &plan) { return LaunchChecker(plan).run(); }
+
+} // namespace tenon::engine
