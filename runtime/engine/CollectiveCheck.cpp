@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "runtime/engine/CollectiveCheck.h"
+#include "runtime/engine/PlanError.h"
 
 #include "runtime/device/cpu/KernelAbi.h"
 
@@ -10,10 +11,6 @@
 namespace tenon::engine {
 
 namespace {
-
-template <typename... Args> Status bad(fmt::format_string<Args...> format, Args &&...args) {
-  return Status::dataLoss("plan: " + fmt::format(format, std::forward<Args>(args)...));
-}
 
 using Sequence = std::vector<const LaunchPlan *>;
 

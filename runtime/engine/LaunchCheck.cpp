@@ -2,22 +2,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "runtime/engine/LaunchCheck.h"
+#include "runtime/engine/PlanError.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace tenon::engine {
 
 namespace {
-
-template <typename... Args> Status bad(fmt::format_string<Args...> format, Args &&...args) {
-  return Status::dataLoss("plan: " + fmt::format(format, std::forward<Args>(args)...));
-}
 
 /// Arguments that a kernel of the kind takes: b(uffer), p(acked weight), v(ector or plain weight),
 /// K and V (pools). Letters after '|' come all or not at all.

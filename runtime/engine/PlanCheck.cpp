@@ -5,6 +5,7 @@
 
 #include "runtime/engine/CollectiveCheck.h"
 #include "runtime/engine/LaunchCheck.h"
+#include "runtime/engine/PlanError.h"
 
 #include "runtime/device/cpu/KernelAbi.h"
 
@@ -19,10 +20,6 @@
 namespace tenon::engine {
 
 namespace {
-
-template <typename... Args> Status bad(fmt::format_string<Args...> format, Args &&...args) {
-  return Status::dataLoss("plan: " + fmt::format(format, std::forward<Args>(args)...));
-}
 
 class Checker {
 public:
