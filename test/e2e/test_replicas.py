@@ -167,8 +167,8 @@ class ServeTest(unittest.TestCase):
     def testAnswersAreTheSameOnEveryReplicaAndMetricsAddUp(self):
         bodies = [{"prompt": text, "max_tokens": 24, "ignore_eos": True, "temperature": t, "seed": 11} for text in TEXTS for t in (0, 0.8)]
         with Server(self.engine) as server:
-            self.assertIn("2 replicas, each", server.log.read_text())
             alone = [server.complete(**body)["choices"][0]["text"] for body in bodies]
+            self.assertIn("2 replicas, each", server.log.read_text())  # Said before the first step, not before the port is known.
             first = self.by_replica(server.wait_idle(), "tenon:replica_sequences_total")
             for _ in range(2):
                 self.assertEqual(self.ask_together(server, bodies), alone)
