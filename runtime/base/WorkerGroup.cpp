@@ -81,7 +81,7 @@ void WorkerGroup::end() {
 
 void WorkerGroup::serve(uint32_t worker) {
   char name[16];
-  std::snprintf(name, sizeof(name), "tenon-w%u", worker);
+  std::snprintf(name, sizeof(name), "tenon-w%u", options.firstNumber + worker);
   pthread_setname_np(pthread_self(), name);
   if (!options.processors.empty())
     pinThisThread(options.processors[worker]);

@@ -27,6 +27,7 @@ public:
     SpinPolicy idlePolicy = {.spins = 8192, .yields = 16};
     /// Tasks that may be under way at once: begin() calls without their end().
     uint32_t depth = 1;
+    uint32_t firstNumber = 0; ///< What worker 0 is called among the workers of the process, in threads' names.
   };
 
   static StatusOr<std::unique_ptr<WorkerGroup>> start(Options options);

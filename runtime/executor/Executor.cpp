@@ -99,6 +99,7 @@ Status Executor::startWorkers() {
   WorkerGroup::Options group;
   group.workers = limits.workers;
   group.depth = limits.stepsInFlight;
+  group.firstNumber = options.workersBefore;
   const cpu::Topology &topology = cpu::readTopology();
   // Processes of one host that may use the same processors share them out.
   uint32_t sharers = 1, place = 0;
@@ -195,11 +196,14 @@ Status Executor::makeGroups(SpinPolicy policy) {
   return Status::ok();
 }
 
+std::string Executor::whose() const { return options.replica ? fmt::format("replica {}, ", *options.replica) : ""; }
+
 void Executor::watchForStalls(double seconds, std::function<void(const Status &)> stuck) {
-  if (chips.size() < 2 || options.observer)
+  if ((chips.size() < 2 && !options.replica) || options.observer)
     return;
   StallWatch::Setup setup;
   setup.seconds = seconds;
+  setup.owner = whose();
   setup.firstChip = limits.chips.first;
   setup.chipsPerStage = engine.plan().chipsPerStage();
   for (const auto &chip : chips)
@@ -378,7 +382,7 @@ void Executor::stopChips(uint32_t chip, const Status &status) {
   const std::lock_guard lock(stopping);
   if (!stoppedBy.isOk())
     return;
-  stoppedBy = {status.code(), fmt::format("chip {}: {}", chip, status.message())};
+  stoppedBy = {status.code(), fmt::format("{}chip {}: {}", whose(), chip, status.message())};
   if (collective::Cluster *cluster = options.cluster) {
     if (cluster->failure().isOk()) // Else it is of another process, and named.
       cluster->fail({status.code(),

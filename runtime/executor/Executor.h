@@ -57,6 +57,8 @@ struct ExecutorOptions {
   /// Workers of all executors of the process, 0: this one's; and of those that have the processors before its own
   /// (Replicas.h).
   uint32_t workersOfProcess = 0, workersBefore = 0;
+  /// Which of several executors of the process this is; errors name it.
+  std::optional<uint32_t> replica = std::nullopt;
 };
 
 /// The chips of one engine: all, or those of this process. Not thread-safe: one thread calls run(), and
@@ -69,10 +71,10 @@ public:
   static StatusOr<std::unique_ptr<Executor>>
   create(const engine::Engine &engine, const Capacity &capacity, const ExecutorOptions &options);
 
-  /// Several chips in this process: from now on a step in which none of their threads does a launch for `seconds`
-  /// ends with an error that names the chip. Where the thread that hangs does not come back within two seconds
+  /// Several chips in this process, of this executor or of replicas: from now on a step in which none of the executor's
+  /// threads does a launch for `seconds` ends with an error that names the chip (and the replica). Where the thread that hangs does not come back within two seconds
   /// after that, so that the step cannot end, `stuck` is called on another thread: it should end the process. Not
-  /// while steps are under way. Nothing for one chip, or with an observer, which may look as long as it likes.
+  /// while steps are under way. Nothing for the only chip, or with an observer, which may look as long as it likes.
   void watchForStalls(double seconds, std::function<void(const Status &)> stuck);
 
   /// Computes one step. InvalidArgument, and nothing computed, if the rows exceed the capacity or
@@ -191,6 +193,7 @@ private:
                                                          int &tag);
   uint32_t rankOf(uint32_t chip) const;
   void stopChips(uint32_t chip, const Status &status);
+  std::string whose() const; ///< "replica 1, ", or nothing where there is one.
 
   const engine::Engine &engine;
   const Capacity limits;

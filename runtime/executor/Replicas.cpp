@@ -39,6 +39,8 @@ StatusOr<std::unique_ptr<Replicas>> Replicas::create(const engine::Engine &engin
     own.workers = static_cast<uint32_t>(end - begin);
     placed.workersBefore = static_cast<uint32_t>(begin);
     placed.workersOfProcess = static_cast<uint32_t>(workers);
+    if (count > 1)
+      placed.replica = replica;
     auto made = Executor::create(engine, own, placed);
     if (!made)
       return count == 1 ? made.status()

@@ -100,7 +100,7 @@ void StallWatch::watch() {
     lock.lock();
     wake.wait_for(lock, std::chrono::duration<double>(setup.graceSeconds), [&] { return ending; });
     if (!ending && underWay.load(std::memory_order_relaxed) != 0 && setup.stuck)
-      setup.stuck({why.code(), fmt::format("chip {}: {}", setup.firstChip + chip, why.message())});
+      setup.stuck({why.code(), fmt::format("{}chip {}: {}", setup.owner, setup.firstChip + chip, why.message())});
     return;
   }
 }

@@ -29,6 +29,7 @@ public:
     double seconds = 6;            ///< Without any worker's doing a launch: a stall.
     double graceSeconds = 2;       ///< From a stall to `stuck`, if the step has not ended by then.
     uint32_t firstChip = 0;        ///< Of this process, for messages.
+    std::string owner;             ///< "replica 1, ": goes before the chip in messages; may be empty.
     std::vector<std::span<const WorkerPulse>> chips; ///< The workers of each of this process. Outlive the watch.
     uint32_t chipsPerStage = 1;    ///< Chips that meet in the same collectives are neighbours.
     /// "ffn_down": what launch `number` of chip `chip` (from 0 here) is called.

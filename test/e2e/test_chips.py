@@ -151,23 +151,43 @@ class TraceTest(unittest.TestCase):
 class StallTest(unittest.TestCase):
     """A chip whose thread hangs, in one process."""
 
-    def testAHungThreadEndsTheProcessWithTheNameOfItsChip(self):
-        engine = compile_engine(model("smollm2"), "--target", "cpu:native", "--sharding", "tp=2")
-        command = [str(binary("tenon")), "generate", str(engine), "--raw", "--prompt", "Once upon a time", "--ignore-eos", "--max-new-tokens",
-                   "8000", "--threads", "2", "--rank-timeout", "2"]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def stop(self, sharding, prompts, threads, name):
+        """Stops a thread once it has computed for a while; what the process then says."""
+        engine = compile_engine(model("smollm2"), "--target", "cpu:native", "--sharding", sharding)
+        command = [str(binary("tenon")), "generate", str(engine), "--raw", "--ignore-eos", "--max-new-tokens", "7000", "--threads", str(threads),
+                   "--rank-timeout", "2", *(word for n in range(prompts) for word in ("--prompt", f"Once upon a time {n}"))]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+        def ticks(task):
+            return int((task / "stat").read_text().rpartition(")")[2].split()[11])  # utime
+
         try:
-            self.assertTrue(process.stdout.read(40))  # It has begun to answer.
-            worker, = (int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir() if (task / "comm").read_text() == "tenon-w1\n")
-            with StoppedThread(worker, self):
+            deadline, found = time.monotonic() + 60, []
+            while not found or ticks(found[0]) < 0.5 * os.sysconf("SC_CLK_TCK"):
+                self.assertIsNone(process.poll())
+                self.assertLess(time.monotonic(), deadline, f"no thread {name} has computed")
+                time.sleep(0.02)
+                found = [task for task in Path(f"/proc/{process.pid}/task").iterdir() if (task / "comm").read_text() == name + "\n"]
+            with StoppedThread(int(found[0].name), self):
                 began = time.monotonic()
                 said = process.communicate(timeout=60)[1].decode()
                 seconds = time.monotonic() - began
         finally:
             process.kill()
         self.assertEqual(process.returncode, 7, said)
-        self.assertRegex(said, r"chip 1: hangs: .* for [0-9.]+ seconds")
         self.assertLessEqual(seconds, 12)  # 2, two more for the others to say so, and what a busy machine adds.
+        return said
+
+    def testAHungThreadEndsTheProcessWithTheNameOfItsChip(self):
+        said = self.stop("tp=2", 1, 2, "tenon-w1")
+        self.assertRegex(said, r"tenon: chip 1: hangs: .* for [0-9.]+ seconds")
+
+    def testAHungThreadOfAReplicaEndsTheProcessWithTheNamesOfBoth(self):
+        for sharding, threads, name, chip in (("dp=2,tp=2", 4, "tenon-w3", 1), ("dp=2", 4, "tenon-w3", 0), ("dp=2,tp=2", 4, "tenon-w1", 1)):
+            with self.subTest(sharding=sharding, thread=name):
+                said = self.stop(sharding, 2, threads, name)
+                replica = 1 if name == "tenon-w3" else 0
+                self.assertRegex(said, rf"tenon: replica {replica}, chip {chip}: hangs: .* for [0-9.]+ seconds")
 
 
 class ChipsFileTest(unittest.TestCase):

@@ -29,6 +29,7 @@ struct Chips {
       : watch({.seconds = kSeconds,
                .graceSeconds = 0.2,
                .firstChip = 4,
+               .owner = "replica 1, ",
                .chips = {first, second},
                .chipsPerStage = 2,
                .nameOf = [](uint32_t chip, uint32_t number) { return "launch " + std::to_string(chip) + "." + std::to_string(number); },
@@ -110,7 +111,7 @@ TEST(StallWatch, endsTheProcessOnlyIfTheStepDoesNotEnd) {
     const std::lock_guard lock(chips.mutex);
     EXPECT_EQ(chips.ended.empty(), returns);
     if (!returns)
-      EXPECT_EQ(chips.ended.find("chip 5: hangs: worker 0"), 0u) << chips.ended;
+      EXPECT_EQ(chips.ended.find("replica 1, chip 5: hangs: worker 0"), 0u) << chips.ended;
   }
 }
 
