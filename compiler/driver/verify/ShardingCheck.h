@@ -14,7 +14,9 @@
 namespace tenon::compiler {
 
 struct ShardingCheck {
-  std::vector<RegionCheck> regions; ///< The worst of each region over layers, chips and steps.
+  /// The worst of each region over layers, chips and steps: the one that comes nearest to what its layer may differ by.
+  /// That is the same for all layers, unless parts of sums are rounded: then each layer adds what rounding costs.
+  std::vector<RegionCheck> regions;
   double meanKl = 0;                ///< Of the logits: KL(one chip || chips), mean over rows.
 };
 
