@@ -20,9 +20,9 @@ LONG = os.environ.get("TENON_REPLICAS_LONG") == "1"
 TEXTS = list(PROMPTS.values())[:5]
 
 
-def engine_of(grid):
-    options = ("--sharding", grid) if grid else ()
-    return compile_engine(model("smollm2"), "--target", "cpu:native", *options)
+def engine_of(grid, *options):
+    sharding = ("--sharding", grid) if grid else ()
+    return compile_engine(model("smollm2"), "--target", "cpu:native", *sharding, *options)
 
 
 def generate(engine, prompts, *options, tokens=24):
@@ -68,6 +68,21 @@ class GenerateTest(unittest.TestCase):
                 self.assertEqual(expected["stats"]["replicas"], 1)
                 self.assertEqual(got["stats"]["replicas"], 2)
                 self.assertEqual(got["results"], expected["results"])  # Bit for bit: logarithms of probabilities are in them.
+
+    def testRowsOfChipsOwnDoNotChangeAnswers(self):
+        """Sums, norms and rounding shared out by rows within each replica, in every step and in those of many rows only."""
+        for tensor, every in ((2, (1, 20)), (3, (1,))):
+            expected = generate(engine_of(f"tp={tensor}", "--sequence-parallel", "never"), TEXTS)["results"]
+            for rows in every:
+                with self.subTest(tensor=tensor, rows=rows):
+                    engine = engine_of(f"dp=2,tp={tensor}", "--sequence-parallel", rows)
+                    launches = run("tenon", "inspect", engine, "--json").json()["launches"]
+                    self.assertTrue(any(launch["kind"] == "gather_rows" for launch in launches))
+                    got = generate(engine, TEXTS)
+                    self.assertEqual(got["stats"]["replicas"], 2)
+                    self.assertEqual(got["results"], expected)
+                    # Steps of few rows and of odd numbers of them, with more threads than processors.
+                    self.assertEqual(generate(engine, TEXTS, "--step-tokens", 23, "--threads", 7, "--no-pin")["results"], expected)
 
     def testTokensOfOneChipAreThoseOfReplicasOfTwo(self):
         expected = generate(engine_of(""), TEXTS)["results"]
