@@ -33,7 +33,7 @@ Strategy predict(const GridChoice &grid, mlir::plan::EngineOp plan, const ChipsF
   strategy.possible = true;
   for (const MemorySummary &chip : memory)
     strategy.memory = std::max(strategy.memory, chip.total());
-  strategy.firstToken = predictPrompt(plan, chips, kPrompt);
+  strategy.firstToken = predictPrompts(plan, chips, 1, kPrompt);
   const uint64_t depth = kPrompt + kAnswer / 2;
   strategy.tokenSeconds = predictDecode(plan, chips, 1, depth);
   strategy.request = strategy.firstToken + kAnswer * strategy.tokenSeconds;

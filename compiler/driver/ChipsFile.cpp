@@ -118,7 +118,7 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
     reader.onlyKeys(*object,
                     {"kind", "count", "memory", "read_bandwidth", "write_bandwidth",
                      "context_bandwidth", "macs_per_second", "int8_by_rows", "launch_seconds",
-                     "shared_read_bandwidth", "shared_by"},
+                     "shared_read_bandwidth", "shared_context_bandwidth", "shared_by"},
                     where);
     ChipKind chip;
     chip.kind = object->getString("kind").value_or("cpu").str();
@@ -128,8 +128,10 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
     chip.launchSeconds = reader.number(*object, "launch_seconds", where, /*zeroAllowed=*/true);
     if (object->get("context_bandwidth"))
       chip.contextBandwidth = reader.number(*object, "context_bandwidth", where);
-    if (object->get("shared_read_bandwidth") || object->get("shared_by")) {
+    if (object->get("shared_read_bandwidth") || object->get("shared_context_bandwidth") || object->get("shared_by")) {
       chip.sharedReadBandwidth = reader.number(*object, "shared_read_bandwidth", where);
+      if (object->get("shared_context_bandwidth"))
+        chip.sharedContextBandwidth = reader.number(*object, "shared_context_bandwidth", where);
       chip.sharedBy = static_cast<uint32_t>(
           std::clamp<double>(reader.number(*object, "shared_by", where), 1, kMostChips));
     }

@@ -28,6 +28,7 @@ struct ChipKind {
   double launchSeconds = 0;                             ///< Fixed cost of a launch.
   /// Bytes a second of each run of `sharedBy` consecutive chips together; 0: each has its own memory.
   double sharedReadBandwidth = 0;
+  double sharedContextBandwidth = 0; ///< The same of keys and values; 0: as much less as one chip's own.
   uint32_t sharedBy = 1;
 
   bool operator==(const ChipKind &) const = default;

@@ -6,6 +6,8 @@
 #include "dialects/plan/CpuKernels.h"
 #include "runtime/executor/MicroBatches.h"
 
+#include "llvm/ADT/SmallSet.h"
+
 #include <algorithm>
 #include <numeric>
 
@@ -32,6 +34,16 @@ static bool doesOwnRows(std::optional<uint64_t> from, const StepShape &step) {
   return from && step.sharesRows && step.tokens >= *from;
 }
 
+static const ChipKind &kindOf(const ChipsFile &chips, size_t chip) {
+  return chips.chips[std::min(chip, chips.chips.size() - 1)];
+}
+
+/// Whether chips from `first` on have one memory. One process runs them then.
+static bool shareMemory(const ChipsFile &chips, uint32_t first, uint32_t count) {
+  const ChipKind &kind = kindOf(chips, first);
+  return kind.sharedReadBandwidth && first / kind.sharedBy == (first + count - 1) / kind.sharedBy;
+}
+
 double collectiveSeconds(EngineOp engine, CollectiveOp op, const ChipsFile &chips, uint32_t chip,
                          const StepShape &step) {
   llvm::ArrayRef<int64_t> grid = engine.getGrid();
@@ -51,6 +63,8 @@ double collectiveSeconds(EngineOp engine, CollectiveOp op, const ChipsFile &chip
   const double alpha = link->latencySeconds, beta = link->bandwidth;
   const double half = (link->ring ? n - 1 : 1) * alpha + (n - 1) / n * bytes / beta;
   const bool ownRows = doesOwnRows(op.getOwnRows(), step);
+  if (op.getLogitRows() && within && shareMemory(chips, first, count))
+    return link->ring ? (n - 1) * alpha : alpha; // Written in place (runtime/executor/SharedMemory.h): they meet.
   switch (op.getKind()) {
   case CollectiveKind::GatherRows:
     return ownRows ? half : 0;
@@ -82,8 +96,14 @@ double rateOf(const cpu::KernelSpec &spec, const ChipKind &chip, uint64_t rows) 
   return chip.f32Macs;
 }
 
+/// Bytes a second that a chip gets while others read too.
+struct Reach {
+  double read = 0;    ///< Of weights and activations.
+  double context = 0; ///< Of keys and values.
+};
+
 double launchSeconds(LaunchOp launch, const cpu::KernelSpec &spec, const ChipKind &chip,
-                     double bandwidth, uint32_t chips, StepShape step) {
+                     const Reach &reach, uint32_t chips, StepShape step) {
   CostAttr c = launch.getCost();
   if (doesOwnRows(launch.getOwnRows(), step))
     step.tokens = (step.tokens + chips - 1) / chips;
@@ -93,26 +113,42 @@ double launchSeconds(LaunchOp launch, const cpu::KernelSpec &spec, const ChipKin
   }
   const double bytes = double(c.getWeightBytes()) + double(c.getBytesPerToken()) * step.tokens +
                        double(c.getBytesPerLogitRow()) * step.logitRows;
-  // Keys and values lie in blocks all over the pool; what chips share slows them as it does the rest.
-  const double slower = chip.contextBandwidth ? chip.readBandwidth / chip.contextBandwidth : 1;
-  const double context = slower * double(c.getBytesPerContext()) * step.positions;
+  const double context = double(c.getBytesPerContext()) * step.positions;
   const double macs = double(c.getMacsPerToken()) * step.tokens +
                       double(c.getMacsPerLogitRow()) * step.logitRows +
                       double(c.getMacsPerContext()) * step.context;
   const uint64_t rows = c.getMacsPerLogitRow() ? step.logitRows : step.tokens;
-  return std::max((bytes + context) / bandwidth, macs / rateOf(spec, chip, rows)) +
+  return std::max(bytes / reach.read + context / reach.context, macs / rateOf(spec, chip, rows)) +
          chip.launchSeconds;
 }
 
-/// What a chip, number `id` of its replica's `chips`, can read while the others of its stage, or of the replica, read
+/// How many chips of a stage read each of its KV heads, on average.
+double readersOfAHead(EngineOp engine, uint32_t stage) {
+  const uint32_t tensor = engine.getGrid().back();
+  uint64_t read = 0;
+  llvm::SmallSet<uint32_t, 16> heads;
+  for (ChipOp chip : engine.getOps<ChipOp>()) {
+    if (chip.getId() / tensor != stage)
+      continue;
+    const uint32_t first = chip.getFirstKvHead().value_or(0), count = chip.getKvHeads().value_or(0);
+    for (uint32_t head = first; head < first + count; ++head)
+      heads.insert(head);
+    read += count;
+  }
+  return heads.empty() ? 1 : double(read) / double(heads.size());
+}
+
+/// What a chip, number `id` of its replica's `chips`, gets while the others of its stage, or of the replica, read
 /// too, and the same of other replicas.
-double bandwidthOf(const ChipKind &chip, uint32_t id, uint32_t tensor, uint32_t chips,
-                   const StepSurroundings &around) {
+Reach reachOf(EngineOp engine, const ChipsFile &file, uint32_t id, uint32_t chips, const StepSurroundings &around) {
+  const uint32_t tensor = engine.getGrid().back(), place = around.replica * chips + id;
+  const ChipKind &chip = kindOf(file, place);
+  const double ownContext = chip.contextBandwidth ? chip.contextBandwidth : chip.readBandwidth;
   if (!chip.sharedReadBandwidth)
-    return chip.readBandwidth;
+    return {chip.readBandwidth, ownContext};
   const uint32_t first = around.overlapped ? 0 : id / tensor * tensor,
                  end = around.overlapped ? chips : first + tensor;
-  const uint32_t group = (around.replica * chips + id) / chip.sharedBy * chip.sharedBy;
+  const uint32_t group = place / chip.sharedBy * chip.sharedBy;
   uint32_t readers = 0;
   for (uint32_t replica = 0; replica < std::max(around.active, around.replica + 1); ++replica) {
     if (replica >= around.active && replica != around.replica)
@@ -121,7 +157,14 @@ double bandwidthOf(const ChipKind &chip, uint32_t id, uint32_t tensor, uint32_t 
                    to = std::min(replica * chips + end, group + chip.sharedBy);
     readers += to > from ? to - from : 0;
   }
-  return std::min(chip.readBandwidth, chip.sharedReadBandwidth / readers);
+  const double sharedContext = chip.sharedContextBandwidth
+                                   ? chip.sharedContextBandwidth
+                                   : chip.sharedReadBandwidth * ownContext / chip.readBandwidth;
+  // Chips of one process have a KV head once, and read it at about the same time: from the memory it comes once.
+  const double together =
+      shareMemory(file, place / tensor * tensor, tensor) ? readersOfAHead(engine, id / tensor) : 1;
+  return {std::min(chip.readBandwidth, chip.sharedReadBandwidth / readers),
+          std::min(ownContext, together * sharedContext / readers)};
 }
 } // namespace
 
@@ -144,8 +187,8 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
   const uint32_t count = chipsOfReplica(engine);
   for (ChipOp chip : engine.getOps<ChipOp>()) {
     const uint32_t id = chip.getId(), place = around.replica * count + id; // In the plan, in the file.
-    const ChipKind &kind = chips.chips[std::min<size_t>(place, chips.chips.size() - 1)];
-    const double bandwidth = bandwidthOf(kind, id, tensor, count, around);
+    const ChipKind &kind = kindOf(chips, place);
+    const Reach reach = reachOf(engine, chips, id, count, around);
     double seconds = 0;
     for (FunctionOp function : engine.getOps<FunctionOp>()) {
       const mlir::StringAttr name = function.getSymNameAttr();
@@ -154,7 +197,7 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
       double once = 0;
       for (Operation &op : function.getBody().front())
         if (auto launch = llvm::dyn_cast<LaunchOp>(op))
-          once += launchSeconds(launch, specs[launch.getKernelAttr().getAttr()], kind, bandwidth, tensor, step);
+          once += launchSeconds(launch, specs[launch.getKernelAttr().getAttr()], kind, reach, tensor, step);
         else
           once += collectiveSeconds(engine, llvm::cast<CollectiveOp>(op), chips, place, step);
       seconds += once * calls.lookup(name);
@@ -188,35 +231,40 @@ static double slowestReplica(EngineOp engine, const ChipsFile &chips, uint32_t a
   const size_t count = chipsOfReplica(engine);
   double most = 0;
   for (uint32_t replica = 0; replica < active; ++replica) {
-    const auto chip = [&](size_t id) -> const ChipKind & {
-      return chips.chips[std::min(id, chips.chips.size() - 1)];
-    };
     bool equal = replica > 0;
     for (size_t id = replica * count; equal && id < (replica + 1) * count; ++id)
-      equal = chip(id) == chip(id - count);
+      equal = kindOf(chips, id) == kindOf(chips, id - count);
     if (!equal)
       most = std::max(most, seconds(replica));
   }
   return most;
 }
 
-double predictPrompt(EngineOp engine, const ChipsFile &chips, uint64_t tokens) {
+double predictPrompts(EngineOp engine, const ChipsFile &chips, uint64_t sequences, uint64_t tokens) {
   const uint64_t most = std::max<uint64_t>(1, engine.getLimits().getDefaultStepTokens());
-  return slowestReplica(engine, chips, engine.getNumReplicas(), [&](uint32_t replica) {
-    double seconds = 0;
+  const uint64_t replicas = engine.getNumReplicas();
+  const auto active = static_cast<uint32_t>(std::min(replicas, sequences));
+  const uint64_t prompts = (sequences + replicas - 1) / replicas; // Of the fullest.
+  return slowestReplica(engine, chips, sequences == 1 ? replicas : active, [&](uint32_t replica) {
+    std::vector<StepPrediction> prompt; // The micro-batches of one.
+    double alone = 0;                   // Seconds of one: a step needs what the last stage makes of the one before.
     for (uint64_t done = 0; done < tokens; done += most) {
       const uint64_t end = std::min(tokens, done + most);
       const uint64_t each = executor::microBatchRows(static_cast<uint32_t>(end - done), stagesOf(engine));
-      std::vector<StepPrediction> micro;
+      const size_t before = prompt.size();
       for (uint64_t at = done; at < end; at += each) {
         StepShape shape = promptStep(at, std::min(end, at + each));
         if (at + each < end)
           shape.logitRows = 0;
-        micro.push_back(predictStep(engine, chips, shape, {each < end - done, replica, 0}));
+        prompt.push_back(predictStep(engine, chips, shape,
+                                     {prompts > 1 || each < end - done, replica, sequences == 1 ? 0 : active}));
       }
-      seconds += pipelineSeconds(micro);
+      alone += pipelineSeconds(llvm::ArrayRef(prompt).drop_front(before));
     }
-    return seconds;
+    std::vector<StepPrediction> all;
+    for (uint64_t p = 0; p < prompts; ++p)
+      llvm::append_range(all, prompt);
+    return prompts == 1 ? alone : pipelineSeconds(all);
   });
 }
 

@@ -3,7 +3,8 @@
 //
 // From a plan's costs and a chips file to seconds. A launch takes the longer of its bytes over the
 // chip's bandwidth (or its part of a bandwidth that chips of its stage share) and its products over
-// the chip's rate, and its fixed cost. A collective of n chips
+// the chip's rate, and its fixed cost. Chips that share a memory are of one process: a KV head that several of them read
+// comes from the memory once, and logits are written where they belong. A collective of n chips
 // and b bytes takes, by the alpha-beta model (Thakur, Rabenseifner and Gropp, "Optimization of
 // Collective Communication Operations in MPICH", section 4), the faster of
 //   every pair at once    alpha + (n - 1) b / beta
@@ -66,9 +67,11 @@ StepPrediction predictStep(mlir::plan::EngineOp engine, const ChipsFile &chips,
 /// Seconds of micro-batches that go through the stages one behind the other.
 double pipelineSeconds(llvm::ArrayRef<StepPrediction> microBatches);
 
-/// Seconds of one prompt on one replica, in steps of the plan's default size, each in the executor's micro-batches.
-/// Other replicas are idle; of those that have other chips, the slowest counts.
-double predictPrompt(mlir::plan::EngineOp engine, const ChipsFile &chips, uint64_t tokens);
+/// Seconds until each of `sequences` prompts of so many tokens has its first token, in steps of the plan's default size,
+/// each in the executor's micro-batches. They are dealt out over the replicas and computed one after the other; a pipeline
+/// begins with one while its last stages are at the one before. A lonely prompt leaves other replicas idle. Of replicas
+/// that have other chips, the slowest counts.
+double predictPrompts(mlir::plan::EngineOp engine, const ChipsFile &chips, uint64_t sequences, uint64_t tokens);
 
 /// Seconds in which each of `sequences` gets a token, the last position being `context`. They are dealt out over the
 /// replicas, of which the slowest counts. On a pipeline they are spread over steps that are under way at once, as the

@@ -253,20 +253,22 @@ class ChipsFileTest(unittest.TestCase):
 class PredictionTest(unittest.TestCase):
     """Chips that only read: products, launches and links cost nothing, so times follow from bytes."""
 
-    def file(self, count, **more):
+    def file(self, count, link=None, **more):
         chip = {"count": count, "memory": 1e12, "read_bandwidth": 1e10, "write_bandwidth": 1e10, "launch_seconds": 0,
                 "macs_per_second": {"int8": 1e18, "bf16": 1e18, "f32": 1e18}, **more}
-        links = [{"group": count, "latency_seconds": 0, "bandwidth": 1e18}] if count > 1 else []
+        links = [{"group": count, **(link or {"latency_seconds": 0, "bandwidth": 1e18})}] if count > 1 else []
         WORK.mkdir(parents=True, exist_ok=True)
         path = WORK / "reading.json"
         path.write_text(json.dumps({"name": "reading", "chips": [chip], "links": links}))
         return path
 
+    def table(self, count, sharding, geometry="llama-3.2-1b", **more):
+        return run("tenon-compile", CONFIGS / f"{geometry}.json", "--random-weights", 1, "--plan-only", "--json", "-q", "--chips",
+                   self.file(count, **more), "--sharding", sharding).json()["prediction"]
+
     def decodes(self, count, sharding, **more):
         """Of a step at one position, by sequences."""
-        table = run("tenon-compile", CONFIGS / "llama-3.2-1b.json", "--random-weights", 1, "--plan-only", "--json", "-q", "--chips",
-                    self.file(count, **more), "--sharding", sharding).json()["prediction"]
-        return {row["sequences"]: row["us"][0] for row in table["decode"]}
+        return {row["sequences"]: row["us"][0] for row in self.table(count, sharding, **more)["decode"]}
 
     def decode(self, count, sharding, **more):
         return self.decodes(count, sharding, **more)[1]
@@ -284,6 +286,45 @@ class PredictionTest(unittest.TestCase):
         # What is beyond a chip's own reach does not help it.
         self.assertAlmostEqual(self.decode(2, "tp=2", shared_by=2, shared_read_bandwidth=4e10) / alone, 0.5, delta=0.02)
 
+    def testAKeyThatTwoChipsReadComesFromASharedMemoryOnce(self):
+        def past(count, sharding, **more):
+            """Of a step of one sequence, what 2,047 positions add."""
+            row = self.table(count, sharding, "smollm2-135m", **more)["decode"][0]
+            return row["us"][row["context"].index(2048)] - row["us"][0]
+
+        alone = past(1, "tp=1")  # Three KV heads; each of two chips reads two of them.
+        self.assertAlmostEqual(past(2, "tp=2") / alone, 2 / 3, delta=1e-3)
+        shared = {"shared_by": 2, "shared_read_bandwidth": 1e10}
+        self.assertAlmostEqual(past(2, "tp=2", **shared) / alone, 1, delta=1e-3)  # Three heads through the memory.
+        # Together they may reach more of keys and values, up to what each reaches alone.
+        self.assertAlmostEqual(past(2, "tp=2", **shared, shared_context_bandwidth=1.2e10) / alone, 1 / 1.2, delta=1e-3)
+        self.assertAlmostEqual(past(2, "tp=2", **shared, shared_context_bandwidth=9e10) / alone, 2 / 3, delta=1e-3)
+        # Sequences of different replicas have different keys.
+        two = {row["sequences"]: row for row in self.table(2, "dp=2", "smollm2-135m", **shared)["decode"]}[2]
+        self.assertAlmostEqual((two["us"][two["context"].index(2048)] - two["us"][0]) / alone, 2, delta=1e-3)
+
+    def testLogitsAreWrittenInPlaceByChipsOfOneMemory(self):
+        link = {"latency_seconds": 3e-6, "bandwidth": 1e9}
+        for more, expected in (({}, 3 + 49152 * 4 / 2 / 1e3), ({"shared_by": 2, "shared_read_bandwidth": 1e10}, 3)):
+            out = run("tenon-compile", CONFIGS / "smollm2-135m.json", "--random-weights", 1, "--plan-only", "--explain", "-q", "--chips",
+                      self.file(2, link, **more), "--sharding", "tp=2").out
+            decode, = set(re.findall(r"gather_columns +x 1 .* B +([0-9.]+) us +[0-9.]+ us", out))  # Of both programs.
+            self.assertAlmostEqual(float(decode), expected, delta=0.01)
+
+    def testPromptsGoThroughStagesAndReplicasAtTheSameTime(self):
+        def fills(count, sharding, **more):
+            return {row["sequences"]: row["us"] for row in self.table(count, sharding, launch_seconds=1e-3, **more)["prefill"]
+                    if row["tokens"] == 512}
+
+        one = fills(1, "tp=1")
+        self.assertAlmostEqual(one[4] / one[1], 4, delta=1e-6)
+        self.assertAlmostEqual(one[16] / one[1], 16, delta=1e-6)
+        two = fills(2, "dp=2")
+        self.assertAlmostEqual(two[1] / one[1], 1, delta=1e-6)
+        self.assertAlmostEqual(two[4] / one[4], 0.5, delta=1e-6)
+        stages = fills(2, "pp=2")
+        self.assertLess(stages[4], 4 * stages[1])  # The first stage begins with one while the second is at the one before.
+        self.assertGreater(stages[4], 2 * stages[1])
 
     def testReplicasMultiplyWhatIsDecodedAndNotHowFast(self):
         alone, replicas = self.decodes(1, "tp=1"), self.decodes(2, "dp=2")

@@ -51,8 +51,11 @@ BenchPrediction BenchPrediction::read(std::string_view card) {
               [](const Point &a, const Point &b) { return a.at < b.at; });
     result.decodes.push_back(std::move(curve));
   }
-  for (const json::value &entry : arrayOf(find(*prediction, "prefill")))
-    result.prompts.push_back({numberAt(entry, "tokens"), numberAt(entry, "us") * 1e-6});
+  for (const json::value &entry : arrayOf(find(*prediction, "prefill"))) {
+    // Without a number it is of one prompt, as earlier compilers wrote it.
+    const auto sequences = std::max<uint64_t>(1, static_cast<uint64_t>(numberAt(entry, "sequences")));
+    result.fills.push_back({sequences, {{numberAt(entry, "tokens"), numberAt(entry, "us") * 1e-6}}});
+  }
   return result;
 }
 
@@ -66,10 +69,10 @@ std::optional<double> BenchPrediction::decode(uint32_t sequences, double context
   return std::nullopt;
 }
 
-std::optional<double> BenchPrediction::prompt(uint32_t tokens) const {
-  for (const Point &point : prompts)
-    if (point.at == tokens)
-      return point.seconds;
+std::optional<double> BenchPrediction::prompts(uint32_t sequences, uint32_t tokens) const {
+  for (const Curve &curve : fills)
+    if (curve.sequences == sequences && curve.points.front().at == tokens)
+      return curve.points.front().seconds;
   return std::nullopt;
 }
 

@@ -23,8 +23,8 @@ public:
   /// Seconds of a step in which `sequences` draw a token each, with `context` positions in the cache
   /// of each; between two predicted depths in proportion.
   std::optional<double> decode(uint32_t sequences, double context) const;
-  /// Seconds of one prompt of so many tokens.
-  std::optional<double> prompt(uint32_t tokens) const;
+  /// Seconds until each of `sequences` prompts of so many tokens has its first token.
+  std::optional<double> prompts(uint32_t sequences, uint32_t tokens) const;
 
 private:
   struct Point {
@@ -36,7 +36,7 @@ private:
   };
   std::string name;
   std::vector<Curve> decodes;
-  std::vector<Point> prompts;
+  std::vector<Curve> fills; ///< By tokens of a prompt.
 };
 
 } // namespace tenon::tool

@@ -119,8 +119,7 @@ Expected expectedOf(const BenchPrediction &prediction, const Row &row, uint32_t 
   const double context = std::max(1.0, double(contextOf(row)) + double(newTokens + 1) / 2);
   Expected expected;
   expected.decode = prediction.decode(row.decode->sequences, context);
-  if (row.prefill->sequences == 1)
-    expected.prefill = prediction.prompt(row.prefill->tokens);
+  expected.prefill = prediction.prompts(row.prefill->sequences, row.prefill->tokens);
   return expected;
 }
 
@@ -136,7 +135,9 @@ void printExpected(const BenchPrediction &prediction, const Row &row, uint32_t n
   };
   line(fmt::format("decode, {} at {}", row.decode->sequences, contextOf(row)), e.decode,
        row.decode->decode.undisturbed);
-  line(fmt::format("prefill, {} tokens", row.prefill->tokens), e.prefill,
+  line(row.prefill->sequences == 1 ? fmt::format("prefill, {} tokens", row.prefill->tokens)
+                                   : fmt::format("prefill, {} x {} tokens", row.prefill->sequences, row.prefill->tokens),
+       e.prefill,
        row.prefill->prefill.undisturbed);
 }
 

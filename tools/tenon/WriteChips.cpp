@@ -115,7 +115,7 @@ Status writeChips(const WriteChipsOptions &o, const ChipLimits &all) {
   if (!write)
     return write.status();
   KernelRates rates = fromProbes(one);
-  double shared = all.dram.together.median;
+  double shared = all.dram.together.median, sharedContext = shared;
   if (!o.engine.empty()) {
     auto reached = measureKernels(o.engine, each, rates);
     if (!reached)
@@ -126,6 +126,7 @@ Status writeChips(const WriteChipsOptions &o, const ChipLimits &all) {
       if (!together)
         return together.status();
       shared = together->read;
+      sharedContext = together->context;
     }
   }
   const uint64_t memory = uint64_t(sysconf(_SC_PHYS_PAGES)) * uint64_t(sysconf(_SC_PAGESIZE));
@@ -147,6 +148,7 @@ Status writeChips(const WriteChipsOptions &o, const ChipLimits &all) {
   boost::json::array links;
   if (o.chips > 1) {
     chip["shared_read_bandwidth"] = shared;
+    chip["shared_context_bandwidth"] = sharedContext;
     chip["shared_by"] = o.chips;
     auto link = linkOf(o.chips, each);
     if (!link)
