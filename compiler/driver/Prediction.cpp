@@ -100,6 +100,7 @@ double rateOf(const cpu::KernelSpec &spec, const ChipKind &chip, uint64_t rows) 
 struct Reach {
   double read = 0;    ///< Of weights and activations.
   double context = 0; ///< Of keys and values.
+  double meeting = 0; ///< Seconds: chips that read each other's keys meet before they do.
 };
 
 double launchSeconds(LaunchOp launch, const cpu::KernelSpec &spec, const ChipKind &chip,
@@ -119,7 +120,7 @@ double launchSeconds(LaunchOp launch, const cpu::KernelSpec &spec, const ChipKin
                       double(c.getMacsPerContext()) * step.context;
   const uint64_t rows = c.getMacsPerLogitRow() ? step.logitRows : step.tokens;
   return std::max(bytes / reach.read + context / reach.context, macs / rateOf(spec, chip, rows)) +
-         chip.launchSeconds;
+         chip.launchSeconds + (spec.kind == cpu::KernelKind::Attention ? reach.meeting : 0);
 }
 
 /// How many chips of a stage read each of its KV heads, on average.
@@ -145,7 +146,7 @@ Reach reachOf(EngineOp engine, const ChipsFile &file, uint32_t id, uint32_t chip
   const ChipKind &chip = kindOf(file, place);
   const double ownContext = chip.contextBandwidth ? chip.contextBandwidth : chip.readBandwidth;
   if (!chip.sharedReadBandwidth)
-    return {chip.readBandwidth, ownContext};
+    return {chip.readBandwidth, ownContext, 0};
   const uint32_t first = around.overlapped ? 0 : id / tensor * tensor,
                  end = around.overlapped ? chips : first + tensor;
   const uint32_t group = place / chip.sharedBy * chip.sharedBy;
@@ -160,11 +161,18 @@ Reach reachOf(EngineOp engine, const ChipsFile &file, uint32_t id, uint32_t chip
   const double sharedContext = chip.sharedContextBandwidth
                                    ? chip.sharedContextBandwidth
                                    : chip.sharedReadBandwidth * ownContext / chip.readBandwidth;
-  // Chips of one process have a KV head once, and read it at about the same time: from the memory it comes once.
-  const double together =
-      shareMemory(file, place / tensor * tensor, tensor) ? readersOfAHead(engine, id / tensor) : 1;
-  return {std::min(chip.readBandwidth, chip.sharedReadBandwidth / readers),
-          std::min(ownContext, together * sharedContext / readers)};
+  const double together = std::min(ownContext, sharedContext / readers);
+  if (readers == 1)
+    return {std::min(chip.readBandwidth, chip.sharedReadBandwidth), together, 0};
+  // Chips of one process have a KV head once, and read it at about the same time: from the memory it comes once. What fewer
+  // streams cost lies between one reader and as many as there are, by the number of streams.
+  const uint32_t stage = place / tensor * tensor; // Its first chip.
+  const double ofAHead = shareMemory(file, stage, tensor) ? readersOfAHead(engine, id / tensor) : 1;
+  const double perByte =
+      1 / ownContext + (1 / together - 1 / ownContext) * (readers / ofAHead - 1) / (readers - 1);
+  const Link *link = ofAHead > 1 ? file.linkOf(stage, tensor, 1) : nullptr;
+  return {std::min(chip.readBandwidth, chip.sharedReadBandwidth / readers), 1 / perByte,
+          link ? link->latencySeconds : 0};
 }
 } // namespace
 

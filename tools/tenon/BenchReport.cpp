@@ -114,7 +114,10 @@ struct Expected {
   std::optional<double> decode, prefill;
 };
 
-Expected expectedOf(const BenchPrediction &prediction, const Row &row, uint32_t newTokens) {
+/// Nothing of a row whose sequences are fewer than the engine's `replicas`: those that have work then have the threads of all.
+Expected expectedOf(const BenchPrediction &prediction, uint32_t replicas, const Row &row, uint32_t newTokens) {
+  if (row.decode->replicas < replicas)
+    return {};
   // The middle of the decoded stretch, whose cost is nearly linear in the positions.
   const double context = std::max(1.0, double(contextOf(row)) + double(newTokens + 1) / 2);
   Expected expected;
@@ -123,8 +126,8 @@ Expected expectedOf(const BenchPrediction &prediction, const Row &row, uint32_t 
   return expected;
 }
 
-void printExpected(const BenchPrediction &prediction, const Row &row, uint32_t newTokens) {
-  const Expected e = expectedOf(prediction, row, newTokens);
+void printExpected(const BenchPrediction &prediction, uint32_t replicas, const Row &row, uint32_t newTokens) {
+  const Expected e = expectedOf(prediction, replicas, row, newTokens);
   const auto line = [&](const std::string &what, const std::optional<double> &expected,
                         const Undisturbed &measured) {
     if (expected)
@@ -233,7 +236,7 @@ void printBenchTables(const Session &session, const BenchOptions &o, const Bench
   if (!prediction.chips().empty()) {
     fmt::print("\npredicted for: {}\n", prediction.chips());
     for (const Row &row : results.rows)
-      printExpected(prediction, row, o.newTokens);
+      printExpected(prediction, session.plan().replicas, row, o.newTokens);
   }
   for (const Row &row : results.rows) {
     if (!row.prefill->timed && !row.decode->timed)
@@ -303,7 +306,7 @@ void printBenchJson(const Session &session, const BenchOptions &o, const BenchRe
                            {"prefill_ms", p.undisturbed.seconds * 1e3},
                            {"prefills", p.undisturbed.samples},
                            {"of_prefills", p.undisturbed.of}};
-    const Expected expected = expectedOf(prediction, row, o.newTokens);
+    const Expected expected = expectedOf(prediction, session.plan().replicas, row, o.newTokens);
     if (expected.decode)
       json["predicted_tpot_ms"] = *expected.decode * 1e3;
     if (expected.prefill)
