@@ -140,12 +140,22 @@ private:
 
   /// Segments [first, last) of a row's `parts`, counted from the first that it sees. `after` follows them.
   void emitRow(const AttentionItem &item, Value first, Value last, Value parts, Value start, const KeyRun &after) {
-    // What comes after part `part`: the next of this item up to `end`, then `after`.
-    auto following = [&](Value part, Value end) {
-      Value more = k.cmpI("ult", k.addC(part, 1), end);
-      KeyRun own = item.keysOf(k.add(item.firstSegment, k.minU(k.addC(part, 1), k.addC(parts, -1))));
-      return KeyRun{k.select(more, own.table, after.table), k.select(more, own.head, after.head),
-                    k.select(more, own.firstBlock, after.firstBlock), k.select(more, own.blocks, after.blocks)};
+    // What comes after part `part` of those from `begin` to `end`: the next of them, then `after`. A short last part has too
+    // few blocks to request all of `after` beside them, so the part before it begins with that.
+    auto following = [&](Value part, Value begin, Value end) {
+      auto run = [&](Value part) { return item.keysOf(k.add(item.firstSegment, part)); };
+      Value zero = k.constI64(0), nextPart = k.addC(part, 1), blocks = run(part).blocks;
+      KeyRun own = run(k.minU(nextPart, k.addC(parts, -1)));
+      Value more = k.cmpI("ult", nextPart, end), nextIsLast = k.cmpI("eq", k.addC(part, 2), end);
+      Value begun = k.select(k.cmpI("ult", begin, part), k.subU(run(k.subU(part, k.constI64(1))).blocks, blocks), zero);
+      begun = k.minU(begun, k.subU(after.blocks, k.constI64(1)));
+      auto either = [&](Value ours, Value theirs) { return k.select(more, ours, theirs); };
+      KeyRun then = after;
+      then.blocks = k.select(k.andI(more, nextIsLast), k.minU(after.blocks, k.subU(blocks, own.blocks)), zero);
+      return KeysAhead{{either(own.table, after.table), either(own.head, after.head),
+                        either(own.firstBlock, k.add(after.firstBlock, begun)),
+                        either(own.blocks, k.sub(after.blocks, begun))},
+                       then};
     };
     // Nobody has requested a stretch's first keys yet.
     k.ifThen(k.cmpI("ule", start, begin), [&] {
@@ -157,7 +167,7 @@ private:
       k.ifThen(k.cmpI("eq", first, k.constI64(0)), [&] {
         item.clearRunning();
         k.forEach(k.constI64(0), parts, 1, [&](Value part) {
-          emitRowSegment(item, k.add(item.firstSegment, part), partial, following(part, parts));
+          emitRowSegment(item, k.add(item.firstSegment, part), partial, following(part, k.constI64(0), parts));
           item.combine(partial);
         });
         item.finish();
@@ -175,7 +185,7 @@ private:
     Value whole = k.cmpI("eq", k.sub(last, first), parts);
     k.forEach(first, last, 1, [&](Value part) {
       Value into = k.select(whole, partial, k.at(slot, k.mulC(part, partBytes)));
-      emitRowSegment(item, k.add(item.firstSegment, part), into, following(part, last));
+      emitRowSegment(item, k.add(item.firstSegment, part), into, following(part, first, last));
       k.ifThen(whole, [&] { item.combine(partial); });
     });
     Value mine = k.ifElse(

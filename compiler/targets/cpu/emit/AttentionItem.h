@@ -27,6 +27,10 @@ struct KeyRun {
   Value head;
   Value firstBlock, blocks; ///< Of the sequence; 1 ..= kSegmentKeys / kBlockTokens.
 };
+/// What a part of a row's work prefetches, a block for each of its own: all of `next`, and of `then` what there is room for.
+struct KeysAhead {
+  KeyRun next, then;
+};
 
 class AttentionItem {
 public:
@@ -77,8 +81,8 @@ private:
 
 /// Requests the blocks of `run` from `first` on.
 void emitPrefetch(KernelBuilder &k, const KernelSpec &spec, const KeyRun &run, Value first);
-/// One segment of the item's only row into `records` [group]; its keys have been requested. Requests those of `next`.
-void emitRowSegment(const AttentionItem &item, Value segment, Value records, const KeyRun &next);
+/// One segment of the item's only row into `records` [group]; its keys have been requested. Requests those of `ahead`.
+void emitRowSegment(const AttentionItem &item, Value segment, Value records, const KeysAhead &ahead);
 /// Outputs of `rows` rows, any number up to kAttentionTileRows.
 void emitTile(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head, int64_t group);
 

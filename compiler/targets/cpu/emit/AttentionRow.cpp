@@ -3,7 +3,7 @@
 //
 // A decode is limited by the bytes of K and V: they are widened in registers, once for as many queries of
 // the group as accumulators fit. Blocks lie anywhere in the pool, out of reach of hardware prefetchers, so
-// keys prefetch the same bytes of their values, and values the keys of the part of work that comes next: of the
+// keys prefetch the same bytes of their values, and values the keys of the parts of work that come next: of the
 // next segment, head or row.
 
 #include "compiler/targets/cpu/emit/AttentionItem.h"
@@ -24,6 +24,14 @@ Value runOffset(KernelBuilder &k, const KernelSpec &spec, const KeyRun &run, Val
   Value entry = k.add(run.firstBlock, k.minU(index, k.subU(run.blocks, k.constI64(1))));
   Value block = k.toI64(k.load(k.i32, run.table, k.mulC(entry, 4)));
   return k.mulC(k.add(k.mul(block, k.poolHeads(spec)), run.head), int64_t(spec.headDim) * kBlockTokens * 2);
+}
+
+/// The same of block `index` of what is ahead: of `then` where `next` has no more.
+Value aheadOffset(KernelBuilder &k, const KernelSpec &spec, const KeysAhead &ahead, Value index) {
+  Value isThen = k.andI(k.cmpI("ule", ahead.next.blocks, index), k.cmpI("ult", k.constI64(0), ahead.then.blocks));
+  auto either = [&](Value KeyRun::*field) { return k.select(isThen, ahead.then.*field, ahead.next.*field); };
+  const KeyRun run{either(&KeyRun::table), either(&KeyRun::head), either(&KeyRun::firstBlock), either(&KeyRun::blocks)};
+  return runOffset(k, spec, run, k.select(isThen, k.sub(index, ahead.next.blocks), index));
 }
 
 /// scores[query][key of segment] = q . k for whole groups of keys.
@@ -71,9 +79,9 @@ void scoreSegment(const AttentionItem &item, Value queries, Value scores, Value 
   });
 }
 
-/// records[query] = weights . V over the segment's keys. Requests the first keys of `next`, a block for a block.
+/// records[query] = weights . V over the segment's keys. Requests the first keys of what is ahead, a block for a block.
 void weighValues(const AttentionItem &item, Value weights, Value records, Value segment,
-                 const AttentionItem::Extent &extent, const KeyRun &next) {
+                 const AttentionItem::Extent &extent, const KeysAhead &keysAhead) {
   KernelBuilder &k = item.k;
   const int64_t limit = accumulatorLimit(k.variant()), headDim = item.headDim;
   const int64_t together = largestDivisor(item.group, std::min<int64_t>(limit, 6));
@@ -103,7 +111,7 @@ void weighValues(const AttentionItem &item, Value weights, Value records, Value 
         Value values = k.at(vPool, k.add(item.blockOffset(index), column));
         Value ahead;
         if (prefetch)
-          ahead = k.at(kPool, k.add(runOffset(k, item.spec, next, k.sub(block, skipped)), column));
+          ahead = k.at(kPool, k.add(aheadOffset(k, item.spec, keysAhead, k.sub(block, skipped)), column));
         Value weightsOf = k.mulC(block, kBlockTokens * 4);
         return k.forLoop(k.constI64(0), count, unroll, before, [&](Value slot, ValueRange inner) {
           Values next(inner.begin(), inner.end());
@@ -141,7 +149,7 @@ void emitPrefetch(KernelBuilder &k, const KernelSpec &spec, const KeyRun &run, V
   });
 }
 
-void emitRowSegment(const AttentionItem &item, Value segment, Value records, const KeyRun &next) {
+void emitRowSegment(const AttentionItem &item, Value segment, Value records, const KeysAhead &ahead) {
   KernelBuilder &k = item.k;
   Value queries = k.at(k.buffer(0), item.queryOffset(item.firstRow));
   Value scores = item.scratchAt(item.layout.scores);
@@ -151,8 +159,8 @@ void emitRowSegment(const AttentionItem &item, Value segment, Value records, con
   // Values request a block of the next keys for each full block of their own; the rest is requested here.
   Value own = k.subU(k.divU(extent.keys, k.constI64(kBlockTokens)),
                      k.mulC(extent.firstGroup, kGroupKeys / kBlockTokens));
-  emitPrefetch(k, item.spec, next, own);
-  weighValues(item, scores, records, segment, extent, next);
+  emitPrefetch(k, item.spec, ahead.next, own);
+  weighValues(item, scores, records, segment, extent, ahead);
 }
 
 } // namespace tenon::cpu
