@@ -7,6 +7,7 @@
 #include "runtime/collective/Local.h"
 #include "runtime/collective/RemoteGroup.h"
 #include "runtime/device/cpu/Topology.h"
+#include "runtime/executor/MemoryCheck.h"
 #include "runtime/executor/MicroBatches.h"
 
 #include <fmt/core.h>
@@ -39,7 +40,9 @@ StatusOr<std::unique_ptr<Executor>> Executor::create(const engine::Engine &engin
     TENON_RETURN_IF_ERROR(executor->commands->prepare(capacity, options.timeLaunches, options.trace,
                                                       options.microBatchRows));
   }
-  Status status = executor->allocate();
+  Status status = checkFits(executor->memoryPlan, availableBytes());
+  if (status)
+    status = executor->allocate();
   if (status)
     status = executor->startWorkers();
   if (cluster)

@@ -14,6 +14,8 @@
 
 #include <atomic>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 #include <vector>
 #include <unistd.h>
@@ -200,6 +202,47 @@ TEST(ProcessMemory, countsResidentPages) {
   ASSERT_TRUE(arena.isOk());
   EXPECT_GE(residentBytes(), before + (size_t(31) << 20));
   EXPECT_GE(peakResidentBytes(), size_t(32) << 20);
+}
+
+/// A tree with what availableBytes reads, of a process in the group /a/b.
+class FakeMachine {
+public:
+  FakeMachine() {
+    std::filesystem::remove_all(root);
+    write("/proc/meminfo", "MemTotal:       24000000 kB\nMemFree:         1 kB\nMemAvailable:    8000000 kB\n");
+    write("/proc/self/cgroup", "4:memory:/elsewhere\n0::/a/b\n");
+  }
+  ~FakeMachine() { std::filesystem::remove_all(root); }
+  void write(const std::string &path, const std::string &text) const {
+    std::filesystem::create_directories(std::filesystem::path(root + path).parent_path());
+    std::ofstream(root + path) << text;
+  }
+  uint64_t available() const { return availableBytes(root).value(); }
+
+private:
+  const std::string root = testing::TempDir() + "/machine-" + std::to_string(getpid());
+};
+
+TEST(ProcessMemory, takesTheLeastOfTheMachineAndAllControlGroupsForAvailable) {
+  const FakeMachine machine;
+  EXPECT_EQ(machine.available(), 8'192'000'000u);
+  machine.write("/sys/fs/cgroup/a/b/memory.max", "max\n");
+  machine.write("/sys/fs/cgroup/a/b/memory.current", "500\n");
+  EXPECT_EQ(machine.available(), 8'192'000'000u);
+  machine.write("/sys/fs/cgroup/a/memory.max", "4000000000\n");
+  machine.write("/sys/fs/cgroup/a/memory.current", "3000000000\n");
+  EXPECT_EQ(machine.available(), 1'000'000'000u);
+  machine.write("/sys/fs/cgroup/a/memory.stat", "anon 7\nfile 9\ninactive_file 500000000\nactive_file 1\n");
+  EXPECT_EQ(machine.available(), 1'500'000'000u);
+  machine.write("/sys/fs/cgroup/a/b/memory.max", "600\n");
+  EXPECT_EQ(machine.available(), 100u);
+  machine.write("/sys/fs/cgroup/a/b/memory.current", "601\n");
+  EXPECT_EQ(machine.available(), 0u) << "nothing is left, which is known";
+}
+
+TEST(ProcessMemory, findsWhatThisMachineHasAvailable) {
+  EXPECT_GT(availableBytes().value(), uint64_t(16) << 20);
+  EXPECT_FALSE(availableBytes("/nowhere").has_value());
 }
 
 TEST(Topology, findsAtLeastOneProcessor) {

@@ -1,8 +1,10 @@
 //===- ExecutorTest.cpp - Steps, batches, preemption ----------------------===//
 // SPDX-License-Identifier: Apache-2.0
 
+#include "runtime/base/ProcessMemory.h"
 #include "runtime/executor/Executor.h"
 #include "runtime/executor/LaunchObserver.h"
+#include "runtime/executor/MemoryCheck.h"
 #include "runtime/generate/Generator.h"
 #include "test/runtime/TinyEngine.h"
 
@@ -142,6 +144,29 @@ TEST(Executor, chipsThatDoNotGoThroughTheirCacheAlikeKeepTheirOwn) {
   while (generator.hasWork())
     ASSERT_TRUE(generator.step(collect));
   EXPECT_EQ(collect.answers[0], expected(promptOf(45, 3), 20));
+}
+
+TEST(Executor, refusesMoreMemoryThanTheMachineHasBeforeTakingAny) {
+  const auto engine = tinyEngine();
+  auto capacity = executor::chooseCapacity(engine->plan(), request(32, 4, 8, 1));
+  ASSERT_TRUE(capacity.isOk());
+  const executor::MemoryPlan plan = executor::planMemory(engine->plan(), *capacity);
+  const uint64_t made = plan.total() - plan.storedWeights;
+  EXPECT_TRUE(executor::checkFits(plan, made));
+  EXPECT_TRUE(executor::checkFits(plan, std::nullopt));
+  for (uint64_t available : {made - 1, uint64_t(0)})
+    EXPECT_EQ(executor::checkFits(plan, available).code(), StatusCode::ResourceExhausted);
+
+  if (availableBytes().value_or(0) > uint64_t(200) << 30)
+    GTEST_SKIP() << "this machine has room for more blocks than a pool may have";
+  const uint64_t before = residentBytes();
+  capacity = executor::chooseCapacity(engine->plan(), request(32, 4, uint64_t(1) << 37, 1)); // Cut to 2^31 blocks, 256 GiB.
+  ASSERT_TRUE(capacity.isOk());
+  auto refused = executor::Executor::create(*engine, *capacity, {.pin = false});
+  ASSERT_FALSE(refused.isOk());
+  EXPECT_EQ(refused.status().code(), StatusCode::ResourceExhausted);
+  EXPECT_NE(refused.status().message().find("--kv-memory"), std::string::npos) << refused.status().message();
+  EXPECT_LT(residentBytes(), before + (uint64_t(64) << 20));
 }
 
 TEST(Executor, batchesSequencesOfDifferentLengths) {
