@@ -20,6 +20,8 @@ static const char *const kFooter = R"(Examples:
   tenon-compile model.gguf -o model.tenon --verify           compare every kernel with the reference
   tenon-compile model.gguf -o model.tenon --weights q4       fewer bytes; prints what that costs
   tenon-compile model.gguf -o model.tenon --activations int8   faster prompts and batches; prints what that costs
+  tenon-compile model.gguf -o model.tenon --chips 2 --sharding tp=2   two chips share each layer
+  tenon-compile model.gguf --plan-only --chips chips.json --sharding auto   which grid suits these chips
   tenon-compile model.gguf --dump-after=fuse                 the model as launches
 
 Exit codes: 0 done; 1 the input is damaged or not supported, or the output cannot be written;
@@ -69,7 +71,9 @@ static int run(int argc, char **argv) {
   app.add_option("-o,--output", options.output, "Engine to write")->type_name("FILE");
   app.add_option(
          "--target", options.target,
-         "cpu (avx2 and avx512 in one engine), cpu:native, or cpu:VARIANT[,VARIANT...]")
+         "cpu (avx2, avxvnni, avx512 and amx in one engine), cpu:native (the best that this machine has), or "
+         "cpu:VARIANT[,VARIANT...], neon and neoni8mm (AArch64) among them")
+      ->type_name("TARGET")
       ->capture_default_str();
   app.add_option("--weights", options.weights,
                  "How matrices are stored: keep (as in the checkpoint), at most q4, q5, q6 or q8, or in a "
@@ -94,16 +98,19 @@ static int run(int argc, char **argv) {
   app.add_option("--calibration-text", options.calibrationText,
                  "Text to measure the accuracy of rounding on (default: a bundled one)")
       ->type_name("FILE");
-  app.add_flag("!--no-calibration", options.calibration,
-               "Round by the weights alone, without running the model on text of its own first");
-  app.add_flag("!--no-accuracy", options.accuracy, "Do not measure what rounding costs");
-  app.add_option("--chips", options.chips, "Number of chips that share the model (default: 1)")
-      ->type_name("N");
+  app.add_flag_callback(
+      "--no-calibration", [&] { options.calibration = false; },
+      "Round by the weights alone, without running the model on text of its own first");
+  app.add_flag_callback("--no-accuracy", [&] { options.accuracy = false; }, "Do not measure what rounding costs");
+  app.add_option("--chips", options.chips,
+                 "Number of chips that share the model (default: as --sharding says, else 1), or a file that "
+                 "describes them")
+      ->type_name("N|FILE");
   app.add_option("--sharding", options.sharding,
                  "How they share it: tp=N chips in each layer, pp=N stages of layers, dp=N replicas, several "
                  "as dp=2,tp=2, or auto")
       ->type_name("HOW");
-  app.add_option("--prefer", options.prefer,
+  CLI::Option *prefer = app.add_option("--prefer", options.prefer,
                  "What --sharding auto looks for: latency (of a request) or throughput")
       ->check(CLI::IsMember({"latency", "throughput"}))
       ->capture_default_str();
@@ -156,6 +163,8 @@ static int run(int argc, char **argv) {
                                  "and --dump-after both write to stdout; ask for one of them");
     if (options.verify && options.output.empty())
       throw CLI::ValidationError("--verify", "stores what it finds in the engine; add -o FILE");
+    if (prefer->count() > 0 && options.sharding != "auto")
+      throw CLI::ValidationError("--prefer", "says what --sharding auto looks for; add that");
     if (options.output.empty() && !options.planOnly && !options.explain &&
         options.dumpAfter.empty())
       throw CLI::RequiredError("-o FILE (or --plan-only, --explain, --dump-after)");

@@ -7,6 +7,7 @@
 #include "tools/tenon/BenchReport.h"
 #include "tools/tenon/BenchRoofline.h"
 #include "tools/tenon/BenchServe.h"
+#include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Command.h"
 #include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
@@ -15,7 +16,6 @@
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 
-#include <map>
 
 namespace tenon::tool {
 
@@ -97,7 +97,8 @@ Examples:
   tenon bench m.tenon --trace steps.json        # open in ui.perfetto.dev
   tenon bench chip                              # what this machine can do
   tenon bench chip --write chips.json --chips 2 --engine m.tenon
-  tenon bench collectives                       # how fast chips talk)";
+  tenon bench collectives                       # how fast chips talk
+  tenon bench serve --model m --clients 16      # load on a server)";
 
 } // namespace
 
@@ -126,15 +127,10 @@ void addBench(CLI::App &app, Action &action) {
       ->add_option("--repeat", o->repeat,
                    "Measure each this often and report the median (default 3)")
       ->check(CLI::Range(1u, 1000u));
-  command
-      ->add_option(
-          "--launches", o->launches,
-          "Rows whose launches are timed: none, first or all (default: all with --json, else "
-          "first)")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, LaunchDetail>{{"none", LaunchDetail::None},
-                                              {"first", LaunchDetail::First},
-                                              {"all", LaunchDetail::All}}));
+  addChoice<std::optional<LaunchDetail>>(
+      *command, "--launches", o->launches,
+      {{"none", LaunchDetail::None}, {"first", LaunchDetail::First}, {"all", LaunchDetail::All}},
+      "Rows whose launches are timed: none, first or all (default: all with --json, else first)");
   command->add_option("--svg", o->svg, "Write a roofline plot of the first row's launches")
       ->type_name("FILE");
   command
@@ -142,12 +138,14 @@ void addBench(CLI::App &app, Action &action) {
                    "Write the first row's steps, a lane for each worker of each chip, for Perfetto "
                    "or chrome://tracing")
       ->type_name("FILE");
-  command->add_flag("!--no-limits", o->limits,
-                    "Do not measure the machine; shares of its limit are left out");
+  command->add_flag_callback("--no-limits", [o] { o->limits = false; },
+                             "Do not measure the machine; shares of its limit are left out");
   command->add_flag("--json", o->json, "One JSON object on standard output");
   command->footer(kFooter);
   CLI::App *chip =
       command->add_subcommand("chip", "Measure this machine: bandwidth and multiply-accumulates");
+  chip->footer("\nExamples:\n  tenon bench chip --json\n"
+               "  tenon bench chip --write chips.json --chips 2 --engine m.tenon   # for tenon-compile --chips");
   auto threads = std::make_shared<uint32_t>(0);
   auto json = std::make_shared<bool>(false);
   chip->add_option("--threads", *threads, "Worker threads (default: one for each core)")

@@ -6,6 +6,7 @@
 #include "runtime/device/cpu/CpuFeatures.h"
 #include "tools/tenon/BenchChip.h"
 #include "tools/tenon/CollectiveProbe.h"
+#include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 
@@ -234,12 +235,13 @@ CLI::App *addBenchCollectives(CLI::App &bench, Action &action) {
       ->delimiter(',')
       ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_option("--seconds", o->seconds, "Time for each size (default 0.05)")
-      ->check(CLI::Range(1e-3, 60.0));
+      ->check(between(1e-3, 60));
   command->add_option("--rank-timeout", o->run.rankTimeout,
                       "With several processes (mpirun): seconds without a sign of life, after which a process has "
-                      "failed (default 6)");
-  command->add_flag("!--no-pin", o->pin, "Do not bind workers to processors");
-  command->add_flag("!--no-limits", o->limits, "Do not measure the machine's limit");
+                      "failed (default 6)")
+      ->check(between(1, 3600));
+  command->add_flag_callback("--no-pin", [o] { o->pin = false; }, "Do not bind workers to processors");
+  command->add_flag_callback("--no-limits", [o] { o->limits = false; }, "Do not measure the machine's limit");
   command->add_flag("--json", o->json, "One JSON object on standard output");
   command->footer("\nRows of bf16 are added up in f32 and rounded once. `us` is the median over rounds, `beyond` what it is "
                   "more than the limit:\nthe time to read the bytes that come to a chip.\n\n"

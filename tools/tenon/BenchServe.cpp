@@ -4,6 +4,7 @@
 #include "tools/tenon/BenchServe.h"
 
 #include "tools/tenon/LoadClient.h"
+#include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Session.h"
 
 #include <CLI/CLI.hpp>
@@ -228,7 +229,7 @@ CLI::App *addBenchServe(CLI::App &bench, Action &action) {
                    "Closed loop: clients that ask again once answered (default 16)")
       ->check(CLI::Range(1u, 4096u));
   command->add_option("--rate", o->rate, "Open loop instead: Poisson arrivals a second")
-      ->check(CLI::PositiveNumber);
+      ->check(between(1e-3, 1e6));
   command->add_option("--trace", o->trace,
                       "Open loop from a JSONL file: timestamp (ms), input_length, output_length");
   command->add_option("--requests", o->requests, "Requests in all (default 64)")
@@ -238,7 +239,7 @@ CLI::App *addBenchServe(CLI::App &bench, Action &action) {
   command->add_option("--new-tokens", o->newTokens, "Mean length of answers (default 128)")
       ->check(CLI::Range(1u, 1u << 24));
   command->add_option("--spread", o->spread, "Lengths vary evenly by this share (0 to 1)")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(between(0, 1));
   command->add_option("--shared-prefix", o->plan.sharedPrefix,
                       "Tokens at the beginning that all prompts share");
   command->add_option("--body", o->body,

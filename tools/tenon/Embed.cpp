@@ -3,6 +3,7 @@
 
 #include "runtime/base/FileMapping.h"
 #include "runtime/generate/Generator.h"
+#include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Command.h"
 #include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
@@ -12,14 +13,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <map>
 
 namespace tenon::tool {
 
 namespace {
-
-const std::map<std::string, generate::Pooling> kPoolings = {{"last", generate::Pooling::Last},
-                                                            {"mean", generate::Pooling::Mean}};
 
 struct EmbedOptions {
   RunOptions run;
@@ -141,10 +138,9 @@ void addEmbed(CLI::App &app, Action &action) {
   command->add_option("--text", options->texts, "A text; give it again for more");
   command->add_option("--file", options->file, "A file that is one text; - is standard input");
   command->add_option("--lines", options->lines, "A file with a text in each line; - is standard input");
-  command
-      ->add_option("--pooling", options->pooling,
-                   "last: the last token's state, which has seen the others; mean: the mean of all")
-      ->transform(CLI::CheckedTransformer(kPoolings, CLI::ignore_case));
+  addChoice<generate::Pooling>(*command, "--pooling", options->pooling,
+                               {{"last", generate::Pooling::Last}, {"mean", generate::Pooling::Mean}},
+                               "last: the last token's state, which has seen the others; mean: the mean of all");
   command->add_option("--dimensions", options->dimensions, "Only the first N numbers of each vector");
   command->add_flag("--no-normalize", options->raw, "Leave vectors at the length that they have, not 1");
   command->add_flag("--no-special", options->noSpecial, "Add no begin-of-text token");

@@ -335,6 +335,8 @@ void addGenerate(CLI::App &app, Action &action) {
       "  tenon generate m.tenon --prompt \"A river, as JSON:\" --json-schema river.json\n"
       "  tenon generate m.tenon --prompt A --prompt B --json    # both in one batch");
   command->callback([options, &action] {
+    if (options->logprobs > 0 && !options->json)
+      throw CLI::ValidationError("--logprobs", "log-probabilities are in JSON alone; add --json");
     action = [options] { return withProcesses(options->run, [&] { return run(*options); }); };
   });
 }

@@ -68,6 +68,11 @@ int main(int argc, char **argv) {
   addVerify(app, action);
   addBench(app, action);
   addServe(app, action);
+  const auto named = [&](CLI::App *command) { return command->check_name(argv[1]); };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty()) {
+    std::fprintf(stderr, "tenon: '%s' is no command; `tenon --help` lists them\n", argv[1]);
+    return exitCode(StatusCode::InvalidArgument);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

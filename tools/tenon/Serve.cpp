@@ -4,6 +4,7 @@
 #include "runtime/server/Auth.h"
 #include "runtime/server/Server.h"
 #include "tools/tenon/BenchChip.h"
+#include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Command.h"
 #include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
@@ -13,7 +14,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <unistd.h>
 
 namespace tenon::tool {
@@ -129,7 +129,8 @@ void addServe(CLI::App &app, Action &action) {
   CLI::App *command = app.add_subcommand("serve", "Answer over HTTP, as the OpenAI API does");
   addRunOptions(*command, o->run);
   command->add_option("--host", s.host, "IP address to listen on (default 127.0.0.1)");
-  command->add_option("--port", s.port, "Port (default 8000); 0: a free one");
+  command->add_option("--port", s.port, "Port (default 8000); 0: a free one")
+      ->check(CLI::Range(0u, 65535u));
   command->add_option("--port-file", o->portFile, "Write the port into this file once listening");
   command->add_option("--served-model-name", s.modelName,
                       "What clients call the model (default: the file's name)");
@@ -181,15 +182,15 @@ void addServe(CLI::App &app, Action &action) {
   command->add_flag("--measure-machine", o->measureMachine,
                     "Measure memory and arithmetic for half a second first, for tenon:roofline_share");
   command->add_flag("--audit", s.audit, "Check the books of KV blocks after every step");
-  const std::map<std::string, server::LogFormat> formats{{"off", server::LogFormat::Off},
-                                                         {"text", server::LogFormat::Text},
-                                                         {"json", server::LogFormat::Json}};
-  command->add_option("--log", s.log, "Requests on standard error: text (default), json or off")
-      ->transform(CLI::CheckedTransformer(formats, CLI::ignore_case));
+  addChoice<server::LogFormat>(*command, "--log", s.log,
+                               {{"text", server::LogFormat::Text}, {"json", server::LogFormat::Json}, {"off", server::LogFormat::Off}},
+                               "Requests on standard error: text (default), json or off");
   command->add_flag("--log-prompts", s.logPrompts, "With --log json: the requests' bodies too");
   command->footer("\nExamples:\n  tenon serve m.tenon --port 8000\n"
                   "  tenon serve m.tenon --host 0.0.0.0 --api-key-file keys.txt --log json");
   command->callback([o, &action] {
+    if (o->server.logPrompts && o->server.log != server::LogFormat::Json)
+      throw CLI::ValidationError("--log-prompts", "prompts are in JSON logs alone; add --log json");
     o->run.drains = true;
     action = [o] { return withProcesses(o->run, [&] { return run(*o); }); };
   });

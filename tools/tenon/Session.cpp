@@ -5,6 +5,7 @@
 
 #include "runtime/device/cpu/CpuFeatures.h"
 #include "runtime/device/cpu/Topology.h"
+#include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Processes.h"
 
 #include <CLI/CLI.hpp>
@@ -36,7 +37,8 @@ void addRunOptions(CLI::App &command, RunOptions &o) {
                      "size)");
   command.add_option("--rank-timeout", o.rankTimeout,
                      "With several chips or processes (mpirun): seconds within one launch, or without a sign of "
-                     "life, after which a chip or process has failed (default 6)");
+                     "life, after which a chip or process has failed (default 6)")
+      ->check(between(1, 3600));
 }
 
 void addSamplingOptions(CLI::App &command, sample::SamplingParams &s) {
@@ -72,7 +74,7 @@ StatusOr<std::unique_ptr<engine::Engine>> Session::openEngine(const RunOptions &
     engineOptions.variant = cpu::parseVariant(o.variant);
     if (!engineOptions.variant)
       return Status::invalidArgument("--variant " + o.variant +
-                                     ": known are avx2, avx512, amx and neon");
+                                     ": known are avx2, avxvnni, avx512, amx, neon and neoni8mm");
   }
   auto opened = engine::Engine::open(o.engine, engineOptions);
   if (opened && o.cluster && (*opened)->plan().replicas > 1)
