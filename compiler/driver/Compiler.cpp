@@ -107,6 +107,9 @@ private:
       count = chips.chips.size();
     }
     search = options.sharding == "auto" || (options.sharding.empty() && !chips.chips.empty());
+    if (!search && options.prefer == "throughput")
+      return llvm::createStringError("--prefer throughput says what --sharding auto looks for, and nothing is searched; "
+                                     "give --chips FILE and no grid");
     if (search && chips.chips.empty())
       return llvm::createStringError("--sharding auto weighs strategies by what the chips can do; "
                                      "describe them in a file and give it with --chips FILE");

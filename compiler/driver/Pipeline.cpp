@@ -83,6 +83,12 @@ static llvm::Error shareRows(plan::EngineOp engine, const CompileOptions &option
   return llvm::Error::success();
 }
 
+/// Chips are called what their file calls them; those of the first replica are in the plan.
+static void nameChips(plan::EngineOp engine, const ChipsFile &chips) {
+  for (auto [chip, kind] : llvm::zip(engine.getOps<plan::ChipOp>(), chips.chips))
+    plan::ChipOp(chip).setKind(kind.kind);
+}
+
 llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
                                      const CompileOptions &options, const GridChoice &grid,
                                      llvm::StringRef target,
@@ -159,6 +165,7 @@ llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
   if (!engine)
     return engine.takeError();
   result.plan = std::move(*engine);
+  nameChips(*result.plan, chips);
   if (llvm::Error error = shareRows(*result.plan, options, chips))
     return std::move(error);
   if (llvm::Error error = runPasses(*result.plan, [](OpPassManager &manager) {

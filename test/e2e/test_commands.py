@@ -55,7 +55,7 @@ class WrongUseTest(unittest.TestCase):
     def testOptionsThatWouldDoNothingAreRefused(self):
         self.refuse(2, "--log json", command=["tenon", "serve", self.engine, "--log-prompts"])
         self.refuse(2, "--json", command=["tenon", "generate", self.engine, "--prompt", "a", "--logprobs", "3"])
-        self.refuse(2, "--sharding auto",
+        self.refuse(2, "--prefer throughput", "--chips FILE",
                     command=["tenon-compile", model("smollm2"), "--plan-only", "--prefer", "throughput"])
 
     def testAPortAndATimeoutOutsideTheirRangeAreRefused(self):

@@ -108,9 +108,9 @@ static int run(int argc, char **argv) {
       ->type_name("N|FILE");
   app.add_option("--sharding", options.sharding,
                  "How they share it: tp=N chips in each layer, pp=N stages of layers, dp=N replicas, several "
-                 "as dp=2,tp=2, or auto")
+                 "as dp=2,tp=2, or auto, which a chips file makes the default")
       ->type_name("HOW");
-  CLI::Option *prefer = app.add_option("--prefer", options.prefer,
+  app.add_option("--prefer", options.prefer,
                  "What --sharding auto looks for: latency (of a request) or throughput")
       ->check(CLI::IsMember({"latency", "throughput"}))
       ->capture_default_str();
@@ -163,8 +163,6 @@ static int run(int argc, char **argv) {
                                  "and --dump-after both write to stdout; ask for one of them");
     if (options.verify && options.output.empty())
       throw CLI::ValidationError("--verify", "stores what it finds in the engine; add -o FILE");
-    if (prefer->count() > 0 && options.sharding != "auto")
-      throw CLI::ValidationError("--prefer", "says what --sharding auto looks for; add that");
     if (options.output.empty() && !options.planOnly && !options.explain &&
         options.dumpAfter.empty())
       throw CLI::RequiredError("-o FILE (or --plan-only, --explain, --dump-after)");
