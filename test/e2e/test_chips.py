@@ -203,7 +203,7 @@ class ChipsFileTest(unittest.TestCase):
     def testTheFileSaysWhatChipsReach(self):
         chip, = self.chips["chips"]
         self.assertEqual((chip["count"], chip["shared_by"]), (2, 2))
-        for rate in ("read_bandwidth", "context_bandwidth", "write_bandwidth", "shared_read_bandwidth", "launch_seconds", "memory"):
+        for rate in ("read_bandwidth", "context_bandwidth", "write_bandwidth", "shared_read_bandwidth", "shared_context_bandwidth", "launch_seconds", "memory"):
             self.assertGreater(chip[rate], 0, rate)
         for rate in chip["macs_per_second"].values():
             self.assertGreater(rate, 1e9)
