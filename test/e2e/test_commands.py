@@ -69,6 +69,14 @@ class WrongUseTest(unittest.TestCase):
             self.refuse(6, "MB are needed", "are available", "--kv-memory",
                         command=["tenon", *command, "--kv-memory", "100TB"])
 
+    def testInspectSaysWhetherARunWouldFit(self):
+        text = run("tenon", "inspect", self.engine, "--kv-memory", "64MiB").out
+        self.assertIn("available here", text)
+        self.assertNotIn("does not fit", text)
+        self.assertIn("does not fit: ", run("tenon", "inspect", self.engine, "--kv-memory", "100TB").out)
+        pair = compile_engine(model("smollm2"), "--target", "cpu:native", "--sharding", "tp=2")
+        self.assertIn("memory of 2 chips together", run("tenon", "inspect", pair).out)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,9 +1,11 @@
 //===- Inspect.cpp - tenon inspect ----------------------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 
+#include "runtime/base/ProcessMemory.h"
 #include "runtime/device/cpu/CpuFeatures.h"
 #include "runtime/device/cpu/Topology.h"
 #include "runtime/engine/PlanReader.h"
+#include "runtime/executor/MemoryCheck.h"
 #include "runtime/executor/MemoryPlan.h"
 #include "tools/tenon/Command.h"
 #include "tools/tenon/Session.h"
@@ -209,8 +211,8 @@ void printAccuracy(const engine::Engine &engine) {
 
 void printMemory(const executor::Capacity &c, const executor::MemoryPlan &m) {
   fmt::print(
-      "\nmemory of chip 0 for steps of {} tokens, {} sequences of {} positions, {} workers\n",
-      c.stepTokens, c.sequences, c.context, c.workers);
+      "\nmemory of {} for steps of {} tokens, {} sequences of {} positions, {} workers\n",
+      c.chips.count == 1 ? std::string("chip 0") : fmt::format("{} chips together", c.chips.count), c.stepTokens, c.sequences, c.context, c.workers);
   const auto line = [](const char *name, uint64_t bytes) {
     fmt::print("  {:<24}{:>14}\n", name, formatBytes(bytes));
   };
@@ -221,6 +223,11 @@ void printMemory(const executor::Capacity &c, const executor::MemoryPlan &m) {
   line("scratch", m.scratch);
   line("step tables", m.stepTables);
   line("together", m.total());
+  if (const auto available = availableBytes()) {
+    line("available here", *available);
+    if (const Status fits = executor::checkFits(m, available); !fits)
+      fmt::print("does not fit: {}\n", fits.message());
+  }
 }
 
 void printReport(const engine::Engine &engine, const executor::Capacity &capacity,
