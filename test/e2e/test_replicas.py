@@ -25,6 +25,17 @@ def engine_of(grid, *options):
     return compile_engine(model("smollm2"), "--target", "cpu:native", *sharding, *options)
 
 
+_answers = {}
+
+
+def answers(engine, prompts, *options):
+    """generate(), asked once for all tests that hold something against the same answers."""
+    key = (engine, tuple(prompts), options)
+    if key not in _answers:
+        _answers[key] = generate(engine, prompts, *options)
+    return _answers[key]
+
+
 def generate(engine, prompts, *options, tokens=24):
     words = [word for prompt in prompts for word in ("--prompt", prompt)]
     return run("tenon", "generate", engine, "--raw", "--ignore-eos", "--max-new-tokens", tokens, "--logprobs", 3, "--json", *words,
@@ -63,8 +74,8 @@ class GenerateTest(unittest.TestCase):
     def testTokensAndProbabilitiesAreThoseWithoutReplicas(self):
         for grid, replicas in (("", "dp=2"), ("tp=2", "dp=2,tp=2"), ("pp=2", "dp=2,pp=2")):
             with self.subTest(grid=replicas):
-                expected = generate(engine_of(grid), TEXTS)
-                got = generate(engine_of(replicas), TEXTS)
+                expected = answers(engine_of(grid), TEXTS)
+                got = answers(engine_of(replicas), TEXTS)
                 self.assertEqual(expected["stats"]["replicas"], 1)
                 self.assertEqual(got["stats"]["replicas"], 2)
                 self.assertEqual(got["results"], expected["results"])  # Bit for bit: logarithms of probabilities are in them.
@@ -85,8 +96,8 @@ class GenerateTest(unittest.TestCase):
                     self.assertEqual(generate(engine, TEXTS, "--step-tokens", 23, "--threads", 7, "--no-pin")["results"], expected)
 
     def testTokensOfOneChipAreThoseOfReplicasOfTwo(self):
-        expected = generate(engine_of(""), TEXTS)["results"]
-        for wanted, got in zip(expected, generate(engine_of("dp=2,tp=2"), TEXTS)["results"], strict=True):
+        expected = answers(engine_of(""), TEXTS)["results"]
+        for wanted, got in zip(expected, answers(engine_of("dp=2,tp=2"), TEXTS)["results"], strict=True):
             for position, (a, b) in enumerate(zip(wanted["ids"], got["ids"], strict=True)):
                 if a != b:
                     first, second = wanted["logprobs"][position]["top"][:2]
@@ -97,7 +108,7 @@ class GenerateTest(unittest.TestCase):
         engine = engine_of("dp=2")
         for sampling in ((), ("--temperature", 0.9, "--seed", 7)):
             with self.subTest(sampling=sampling):
-                together = generate(engine, TEXTS, *sampling)["results"]
+                together = answers(engine, TEXTS, *sampling)["results"]
                 alone = [generate(engine, [text], *sampling) for text in TEXTS]
                 self.assertEqual([a["stats"]["replicas"] for a in alone], [1] * len(TEXTS))  # Nobody else had anything to do.
                 self.assertEqual(together, [a["results"][0] for a in alone])
@@ -107,7 +118,7 @@ class GenerateTest(unittest.TestCase):
 
     def testThreadsAndChunksDoNotChangeAnswers(self):
         engine = engine_of("dp=2")
-        expected = generate(engine, TEXTS)["results"]
+        expected = answers(engine, TEXTS)["results"]
         for options in (("--threads", 5, "--no-pin"), ("--step-tokens", 7), ("--threads", 1)):
             with self.subTest(options=options):
                 self.assertEqual(generate(engine, TEXTS, *options)["results"], expected)
