@@ -24,8 +24,11 @@ static constexpr size_t kProposalGroup = 16;
 /// one token in each block one in 32; top-p of 0.01 takes one in 100 of those.
 static constexpr uint32_t kProposalsAtMost = 256, kNucleusProposalsAtMost = 4096;
 
-/// Sums of the same weights in other orders differ by less than this.
-static constexpr double kRounding = 2e-6;
+/// Blocks that are read before it is asked again whether what is known decides.
+static constexpr size_t kBlocksAtOnce = 128;
+
+/// How far a rough sum of weights is from an exact one, as a share of it: sums in other orders differ by less than 4e-6.
+static constexpr double kDoubt = kRoughly + 4e-6;
 
 void Sampler::weighBlocks(const Scan &scan, float inverse) {
   exponentials(scan.maxima, scan.max, inverse, order.data());
@@ -43,11 +46,29 @@ void Sampler::weighBlocks(const Scan &scan, float inverse) {
   }
 }
 
-/// After weighBlocks(): a token by its weight, or -1 when there are no `proposals` left.
-int32_t Sampler::drawProposed(const Scan &scan, float inverse, DrawWords &random, uint32_t &proposals) {
-  while (proposals > 0) {
-    --proposals;
-    const std::array<uint32_t, 4> words = random.next();
+/// After weighBlocks(): a token by its weight, or -1 when there are no proposals left.
+int32_t Sampler::drawProposed(const Scan &scan, float inverse, Proposals &proposals) {
+  while (true) {
+    if (proposals.next == proposals.made && !propose(scan, proposals))
+      return -1;
+    const Proposals::One &one = proposals.ahead[proposals.next++];
+    if (one.token >= scan.logits.size())
+      continue;
+    const double share = double(expNegative((scan.logits[one.token] - scan.maxima[one.token / kMaximaBlock]) * inverse));
+    if (one.chance < share)
+      return static_cast<int32_t>(one.token);
+  }
+}
+
+/// Makes further proposals, more each time: logits come from afar, and many can be on their way together. False: there are
+/// none left.
+bool Sampler::propose(const Scan &scan, Proposals &proposals) {
+  const uint32_t count = std::min({std::max(2 * proposals.made, 2u), uint32_t(proposals.ahead.size()), proposals.left});
+  proposals.left -= count;
+  proposals.made = count;
+  proposals.next = 0;
+  for (Proposals::One &one : std::span(proposals.ahead).first(count)) {
+    const std::array<uint32_t, 4> words = proposals.random.next();
     const double u = unitInterval(words[0], words[1]) * groupEnds.back();
     const size_t group = std::min(size_t(std::upper_bound(groupEnds.begin(), groupEnds.end(), u) - groupEnds.begin()),
                                   groupEnds.size() - 1);
@@ -61,41 +82,55 @@ int32_t Sampler::drawProposed(const Scan &scan, float inverse, DrawWords &random
         break;
       rest -= double(order[b]);
     }
-    const size_t token = block * kMaximaBlock + words[2] % kMaximaBlock;
-    if (block == scan.maxima.size() || token >= scan.logits.size())
-      continue;
-    const double share = double(expNegative((scan.logits[token] - scan.maxima[block]) * inverse));
-    if (unitInterval(words[3], words[2]) < share)
-      return static_cast<int32_t>(token);
+    one = {block * kMaximaBlock + words[2] % kMaximaBlock, unitInterval(words[3], words[2])};
+    if (block == scan.maxima.size())
+      one.token = scan.logits.size();
+    else
+      __builtin_prefetch(scan.logits.data() + one.token);
   }
-  return -1;
+  return count > 0;
 }
 
-/// Whether top-p keeps a token, where that shows without reading all: what is likelier weighs less than p of itself, the
-/// token, and the largest logits of the blocks that hold nothing likelier.
-bool Sampler::isSurelyIn(const Scan &scan, float inverse, float p, int32_t token) {
+/// Whether top-p keeps a token: whether what is likelier weighs less than p of everything. Blocks that hold something
+/// likelier are read, roughly. Each other one weighs at least what its largest logit does, and at most that in all its
+/// places: they are read until these bounds decide. Nothing where only the exact sums do.
+std::optional<bool> Sampler::isKept(const Scan &scan, float inverse, float p, int32_t token) {
   const Candidate self{scan.logits[size_t(token)], token};
-  const size_t own = size_t(token) / kMaximaBlock;
-  size_t count = 0, behind = 0; // Blocks that may hold something likelier; of them those from the token's own on.
-  double others = 0;
-  for (size_t b = 0; b < scan.maxima.size(); ++b) { // Without branches, which would be guessed wrong.
-    const bool may = scan.maxima[b] >= self.logit;
-    which[count] = static_cast<uint32_t>(b);
-    behind = b == own ? count : behind;
-    count += may;
-    others += may ? 0.0 : double(order[b]);
+  const size_t own = size_t(token) / kMaximaBlock, blocks = scan.maxima.size();
+  const Parted parted = partAt(scan.maxima, order.data(), self.logit, which.data());
+  const std::span<const uint32_t> likelier = std::span(which).first(parted.count);
+  const auto behind = size_t(std::lower_bound(likelier.begin(), likelier.end(), own) - likelier.begin());
+  const WeightsFrom ahead = roughWeightsOfBlocks(scan.logits, scan.max, inverse, self.logit, likelier.first(behind));
+  const WeightsFrom after =
+      roughWeightsOfBlocks(scan.logits, scan.max, inverse,
+                           std::nextafter(self.logit, std::numeric_limits<float>::infinity()), likelier.subspan(behind + 1));
+  double before = ahead.least + after.least, read = ahead.sum + after.sum;
+  for (size_t i = own * kMaximaBlock; i < std::min((own + 1) * kMaximaBlock, scan.logits.size()); ++i) {
+    const double weight = double(expNegative((scan.logits[i] - scan.max) * inverse));
+    read += weight;
+    before += isBetter({scan.logits[i], static_cast<int32_t>(i)}, self) ? weight : 0.0;
   }
-  if (count > scan.maxima.size() / 2)
-    return false;
-  const std::span<const uint32_t> likelier = std::span(which).first(count);
-  double before = weightsOfBlocks(scan.logits, scan.max, inverse, self.logit, likelier.first(behind)) +
-                  weightsOfBlocks(scan.logits, scan.max, inverse,
-                                  std::nextafter(self.logit, std::numeric_limits<float>::infinity()), likelier.subspan(behind + 1));
-  for (size_t i = own * kMaximaBlock; i < std::min((own + 1) * kMaximaBlock, scan.logits.size()); ++i)
-    if (isBetter({scan.logits[i], static_cast<int32_t>(i)}, self))
-      before += double(expNegative((scan.logits[i] - scan.max) * inverse));
-  const double least = before + double(expNegative((self.logit - scan.max) * inverse)) + others;
-  return before * (1 + kRounding) < double(p) * least * (1 - kRounding);
+  double unread = parted.others; // What the largest logits of the other blocks weigh.
+  size_t at = 0, past = 0;
+  while (true) {
+    if (before * (1 + kDoubt) < double(p) * (read + unread) * (1 - kDoubt))
+      return true;
+    if (before * (1 - kDoubt) > double(p) * (read + unread * double(kMaximaBlock)) * (1 + kDoubt))
+      return false;
+    if (at == blocks)
+      return std::nullopt;
+    uint32_t next[kBlocksAtOnce];
+    size_t count = 0;
+    for (; at < blocks && count < kBlocksAtOnce; ++at) {
+      const bool isRead = past < likelier.size() && likelier[past] == at;
+      next[count] = static_cast<uint32_t>(at);
+      count += !isRead;
+      past += isRead;
+      unread -= isRead ? 0.0 : double(order[at]);
+    }
+    read += roughWeightsOfBlocks(scan.logits, scan.max, inverse, scan.max, std::span(next).first(count)).sum;
+    unread = at < blocks ? std::max(unread, 0.0) : 0;
+  }
 }
 
 /// What the tokens that are likelier than `token` weigh, as a share of all; of equals the lower ids are.
@@ -114,15 +149,16 @@ double Sampler::shareBefore(const Scan &scan, float inverse, int32_t token) cons
 int32_t Sampler::drawFromNucleus(const Scan &scan, float inverse, float p, float least, DrawWords &random) {
   weighBlocks(scan, inverse);
   Candidate left{-std::numeric_limits<float>::infinity(), -1}; // The likeliest token that is known to be left out.
-  uint32_t proposals = kNucleusProposalsAtMost;
+  Proposals proposals{random, kNucleusProposalsAtMost};
   while (true) {
-    const int32_t token = drawProposed(scan, inverse, random, proposals);
+    const int32_t token = drawProposed(scan, inverse, proposals);
     if (token < 0)
       break;
     const Candidate drawn{scan.logits[size_t(token)], token};
     if (!(drawn.logit >= least) || (left.id >= 0 && !isBetter(drawn, left)))
       continue;
-    if (isSurelyIn(scan, inverse, p, token) || shareBefore(scan, inverse, token) < double(p))
+    const std::optional<bool> kept = isKept(scan, inverse, p, token);
+    if (kept ? *kept : shareBefore(scan, inverse, token) < double(p))
       return token;
     left = drawn;
   }
@@ -141,8 +177,8 @@ int32_t Sampler::drawFromNucleus(const Scan &scan, float inverse, float p, float
 
 int32_t Sampler::drawByTemperature(const Scan &scan, float inverse, DrawWords &random) {
   weighBlocks(scan, inverse);
-  uint32_t proposals = kProposalsAtMost;
-  const int32_t token = drawProposed(scan, inverse, random, proposals);
+  Proposals proposals{random, kProposalsAtMost};
+  const int32_t token = drawProposed(scan, inverse, proposals);
   return token >= 0 ? token : drawFromAll(scan, inverse, random.first());
 }
 

@@ -97,7 +97,7 @@ SoftmaxBase softmaxBase(std::span<const float> logits) {
 }
 
 Sampler::Sampler(uint32_t vocabulary)
-    : ownMaxima(maximaBlocks(vocabulary)), order(ownMaxima.size()), sums(logitBlocks(vocabulary)), which(ownMaxima.size()) {
+    : ownMaxima(maximaBlocks(vocabulary)), order(ownMaxima.size()), sums(logitBlocks(vocabulary)), which(ownMaxima.size() + 1) {
   adjusted.reserve(vocabulary);
   changed.reserve(2 * size_t(vocabulary));
   lowered.reserve(2 * size_t(vocabulary));

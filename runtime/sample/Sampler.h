@@ -7,8 +7,10 @@
 #include "runtime/sample/Philox.h"
 #include "runtime/sample/VocabularyPass.h"
 
+#include <array>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -136,9 +138,21 @@ private:
   int32_t drawFromAll(const Scan &scan, float inverse, double u);
   int32_t drawFromCandidates(const Scan &scan, float inverse, double u) const;
   void weighBlocks(const Scan &scan, float inverse);
-  int32_t drawProposed(const Scan &scan, float inverse, DrawWords &random, uint32_t &proposals);
+  /// Tokens that may be drawn, in order, made some at a time.
+  struct Proposals {
+    DrawWords &random;
+    uint32_t left; ///< That may still be made.
+    struct One {
+      size_t token;  ///< Beyond the vocabulary: none.
+      double chance; ///< It is drawn if its weight's share of its block's largest is above.
+    };
+    std::array<One, 8> ahead = {};
+    uint32_t made = 0, next = 0;
+  };
+  bool propose(const Scan &scan, Proposals &proposals);
+  int32_t drawProposed(const Scan &scan, float inverse, Proposals &proposals);
   int32_t drawByTemperature(const Scan &scan, float inverse, DrawWords &random);
-  bool isSurelyIn(const Scan &scan, float inverse, float p, int32_t token);
+  std::optional<bool> isKept(const Scan &scan, float inverse, float p, int32_t token);
   double shareBefore(const Scan &scan, float inverse, int32_t token) const;
   int32_t drawFromNucleus(const Scan &scan, float inverse, float p, float least, DrawWords &random);
   float atLeastInTopK(const Scan &scan, uint32_t k);

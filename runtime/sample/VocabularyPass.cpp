@@ -144,27 +144,81 @@ constexpr size_t kAhead = 2048;
   return total;
 }
 
-[[gnu::always_inline]] inline double allWeightsOfBlocks(std::span<const float> logits, float max, float inverse, float least,
-                                                        std::span<const uint32_t> blocks) {
-  constexpr size_t ahead = 16; // blocks
-  double total = 0;
-  for (size_t n = 0; n < blocks.size(); ++n) {
-    if (n + ahead < blocks.size())
-      for (size_t line = 0; line < kMaximaBlock; line += 16)
-        __builtin_prefetch(logits.data() + blocks[n + ahead] * kMaximaBlock + line);
-    const size_t at = blocks[n] * kMaximaBlock, end = std::min(at + kMaximaBlock, logits.size());
-    float sums[kLanes] = {};
-    size_t i = at;
-    for (; i + kLanes <= end; i += kLanes)
-      for (size_t lane = 0; lane < kLanes; ++lane) {
-        const float weight = expNegative((logits[i + lane] - max) * inverse);
-        sums[lane] += logits[i + lane] >= least ? weight : 0.0f;
+using IntLanes [[gnu::vector_size(kLanes * sizeof(int32_t))]] = int32_t;
+
+/// exp(x) for x <= 0 within kRoughly: the exponent's bits by a product, as N. Schraudolph does it ("A fast, compact
+/// approximation of the exponential function", 1999), the fraction's by the quadratic that is nearest to 2^f.
+[[gnu::always_inline]] inline Lanes roughExp(Lanes x) {
+  constexpr float perBit = 8388608.0f, bias = 127 * perBit;
+  const Lanes place = x * (1.44269504088896341f * perBit) + bias;
+  const IntLanes isThere = place > perBit; // False for NaN, and for less than the least normal number.
+  const IntLanes bits = __builtin_convertvector((Lanes)((IntLanes)place & isThere), IntLanes);
+  const Lanes power = (Lanes)(bits & 0x7f800000), g = (Lanes)((bits & 0x007fffff) | 0x3f800000);
+  return power * (g * (g * 0.3371894f - 0.0167424f) + 0.6812777f);
+}
+
+[[gnu::always_inline]] inline WeightsFrom allRoughWeightsOfBlocks(std::span<const float> logits, float max, float inverse,
+                                                                  float least, std::span<const uint32_t> blocks) {
+  constexpr size_t ahead = 16, group = kLogitBlock / kMaximaBlock; // blocks
+  double sum = 0, from = 0;
+  for (size_t first = 0; first < blocks.size(); first += group) {
+    Lanes sums{}, froms{};
+    for (size_t n = first; n < std::min(first + group, blocks.size()); ++n) {
+      if (n + ahead < blocks.size())
+        for (size_t line = 0; line < kMaximaBlock; line += 16)
+          __builtin_prefetch(logits.data() + blocks[n + ahead] * kMaximaBlock + line);
+      const size_t at = blocks[n] * kMaximaBlock;
+      const float *block = logits.data() + at;
+      float padded[kMaximaBlock];
+      if (at + kMaximaBlock > logits.size()) { // The vocabulary's last.
+        std::fill(padded, padded + kMaximaBlock, -std::numeric_limits<float>::infinity());
+        std::copy(block, logits.data() + logits.size(), padded);
+        block = padded;
       }
-    for (; i < end; ++i)
-      sums[i % kLanes] += logits[i] >= least ? expNegative((logits[i] - max) * inverse) : 0.0f;
-    total += sumOf(sums);
+      for (size_t i = 0; i < kMaximaBlock; i += kLanes) {
+        Lanes values;
+        std::memcpy(&values, block + i, sizeof(values));
+        const Lanes weights = roughExp((values - max) * inverse);
+        sums += weights;
+        froms += (Lanes)((IntLanes)weights & (IntLanes)(values >= least));
+      }
+    }
+    float lanes[kLanes];
+    std::memcpy(lanes, &sums, sizeof(lanes));
+    sum += sumOf(lanes);
+    std::memcpy(lanes, &froms, sizeof(lanes));
+    from += sumOf(lanes);
   }
-  return total;
+  return {sum, from};
+}
+
+[[gnu::always_inline]] inline Parted allParted(std::span<const float> values, const float *weights, float least,
+                                               uint32_t *places) {
+  Lanes others{};
+  size_t count = 0;
+  for (size_t i = 0; i < values.size(); i += kLanes) {
+    const size_t here = std::min(kLanes, values.size() - i);
+    Lanes value = Lanes{} - std::numeric_limits<float>::infinity(), weight{};
+    std::memcpy(&value, values.data() + i, here * sizeof(float));
+    std::memcpy(&weight, weights + i, here * sizeof(float));
+    const IntLanes is = value >= least; // -1 or 0
+    others += (Lanes)((IntLanes)weight & ~is);
+    uint64_t pairs[kLanes / 2], any = 0;
+    std::memcpy(pairs, &is, sizeof(pairs));
+    for (const uint64_t pair : pairs)
+      any |= pair;
+    if (!any)
+      continue;
+    int32_t each[kLanes];
+    std::memcpy(each, &is, sizeof(each));
+    for (size_t lane = 0; lane < here; ++lane) { // Without branches, which would be guessed wrong.
+      places[count] = static_cast<uint32_t>(i + lane);
+      count += each[lane] & 1;
+    }
+  }
+  float lanes[kLanes];
+  std::memcpy(lanes, &others, sizeof(lanes));
+  return {count, sumOf(lanes)};
 }
 
 struct Passes {
@@ -175,7 +229,8 @@ struct Passes {
   void (*exponentials)(std::span<const float>, float, float, float *);
   double (*expSums)(std::span<const float>, float, float, double *);
   WeightsFrom (*weightsFrom)(std::span<const float>, float, float, float);
-  double (*ofBlocks)(std::span<const float>, float, float, float, std::span<const uint32_t>);
+  WeightsFrom (*roughOfBlocks)(std::span<const float>, float, float, float, std::span<const uint32_t>);
+  Parted (*parted)(std::span<const float>, const float *, float, uint32_t *);
 };
 
 /// The passes of one instruction set.
@@ -195,12 +250,15 @@ struct Passes {
   __VA_ARGS__ WeightsFrom weightsFrom##NAME(std::span<const float> logits, float max, float inverse, float least) {    \
     return allWeightsFrom(logits, max, inverse, least);                                                                \
   }                                                                                                                    \
-  __VA_ARGS__ double ofBlocks##NAME(std::span<const float> logits, float max, float inverse, float least,              \
-                                    std::span<const uint32_t> blocks) {                                                \
-    return allWeightsOfBlocks(logits, max, inverse, least, blocks);                                                    \
+  __VA_ARGS__ WeightsFrom rough##NAME(std::span<const float> logits, float max, float inverse, float least,            \
+                                      std::span<const uint32_t> blocks) {                                              \
+    return allRoughWeightsOfBlocks(logits, max, inverse, least, blocks);                                               \
+  }                                                                                                                    \
+  __VA_ARGS__ Parted parted##NAME(std::span<const float> values, const float *weights, float least, uint32_t *places) { \
+    return allParted(values, weights, least, places);                                                                  \
   }                                                                                                                    \
   constexpr Passes k##NAME{maxima##NAME,  maximum##NAME, first##NAME,       allowed##NAME, exponentials##NAME,         \
-                           expSums##NAME, weightsFrom##NAME, ofBlocks##NAME};
+                           expSums##NAME, weightsFrom##NAME, rough##NAME, parted##NAME};
 
 TENON_PASSES(Baseline, )
 #if defined(__x86_64__)
@@ -249,9 +307,13 @@ WeightsFrom weightsFrom(std::span<const float> logits, float max, float inverseT
   return passes().weightsFrom(logits, max, inverseTemperature, least);
 }
 
-double weightsOfBlocks(std::span<const float> logits, float max, float inverseTemperature, float least,
-                       std::span<const uint32_t> blocks) {
-  return passes().ofBlocks(logits, max, inverseTemperature, least, blocks);
+WeightsFrom roughWeightsOfBlocks(std::span<const float> logits, float max, float inverseTemperature, float least,
+                                 std::span<const uint32_t> blocks) {
+  return passes().roughOfBlocks(logits, max, inverseTemperature, least, blocks);
+}
+
+Parted partAt(std::span<const float> values, const float *weights, float least, uint32_t *places) {
+  return passes().parted(values, weights, least, places);
 }
 
 } // namespace tenon::sample

@@ -53,9 +53,20 @@ struct WeightsFrom {
 };
 WeightsFrom weightsFrom(std::span<const float> logits, float max, float inverseTemperature, float least);
 
-/// The same sum of those that are at least `least`, of some blocks of a maximum only, in the order of `blocks`.
-double weightsOfBlocks(std::span<const float> logits, float max, float inverseTemperature, float least,
-                       std::span<const uint32_t> blocks);
+/// About the same of some blocks of a maximum only: each weight within kRoughly of its own size (and 1e-37).
+WeightsFrom roughWeightsOfBlocks(std::span<const float> logits, float max, float inverseTemperature, float least,
+                                 std::span<const uint32_t> blocks);
+
+/// How far a rough exponential is from the true one, as a share of it.
+inline constexpr double kRoughly = 0.002;
+
+/// Writes the places of the values that are at least `least` to `places`, in order, which has room for one more than
+/// there are values. Returns how many they are, and the sum of the `weights` of the others.
+struct Parted {
+  size_t count;
+  double others;
+};
+Parted partAt(std::span<const float> values, const float *weights, float least, uint32_t *places);
 
 } // namespace tenon::sample
 

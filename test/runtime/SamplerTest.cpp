@@ -231,14 +231,16 @@ TEST(VocabularyPass, weighsWhatIsAtLeast) {
     blockMaxima(logits, maxima.data());
     const float most = count ? maximum(maxima) : 0;
     for (float least : {most, 5.0f, 0.0f, -8.0f}) {
-      double sum = 0, from = 0, ofThirds = 0;
+      double sum = 0, from = 0, thirdsSum = 0, thirdsFrom = 0;
       for (size_t i = 0; i < count; ++i) {
         if (std::isnan(logits[i]))
           continue;
         const double weight = std::exp((double(logits[i]) - double(most)) * 0.7);
         sum += weight;
         from += logits[i] >= least ? weight : 0;
-        ofThirds += logits[i] >= least && i / kMaximaBlock % 3 == 1 ? weight : 0;
+        const double ofThird = i / kMaximaBlock % 3 == 1 ? weight : 0;
+        thirdsSum += ofThird;
+        thirdsFrom += logits[i] >= least ? ofThird : 0;
       }
       const WeightsFrom got = weightsFrom(logits, most, 0.7f, least);
       EXPECT_NEAR(got.sum, sum, 1e-5 * sum) << count;
@@ -246,7 +248,52 @@ TEST(VocabularyPass, weighsWhatIsAtLeast) {
       std::vector<uint32_t> thirds;
       for (uint32_t b = 1; b < maxima.size(); b += 3)
         thirds.push_back(b);
-      EXPECT_NEAR(weightsOfBlocks(logits, most, 0.7f, least, thirds), ofThirds, 1e-5 * sum) << count << ", from " << least;
+      const WeightsFrom some = roughWeightsOfBlocks(logits, most, 0.7f, least, thirds);
+      EXPECT_NEAR(some.sum, thirdsSum, kRoughly * thirdsSum) << count;
+      EXPECT_NEAR(some.least, thirdsFrom, kRoughly * thirdsFrom) << count << ", from " << least;
+    }
+  }
+}
+
+TEST(VocabularyPass, aRoughWeightIsWithinItsBound) {
+  std::vector<float> logits(kMaximaBlock, -std::numeric_limits<float>::infinity());
+  const uint32_t block = 0;
+  double worst = 0;
+  for (float x = 0; x > -86; x -= 0.00037f) {
+    logits[3] = x;
+    const WeightsFrom got = roughWeightsOfBlocks(logits, 0, 1, -40, {&block, 1});
+    worst = std::max(worst, std::fabs(got.sum / std::exp(double(x)) - 1));
+    ASSERT_EQ(got.least, x >= -40 ? got.sum : 0) << x;
+  }
+  EXPECT_LT(worst, kRoughly);
+  for (float x : {-90.0f, -1e30f, std::numeric_limits<float>::quiet_NaN()}) {
+    logits[3] = x;
+    const WeightsFrom got = roughWeightsOfBlocks(logits, 0, 1, -40, {&block, 1});
+    EXPECT_GE(got.sum, 0) << x;
+    EXPECT_LT(got.sum, 1e-37) << x;
+    EXPECT_EQ(got.least, 0) << x;
+  }
+}
+
+TEST(VocabularyPass, partsPlacesAtAValue) {
+  for (size_t count : {size_t(0), size_t(1), size_t(15), size_t(16), size_t(1537)}) {
+    std::vector<float> values = randomLogits(count, unsigned(count) + 7), weights(count);
+    for (size_t i = 0; i < count; ++i)
+      weights[i] = float(i % 13);
+    if (count > 2)
+      values[1] = std::numeric_limits<float>::quiet_NaN(), values[2] = -std::numeric_limits<float>::infinity();
+    for (float least : {-std::numeric_limits<float>::infinity(), -1.0f, 2.0f, 1e9f}) {
+      std::vector<uint32_t> places(count + 1), expected;
+      double others = 0;
+      for (size_t i = 0; i < count; ++i)
+        if (values[i] >= least)
+          expected.push_back(uint32_t(i));
+        else
+          others += double(weights[i]);
+      const Parted got = partAt(values, weights.data(), least, places.data());
+      places.resize(got.count);
+      EXPECT_EQ(places, expected) << count << " from " << least;
+      EXPECT_EQ(got.others, others) << count << " from " << least;
     }
   }
 }
