@@ -4,6 +4,7 @@
 #include "tools/tenon/BenchServe.h"
 
 #include "tools/tenon/LoadClient.h"
+#include "tools/tenon/LoadText.h"
 #include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Session.h"
 
@@ -28,7 +29,7 @@ struct Options {
   double rate = 0;
   double spread = 0; ///< Lengths vary evenly by this share around their mean.
   double sloTtftMs = 0, sloTpotMs = 0;
-  std::string trace, body;
+  std::string trace, body, text;
   bool json = false;
 };
 
@@ -200,6 +201,12 @@ Status run(Options o) {
     const std::string text = boost::json::serialize(value);
     o.plan.moreFields = text.substr(1, text.size() - 2);
   }
+  if (!o.text.empty()) {
+    auto ids = tokenizeByServer(o.plan, o.text);
+    if (!ids)
+      return ids.status();
+    o.plan.text = std::move(*ids);
+  }
   double seconds = 0;
   const double before = cpuSeconds();
   auto results = runLoad(o.plan, seconds);
@@ -246,6 +253,8 @@ CLI::App *addBenchServe(CLI::App &bench, Action &action) {
                       "A JSON object with more fields of each request, such as {\"temperature\":1}");
   command->add_flag("--words", o->plan.words,
                     "Prompts are text of common words, for servers that take no token ids");
+  command->add_option("--text", o->text, "Prompts are pieces of this file, as the server's /tokenize cuts it into tokens")
+      ->excludes("--words");
   command->add_option("--vocabulary", o->plan.vocabulary, "Prompt ids are 100 to 100 + this");
   command->add_option("--seed", o->plan.seed, "Of lengths, arrivals and prompts");
   command->add_option("--slo-ttft-ms", o->sloTtftMs, "Goodput: time to first token at most");

@@ -97,7 +97,9 @@ public:
   }
 
   double now() const { return double(nowNanos() - start) * 1e-9; }
-  uint32_t drawId() { return 100 + uint32_t(random() % plan.vocabulary); }
+  uint32_t nextId() {
+    return plan.text.empty() ? 100 + uint32_t(random() % plan.vocabulary) : plan.text[place++ % plan.text.size()];
+  }
 
   std::string bodyOf(const LoadRequest &r) {
     // Of a field that is there twice, JSON readers take the last; what must not be overwritten comes last.
@@ -108,6 +110,8 @@ public:
         std::back_inserter(body),
         R"("model":"{}","stream":true,"stream_options":{{"include_usage":true}},"max_tokens":{},"prompt":{})",
         plan.model, r.newTokens, plan.words ? '"' : '[');
+    if (!plan.text.empty())
+      place = random() % plan.text.size();
     const uint32_t shared = std::min(plan.sharedPrefix, r.promptTokens);
     if (shared == plan.sharedPrefix)
       body += prefix;
@@ -125,7 +129,7 @@ public:
     if (plan.words)
       (out += ' ') += kWords[random() % std::size(kWords)];
     else
-      fmt::format_to(std::back_inserter(out), "{},", drawId());
+      fmt::format_to(std::back_inserter(out), "{},", nextId());
   }
 
   const LoadPlan &plan;
@@ -136,6 +140,7 @@ public:
 
 private:
   std::mt19937_64 random;
+  size_t place = 0; ///< In the text.
   std::string prefix;
   uint64_t start = 0;
 };

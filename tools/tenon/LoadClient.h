@@ -11,7 +11,7 @@
 
 namespace tenon::tool {
 
-/// A request of a load: a prompt of random ids after a beginning that all share.
+/// A request of a load: a prompt of random ids, or of text, after a beginning that all share.
 struct LoadRequest {
   double atSeconds = 0; ///< When it is sent, from the start; closed loops ignore it.
   uint32_t promptTokens = 0, newTokens = 0;
@@ -24,6 +24,8 @@ struct LoadPlan {
   uint32_t clients = 16; ///< Closed loop: each asks again once it is answered. 0: open loop.
   uint32_t sharedPrefix = 0;
   uint32_t vocabulary = 1000; ///< Ids are drawn from 100 to 100 + this.
+  /// Prompts are pieces of this text instead, each from a random place, and from its beginning again after its end.
+  std::vector<uint32_t> text;
   uint64_t seed = 0;
   /// More fields of a request's body, as JSON text without the braces; they win over the plan's own.
   std::string moreFields;
