@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 namespace tenon::grammar {
 
@@ -30,6 +31,14 @@ GrammarStore::~GrammarStore() {
   something.notify_one();
   process->interrupt();
   thread.join();
+}
+
+void GrammarStore::prepare() {
+  {
+    const std::lock_guard lock(mutex);
+    waiting.push_back({{Constraint::Kind::JsonObject, {}}, {}});
+  }
+  something.notify_one();
 }
 
 std::optional<GrammarStore::Outcome> GrammarStore::find(const Constraint &constraint) {
@@ -106,6 +115,7 @@ GrammarStore::Outcome GrammarStore::make(const Constraint &constraint) {
 }
 
 void GrammarStore::run() {
+  ::setpriority(PRIO_PROCESS, 0, 5); // Of this thread alone: steps go first.
   std::unique_lock lock(mutex);
   while (true) {
     something.wait(lock, [&] { return stopping || !waiting.empty(); });
@@ -121,15 +131,18 @@ void GrammarStore::run() {
       const uint64_t took = nowNanos() - began;
       lock.lock();
       counts.compileNanos += took;
-      ++(*outcome ? counts.compiled : counts.refused);
+      if (next.ready)
+        ++(*outcome ? counts.compiled : counts.refused);
       const StatusCode code = outcome->status().code();
       if (*outcome || code == StatusCode::InvalidArgument || code == StatusCode::ResourceExhausted)
         keep(next.constraint, *outcome);
     }
     lock.unlock();
-    next.ready(std::move(*outcome));
+    if (next.ready) {
+      next.ready(std::move(*outcome));
+      unfinished.fetch_sub(1, std::memory_order_relaxed);
+    }
     next = {};
-    unfinished.fetch_sub(1, std::memory_order_relaxed);
     lock.lock();
   }
 }

@@ -31,7 +31,7 @@ public:
     uint32_t refusals = 256; ///< Remembered, so that what met the bounds is not tried again.
   };
   struct Stats {
-    uint64_t hits = 0, compiled = 0, refused = 0;
+    uint64_t hits = 0, compiled = 0, refused = 0; ///< What requests met; prepare() is none.
     uint64_t compileNanos = 0; ///< Waiting for the process and reading what it made.
     uint64_t bytes = 0;        ///< Of what is kept.
   };
@@ -41,6 +41,10 @@ public:
                std::vector<int32_t> stopTokens, uint32_t vocabulary, const Options &options);
   /// Those who wait are not called any more.
   ~GrammarStore();
+
+  /// Any thread. Makes in the background what the first constraint would wait for: the vocabulary's tables, and the grammar
+  /// of any JSON object, whose parts those of schemas share.
+  void prepare();
 
   /// Any thread. What is known already; nothing if it has to be made.
   std::optional<Outcome> find(const Constraint &constraint);
@@ -66,7 +70,7 @@ private:
   };
   struct Waiting {
     Constraint constraint;
-    std::function<void(Outcome)> ready;
+    std::function<void(Outcome)> ready; ///< Empty: nobody waits (prepare()).
   };
 
   std::optional<Outcome> findLocked(const Constraint &constraint);

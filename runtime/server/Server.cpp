@@ -200,6 +200,8 @@ Status Server::run(const ServedEngine &served, executor::Replicas &executors) {
                           state->tls ? "https" : "http", options.host, port(), model->id,
                           count > 1 ? fmt::format("{} replicas, each ", count) : std::string(),
                           capacity.sequences, capacity.kvBlocks, plan.kv.blockTokens));
+  if (state->grammars && options.prepareGrammars)
+    state->grammars->prepare();
   Status outcome = executors.onEach([&](uint32_t r) {
     Status status = replicas[r]->loop.run();
     if (!status)

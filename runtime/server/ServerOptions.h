@@ -66,6 +66,7 @@ struct ServerOptions {
   uint32_t grammarMs = 10'000; ///< Processor time for compiling one grammar.
   size_t grammarBytes = size_t(1) << 30; ///< Memory for that.
   size_t grammarCacheBytes = size_t(128) << 20;
+  bool prepareGrammars = true; ///< Make the vocabulary's tables once the server listens, not with the first constraint.
   Limits limits;
   Timeouts timeouts;
   MachineRates machine; ///< For tenon:roofline_share; may be unknown.

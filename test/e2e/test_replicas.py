@@ -273,7 +273,7 @@ class ServeTest(unittest.TestCase):
             self.assertEqual(server.process.wait(20), 0, server.log.read_text()[-2000:])
 
     def testAReplicaCostsItsPoolAndNoWeights(self):
-        options = ("--kv-memory", "48MiB", "--max-sequences", 8)
+        options = ("--kv-memory", "48MiB", "--max-sequences", 8, "--no-grammar-preparation")
         sizes = []
         for engine in (engine_of(""), self.engine):
             with Server(engine, *options) as server:

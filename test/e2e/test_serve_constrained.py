@@ -58,6 +58,39 @@ class ConstrainedTest(unittest.TestCase):
         return answer["error"]
 
 
+class PreparationTest(unittest.TestCase):
+    """What the first constraint would wait for is made once the server listens, and nobody waits for that."""
+
+    COMPILED = 'tenon:grammars_total{outcome="compiled"}'
+
+    def ask(self, server):
+        answer = server.chat("Hi", max_tokens=20, response_format={"type": "json_object"})
+        json.loads(answer["choices"][0]["message"]["content"])
+
+    def testTheFirstConstraintFindsItMade(self):
+        with Server(compile_engine(model("smollm2"))) as server:
+            deadline = time.monotonic() + 60
+            while server.metrics()["tenon:grammar_cache_bytes"] == 0:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.02)
+            self.ask(server)
+            metrics = server.metrics()
+            self.assertEqual(metrics[self.COMPILED], 0)
+            self.assertEqual(metrics['tenon:grammars_total{outcome="hit"}'], 1)
+
+    def testAServerMayLeaveItToTheFirst(self):
+        with Server(compile_engine(model("smollm2")), "--no-grammar-preparation") as server:
+            time.sleep(1)
+            self.assertEqual(server.metrics()["tenon:grammar_cache_bytes"], 0)
+            self.ask(server)
+            self.assertEqual(server.metrics()[self.COMPILED], 1)
+
+    def testAServerThatEndsAtOnceDoesNotWaitForIt(self):
+        with Server(compile_engine(model("smollm2"))) as server:
+            pass
+        self.assertEqual(server.process.returncode, 0)
+
+
 @unittest.skipIf(jsonschema is None, "the package jsonschema is missing (tools/setup installs it)")
 class SchemaTest(ConstrainedTest):
     NAMES = list(SCHEMAS) if LONG else [

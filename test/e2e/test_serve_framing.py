@@ -19,7 +19,7 @@ SECOND = b"GET /second HTTP/1.1\r\nhost: a\r\n\r\n"  # 404 if it is taken for a 
 class FramingTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server(compile_engine(model("smollm2")), "--body-timeout-ms", 5000)
+        cls.server = Server(compile_engine(model("smollm2")), "--body-timeout-ms", 5000, "--no-grammar-preparation")
 
     @classmethod
     def tearDownClass(cls):

@@ -54,7 +54,7 @@ class ConnectionsTest(unittest.TestCase):
 
     def testThousandsOfIdleConnectionsAndHundredsOfStreams(self):
         engine = compile_engine(model("smollm2"))
-        with Server(engine, "--max-queue", STREAMING, "--log", "off") as server:
+        with Server(engine, "--max-queue", STREAMING, "--log", "off", "--no-grammar-preparation") as server:
             asyncio.run(self.crowd(server))
             server.wait_idle()
 

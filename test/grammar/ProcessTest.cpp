@@ -68,6 +68,22 @@ protected:
   }
 };
 
+TEST_F(Stores, prepareInTheBackground) {
+  GrammarStore store(start(), *v.tokenizer, v.stopTokens, v.size, {});
+  store.prepare();
+  EXPECT_TRUE(get(store, kGood).isOk()); // Waits for what came before it.
+  EXPECT_TRUE(store.find({Constraint::Kind::JsonObject, {}}).has_value());
+  store.prepare(); // Nothing is left to do.
+  EXPECT_FALSE(get(store, kWrong).isOk());
+  EXPECT_EQ(store.stats().compiled, 1u); // Those that were asked for.
+}
+
+TEST_F(Stores, endWhileTheyPrepare) {
+  auto store = std::make_unique<GrammarStore>(start(), *v.tokenizer, v.stopTokens, v.size, GrammarStore::Options());
+  store->prepare();
+  store.reset();
+}
+
 TEST_F(Stores, keepWhatWasMadeAndWhatWasRefused) {
   GrammarStore store(start(), *v.tokenizer, v.stopTokens, v.size, {});
   EXPECT_FALSE(store.find(kGood).has_value());
