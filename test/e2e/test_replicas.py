@@ -265,6 +265,7 @@ class ServeTest(unittest.TestCase):
                 self.assertLess(time.monotonic(), deadline, "a replica has nothing to do")
                 time.sleep(0.005)
             while sum(self.by_replica(server.metrics(), "tenon:replica_sequences_total")) < 6:
+                self.assertLess(time.monotonic(), deadline, "a request has not arrived")
                 time.sleep(0.005)
             server.process.send_signal(signal.SIGTERM)
             for thread in threads:
