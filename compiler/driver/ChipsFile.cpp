@@ -152,7 +152,7 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
     const llvm::json::Object *object = value.getAsObject();
     if (!object)
       return reader.failure(where + " is no object");
-    reader.onlyKeys(*object, {"group", "latency_seconds", "bandwidth", "topology"}, where);
+    reader.onlyKeys(*object, {"group", "latency_seconds", "bandwidth", "topology", "overlap"}, where);
     Link link;
     link.group = static_cast<uint32_t>(
         std::min<double>(reader.number(*object, "group", where), kMostChips));
@@ -162,6 +162,11 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
     if (topology != "ring" && topology != "all_to_all")
       return reader.failure(where + ".topology is \"" + topology + "\"; known are all_to_all, ring");
     link.ring = topology == "ring";
+    if (object->get("overlap"))
+      link.overlap = reader.number(*object, "overlap", where, /*zeroAllowed=*/true);
+    if (link.overlap > 1)
+      return reader.failure(where + ".overlap is " + std::to_string(link.overlap) +
+                            "; it is the part of a transfer, 0 to 1, that goes on while chips compute");
     file.links.push_back(link);
   }
   if (!reader.problem.empty())

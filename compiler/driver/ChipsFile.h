@@ -43,6 +43,7 @@ struct Link {
   uint32_t group = 0;
   double latencySeconds = 0, bandwidth = 0; ///< Of one chip to another; bytes a second.
   bool ring = false;                        ///< Neighbours only, else every pair.
+  double overlap = 0; ///< Part of a transfer that goes on while the chips compute: 0 if their own processors copy.
 };
 
 struct ChipsFile {

@@ -36,7 +36,11 @@ void explainCollectives(llvm::raw_ostream &out, EngineOp plan, const ChipsFile &
         out << llvm::format("  %9.2f us %10.2f us",
                             collectiveSeconds(plan, op, chips, chip.getId(), kDecode) * 1e6,
                             collectiveSeconds(plan, op, chips, chip.getId(), kPrompt) * 1e6);
-      out << "  " << op.getCause() << "\n";
+      out << "  " << op.getCause();
+      if (op.getOverlap())
+        out << "; from " << *op.getOverlap() << " rows on it goes on beside " << op.getProduct().getName()
+            << ", in blocks of " << *op.getBlocks() << " rows, between processes";
+      out << "\n";
     }
   }
 }

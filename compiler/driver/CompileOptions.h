@@ -33,6 +33,7 @@ struct CompileOptions {
   std::string prefer = "latency";    ///< What auto looks for: latency of a request, or throughput.
   std::string collectives = "f32";   ///< What chips add up: f32, or products rounded to bf16.
   std::string sequenceParallel = "auto"; ///< auto, never, or rows of a step from which on it is done.
+  std::string overlap = "auto";      ///< Whether rows travel while chips compute: as sequenceParallel.
   bool planOnly = false, verify = false, explain = false, json = false, quiet = false;
   std::vector<std::string> dumpAfter; ///< import, shard, fuse, memory, plan
 };

@@ -88,6 +88,8 @@ std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptio
     flags["collectives"] = options.collectives;
   if (options.sequenceParallel != "auto")
     flags["sequence_parallel"] = options.sequenceParallel;
+  if (options.overlap != "auto")
+    flags["overlap"] = options.overlap;
   if (!options.chips.empty())
     flags["chips"] = llvm::sys::path::filename(options.chips);
   if (!options.sharding.empty())

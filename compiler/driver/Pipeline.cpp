@@ -3,6 +3,7 @@
 
 #include "compiler/driver/Pipeline.h"
 
+#include "compiler/driver/Overlap.h"
 #include "compiler/driver/SequenceParallel.h"
 #include "compiler/driver/WeightChoice.h"
 #include "frontends/Importer.h"
@@ -89,6 +90,25 @@ static void nameChips(plan::EngineOp engine, const ChipsFile &chips) {
     plan::ChipOp(chip).setKind(kind.kind);
 }
 
+/// Of a block, where rows to begin with are asked for and no chips file says which is best.
+static constexpr uint32_t kRowsOfABlock = 32;
+
+/// Rows travel while chips compute from as many rows on as was asked for, or where it pays.
+static llvm::Error overlapCollectives(plan::EngineOp engine, const CompileOptions &options, const ChipsFile &chips) {
+  if (engine.getGrid().back() < 2 || options.overlap == "never")
+    return llvm::Error::success();
+  if (options.overlap == "auto") {
+    overlapWhereItPays(engine, chips);
+    return llvm::Error::success();
+  }
+  uint32_t from = 0;
+  if (llvm::StringRef(options.overlap).getAsInteger(10, from))
+    return llvm::createStringError("--overlap " + options.overlap + " is neither auto nor never nor a number of rows");
+  return runPasses(engine, [&](OpPassManager &manager) {
+    manager.addPass(mlir::tenon::createOverlapCollectivesPass({from, kRowsOfABlock}));
+  });
+}
+
 llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
                                      const CompileOptions &options, const GridChoice &grid,
                                      llvm::StringRef target,
@@ -167,6 +187,8 @@ llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
   result.plan = std::move(*engine);
   nameChips(*result.plan, chips);
   if (llvm::Error error = shareRows(*result.plan, options, chips))
+    return std::move(error);
+  if (llvm::Error error = overlapCollectives(*result.plan, options, chips))
     return std::move(error);
   if (llvm::Error error = runPasses(*result.plan, [](OpPassManager &manager) {
         manager.addPass(mlir::tenon::createDedupKernelsPass());

@@ -132,6 +132,8 @@ void printPlan(llvm::raw_ostream &out, EngineOp engine, llvm::ArrayRef<MemorySum
         if (collective.getOwnRows())
           out << " (" << (collective.alwaysMeets() ? "own rows" : "happens") << " from "
               << *collective.getOwnRows() << " rows on)";
+        if (collective.getOverlap())
+          out << " (overlap from " << *collective.getOverlap() << " rows on, in blocks of " << *collective.getBlocks() << ")";
         out << "\n";
         continue;
       }
@@ -195,6 +197,8 @@ llvm::json::Object planAsJson(EngineOp engine, llvm::ArrayRef<MemorySummary> sum
                                  {"row_bytes", op.getSourceElementBytes() * op.getTargetColumns()},
                                  {"rows", op.getLogitRows() ? "logits" : "tokens"},
                                  {"own_rows", op.getOwnRows() ? llvm::json::Value(*op.getOwnRows()) : nullptr},
+                                 {"overlap", op.getOverlap() ? llvm::json::Value(*op.getOverlap()) : nullptr},
+                                 {"blocks", op.getBlocks() ? llvm::json::Value(*op.getBlocks()) : nullptr},
                                  {"cause", op.getCause()}});
   });
   return Object{{"model", Object{{"name", model.getName()},

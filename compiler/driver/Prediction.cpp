@@ -3,6 +3,8 @@
 
 #include "compiler/driver/Prediction.h"
 
+#include "compiler/driver/Overlap.h"
+
 #include "dialects/plan/CpuKernels.h"
 #include "runtime/executor/MicroBatches.h"
 
@@ -176,6 +178,14 @@ Reach reachOf(EngineOp engine, const ChipsFile &file, uint32_t id, uint32_t chip
 }
 } // namespace
 
+/// The part of what chips of a stage send each other that goes on while they compute. Within one process nothing is sent.
+static double besideOf(EngineOp engine, const ChipsFile &chips, uint32_t chip) {
+  const uint32_t tensor = engine.getGrid().back();
+  const uint32_t first = chip / tensor * tensor;
+  const Link *link = chips.linkOf(first, tensor, 1);
+  return link && !shareMemory(chips, first, tensor) ? link->overlap : 0;
+}
+
 StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepShape &step,
                            const StepSurroundings &around) {
   llvm::DenseMap<mlir::StringAttr, cpu::KernelSpec> specs;
@@ -207,7 +217,12 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
         if (auto launch = llvm::dyn_cast<LaunchOp>(op))
           once += launchSeconds(launch, specs[launch.getKernelAttr().getAttr()], kind, reach, tensor, step);
         else
-          once += collectiveSeconds(engine, llvm::cast<CollectiveOp>(op), chips, place, step);
+          once += exposedSeconds(llvm::cast<CollectiveOp>(op), step, tensor,
+                                 collectiveSeconds(engine, llvm::cast<CollectiveOp>(op), chips, place, step),
+                                 besideOf(engine, chips, place), [&](LaunchOp product, const StepShape &rows) {
+                                   return launchSeconds(product, specs[product.getKernelAttr().getAttr()], kind,
+                                                        reach, tensor, rows);
+                                 });
       seconds += once * calls.lookup(name);
     }
     result.stages.resize(std::max<size_t>(result.stages.size(), id / tensor + 1));

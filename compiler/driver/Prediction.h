@@ -9,7 +9,8 @@
 // Collective Communication Operations in MPICH", section 4), the faster of
 //   every pair at once    alpha + (n - 1) b / beta
 //   two halves            2 alpha + 2 (n - 1)/n b / beta, or 2 (n - 1) alpha on a ring
-// and one of the halves, where chips do rows of their own, alpha + (n - 1)/n b / beta.
+// and one of the halves, where chips do rows of their own, alpha + (n - 1)/n b / beta. What rows that travel beside a
+// product add to it: Overlap.h.
 //
 #ifndef TENON_COMPILER_DRIVER_PREDICTION_H
 #define TENON_COMPILER_DRIVER_PREDICTION_H

@@ -238,7 +238,9 @@ private:
                          string(l.name()), gives ? names.front() : FlatSymbolRefAttr(),
                          gets ? names.back() : FlatSymbolRefAttr(),
                          u64(c.axis()), builder.getDenseI64ArrayAttr(columns), unit(c.accumulate()),
-                         unit(c.given() == fb::Element::BF16), unit(c.logit_rows()), unit(c.fence()), unlessZero(l.own_rows()), string(c.cause()), cost(l.cost()));
+                         unit(c.given() == fb::Element::BF16), unit(c.logit_rows()), unit(c.fence()), unlessZero(l.own_rows()),
+                         unlessZero(c.overlap() ? c.overlap()->from() : 0),
+                         unlessZero(c.overlap() ? c.overlap()->block() : 0), string(c.cause()), cost(l.cost()));
   }
 
 

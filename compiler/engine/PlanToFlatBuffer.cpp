@@ -192,10 +192,17 @@ private:
     std::vector<uint64_t> edges(op.getColumns().begin(), op.getColumns().end());
     auto columns = out.CreateVector(edges);
     auto cause = string(op.getCause());
+    Offset<fb::Overlap> overlap;
+    if (op.getOverlap()) {
+      std::vector<uint64_t> strides;
+      for (uint64_t stride : op.getProductStrides())
+        strides.push_back(stride);
+      overlap = fb::CreateOverlap(out, *op.getOverlap(), *op.getBlocks(), out.CreateVector(strides));
+    }
     auto collective = fb::CreateCollective(
         out, static_cast<fb::CollectiveKind>(op.getKind()), op.getAxis(), columns,
         op.getAccumulate(), op.getLogitRows(), op.getFence(), cause,
-        op.getBf16() ? fb::Element::BF16 : fb::Element::F32);
+        op.getBf16() ? fb::Element::BF16 : fb::Element::F32, overlap);
     fb::Cost cost = writeCost(op.getCost());
     return fb::CreateLaunch(out, 0, args, false, name, &cost, collective,
                             op.getOwnRows().value_or(0));

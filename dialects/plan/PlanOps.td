@@ -310,6 +310,11 @@ def Plan_CollectiveOp : Plan_Op<"collective", [HasParent<"FunctionOp">,
     An `all_reduce` with `own_rows N` leaves each chip the sum of its own rows only (a reduce-scatter) in a
     step of `N` rows or more.
 
+    With `overlap N blocks B` rows travel while the chip computes, in a step of `N` rows or more and between chips of
+    several processes: the product before an `all_reduce` of own rows, or behind a `gather_rows`, is done in blocks of `B`
+    rows. Before a sum the rows of other chips come first and leave block by block; after a gather the
+    chip's own rows do, and the others' follow as they arrive.
+
     Entering is a barrier of all workers of all chips concerned but for `send` and `receive`; so no
     launch before needs one. Others read `from` after the chip has gone on: with `fence` it waits
     until they have, without one the plan keeps `from` untouched up to the next collective.
@@ -324,12 +329,13 @@ def Plan_CollectiveOp : Plan_Op<"collective", [HasParent<"FunctionOp">,
                        OptionalAttr<FlatSymbolRefAttr>:$target, Plan_U32:$axis,
                        DenseI64ArrayAttr:$columns, UnitAttr:$accumulate, UnitAttr:$bf16,
                        UnitAttr:$logit_rows,
-                       UnitAttr:$fence, OptionalAttr<Plan_U32>:$own_rows, StrAttr:$cause,
+                       UnitAttr:$fence, OptionalAttr<Plan_U32>:$own_rows,
+                       OptionalAttr<Plan_U32>:$overlap, OptionalAttr<Plan_U32>:$blocks, StrAttr:$cause,
                        Plan_CostAttr:$cost);
   let assemblyFormat = [{
     $kind $name (`from` $source^)? (`to` $target^)? `axis` $axis `columns` $columns
     (`add` $accumulate^)? (`bf16` $bf16^)? (`logit_rows` $logit_rows^)? (`fence` $fence^)?
-    (`own_rows` $own_rows^)? `cause` $cause
+    (`own_rows` $own_rows^)? (`overlap` $overlap^ `blocks` $blocks)? `cause` $cause
     `cost` $cost attr-dict
   }];
   let extraClassDeclaration = [{
@@ -338,6 +344,11 @@ def Plan_CollectiveOp : Plan_Op<"collective", [HasParent<"FunctionOp">,
     uint64_t getTargetColumns() { return getColumns().back(); }
     /// Whether chips meet in it whatever the step: not where rows are gathered of large steps only.
     bool alwaysMeets() { return getKind() != CollectiveKind::GatherRows; }
+    /// The product that it overlaps with, or that it could with `overlap`: the launch beside it that works on token
+    /// rows of its buffer. Null if there is none.
+    LaunchOp getProduct();
+    /// By argument of that launch, the bytes from one token row to the next; 0 of what has no token rows.
+    SmallVector<uint64_t> getProductStrides();
     /// Bytes of an element of what a chip gives.
     uint64_t getSourceElementBytes() { return getBf16() ? 2 : 4; }
   }];

@@ -207,6 +207,34 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
   return success();
 }
 
+LaunchOp CollectiveOp::getProduct() {
+  const bool gathers = getKind() == CollectiveKind::GatherRows;
+  Operation *beside = gathers ? (*this)->getNextNode() : (*this)->getPrevNode();
+  auto launch = dyn_cast_or_null<LaunchOp>(beside);
+  if (!launch || launch.getArgs().empty() || (!gathers && getKind() != CollectiveKind::AllReduce))
+    return {};
+  SymbolTableCollection tables;
+  auto spec = specOf(launch, tables);
+  if (failed(spec))
+    return {};
+  using ::tenon::cpu::KernelKind;
+  const bool product = spec->kind == KernelKind::LinearGate || spec->kind == KernelKind::LinearQkv ||
+                       (spec->kind == KernelKind::Linear && !spec->logits && !spec->gatherLogitRows);
+  auto arg = cast<ArgAttr>(gathers ? launch.getArgs().getValue().front() : launch.getArgs().getValue().back());
+  return product && arg.getKind() == ArgKind::Buffer &&
+                 arg.getSymbol() == (gathers ? getTargetAttr() : getSourceAttr())
+             ? launch
+             : LaunchOp();
+}
+
+SmallVector<uint64_t> CollectiveOp::getProductStrides() {
+  SymbolTableCollection tables;
+  SmallVector<uint64_t> strides;
+  for (const KernelSlot &slot : kernelSlots(*specOf(getProduct(), tables)))
+    strides.push_back(slot.reads() || slot.writes() ? slot.rowBytes : 0);
+  return strides;
+}
+
 LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
   auto engine = (*this)->getParentOfType<EngineOp>();
   ArrayRef<int64_t> grid = engine.getGrid(), columns = getColumns();
@@ -226,6 +254,16 @@ LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
     return emitOpError("needs own_rows: from how many rows of a step on each chip has its own");
   if (getOwnRows() && getLogitRows())
     return emitOpError("has own_rows, and rows with logits are everyone's");
+  if (getOverlap()) {
+    if (getOwnRows().value_or(0) == 0 || *getOverlap() < *getOwnRows() || !getBlocks() || *getBlocks() == 0)
+      return emitOpError("overlaps, and only collectives of own rows can, from as many rows on and in blocks of a row or more");
+    LaunchOp product = getProduct();
+    if (!product)
+      return emitOpError("overlaps, and no product of its rows stands beside it");
+    auto before = dyn_cast_or_null<CollectiveOp>(product->getPrevNode());
+    if (!gathersRows && before && before.getOverlap() && before.getProduct() == product)
+      return emitOpError("overlaps with \"") << product.getName() << "\", and so does the collective before that";
+  }
   if (gives != !!getSourceAttr() || gets != !!getTargetAttr())
     return emitOpError("must name ") << (gives ? "" : "no ") << "from and " << (gets ? "" : "no ")
                                      << "to";

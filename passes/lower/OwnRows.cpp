@@ -111,7 +111,7 @@ private:
                          buffer.getAttr(), FlatSymbolRefAttr(), buffer,
                          builder.getI64IntegerAttr(tensorAxis),
                          builder.getDenseI64ArrayAttr({0, static_cast<int64_t>(rowBytes / 4)}),
-                         UnitAttr(), UnitAttr(), UnitAttr(), UnitAttr(), fromAttr(),
+                         UnitAttr(), UnitAttr(), UnitAttr(), UnitAttr(), fromAttr(), IntegerAttr(), IntegerAttr(),
                          builder.getStringAttr("chips have worked on rows of their own"), zero);
   }
 

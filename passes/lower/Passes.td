@@ -82,6 +82,37 @@ def OwnRowsPass : Tenon_LowerPass<"tenon-own-rows"> {
   ];
 }
 
+def OverlapCollectivesPass : Tenon_LowerPass<"tenon-overlap-collectives"> {
+  let summary = "Let rows travel between chips while these compute the product beside a sum or a gather";
+  let description = [{
+    Decomposition of a product beside a collective (Wang et al., "Overlap Communication with Dependent
+    Computation via Decomposition in Large Deep Learning Models", ASPLOS 2023). Where chips have rows of
+    their own, the product before a sum makes rows that other chips add up and rows that the chip adds up
+    itself; done in blocks, those of the others leave while the chip's own are computed. Behind a gather, a chip's own
+    rows are computed while the others' arrive. Each row is computed as before, and every sum keeps its
+    order: results are the same bits.
+
+    Marks with `overlap` and `blocks` every `all_reduce` of own rows that stands behind a product which writes what it gives,
+    and every `gather_rows` before a product that reads what it gets. A product between two of them
+    overlaps with the first. Without own rows nothing is marked, nor what is next to another kind of launch.
+
+    Before:
+    ```mlir
+    plan.launch @linear "ffn_down" (buffer @n, layer_weight 8, buffer @o) …
+    plan.collective all_reduce "ffn_down" from @o to @x axis 1 columns [0, 64] add own_rows 96 …
+    ```
+    After:
+    ```mlir
+    plan.launch @linear "ffn_down" (buffer @n, layer_weight 8, buffer @o) …
+    plan.collective all_reduce "ffn_down" from @o to @x axis 1 columns [0, 64] add own_rows 96 overlap 128 blocks 32 …
+    ```
+  }];
+  let options = [
+    Option<"from", "from", "uint32_t", "1", "Rows of a step from which on they do, where chips have own rows by then">,
+    Option<"block", "block", "uint32_t", "32", "Rows of a block">
+  ];
+}
+
 def DedupKernelsPass : Tenon_LowerPass<"tenon-dedup-kernels"> {
   let summary = "Keep one kernel of each spec and name it by number and kind";
   let description = [{

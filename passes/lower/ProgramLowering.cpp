@@ -247,6 +247,7 @@ void ProgramLowering::addLaunch(OpBuilder &builder, FusedOp region) {
         builder, region.getLoc(), plan::CollectiveKindAttr::get(builder.getContext(), c.kind),
         builder.getStringAttr(launch.name), from, to, builder.getI64IntegerAttr(c.axis),
         builder.getDenseI64ArrayAttr(c.columns), unit(c.accumulate), unit(c.bf16), unit(c.logitRows), UnitAttr(), IntegerAttr(),
+        IntegerAttr(), IntegerAttr(),
         builder.getStringAttr(c.cause), launchCost(region));
     return;
   }

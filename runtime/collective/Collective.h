@@ -38,6 +38,8 @@ struct Caller {
 /// As the root of a gather: every member.
 inline constexpr uint32_t kEveryone = UINT32_MAX;
 
+class OverlappingGroup;
+
 /// Chips that talk to each other. Thread-safe in the sense above; one collective at a time.
 class Group {
 public:
@@ -82,6 +84,9 @@ public:
   /// all others. Workers may find any of them written when all of the member's have returned, and their own
   /// member's rows count as an input: they must not be written before the next collective has returned.
   virtual Status gatherRows(const Caller &who, void *data, uint64_t rows, uint64_t rowBytes) = 0;
+
+  /// The two above while the caller computes (Overlapping.h); null if rows do not travel by themselves in this group.
+  virtual OverlappingGroup *overlapping() { return nullptr; }
 
   /// For good, by any thread, inside a collective or not: whoever waits in the group, and whoever
   /// calls it from now on, gets the first `why` instead. A chip that fails calls it so that no

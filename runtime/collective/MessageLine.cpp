@@ -85,13 +85,22 @@ StatusOr<bool> MessageBatch::isDone() {
 }
 
 Status MessageBatch::wait(Wait mode, double seconds) {
+  TENON_RETURN_IF_ERROR(waitUntil(messages.size(), mode, seconds));
+  messages.clear();
+  done = 0;
+  return Status::ok();
+}
+
+Status MessageBatch::waitForFirst(size_t count) { return waitUntil(count, Wait::Busy, 0); }
+
+Status MessageBatch::waitUntil(size_t count, Wait mode, double seconds) {
   constexpr uint32_t polite = 256, sleepy = 4096; // Polls until a waiter yields, and sleeps.
   const uint64_t began = nowNanos();
   Health &health = cluster.health;
   const int32_t before = health.activity.load(std::memory_order_relaxed);
   for (uint32_t polls = 0;; ++polls) {
     TENON_RETURN_IF_ERROR(poll());
-    if (done == messages.size())
+    if (done >= count)
       break;
     if (mode == Wait::Busy && polls == polite)
       health.activity.store(static_cast<int32_t>(messages[done].peer), std::memory_order_relaxed);
@@ -104,8 +113,6 @@ Status MessageBatch::wait(Wait mode, double seconds) {
                                        " did not answer in time"));
   }
   health.activity.store(before, std::memory_order_relaxed);
-  messages.clear();
-  done = 0;
   return Status::ok();
 }
 

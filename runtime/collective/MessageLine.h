@@ -50,6 +50,9 @@ public:
   /// the rank that is waited for, when it takes longer; 0: the monitor alone decides.
   Status wait(Wait wait = Wait::Busy, double seconds = 0);
 
+  /// As wait(), for the first `count` messages that were posted; the others stay under way.
+  Status waitForFirst(size_t count);
+
   /// Whether wait() would return at once; an error is that of the job.
   StatusOr<bool> isDone();
 
@@ -64,6 +67,7 @@ private:
   };
   void post(bool sends, uint32_t peer, int tag, void *data, uint64_t bytes);
   Status poll();
+  Status waitUntil(size_t count, Wait mode, double seconds);
 
   Cluster &cluster;
   std::vector<Message> messages;

@@ -12,12 +12,12 @@
 namespace tenon::collective {
 
 RemoteGroup::RemoteGroup(Cluster &c, Setup s)
-    : cluster(c), setup(std::move(s)), messages(c, 2 * setup.ranks.size() * setup.ranks.size()) {
+    : cluster(c), setup(std::move(s)), messages(c, 2 * setup.ranks.size() * setup.ranks.size() + setup.overlappingMessages) {
   while (firstHere < size() && !isHere(firstHere))
     ++firstHere;
   for (uint32_t threads : setup.workers) {
     members.emplace_back();
-    members.back().entered.resize(threads);
+    members.back().each = std::vector<Member::Worker>(threads);
     members.back().workers = std::make_unique<SpinBarrier>(threads, setup.policy);
     members.back().messages = std::make_unique<MessageBatch>(c, 4);
   }
@@ -29,7 +29,7 @@ uint64_t RemoteGroup::bufferBytes(const Cluster &cluster, const Setup &setup) {
   const auto elsewhere = static_cast<uint64_t>(
       std::count_if(setup.ranks.begin(), setup.ranks.end(),
                     [&](uint32_t rank) { return rank != cluster.rank(); }));
-  return elsewhere * ((setup.mostBytes + 63) / 64 * 64);
+  return elsewhere * ((setup.mostBytes + 63) / 64 * 64) * (setup.overlappingMessages ? 2 : 1);
 }
 
 StatusOr<std::unique_ptr<RemoteGroup>> RemoteGroup::create(Cluster &cluster, Setup setup) {
@@ -74,20 +74,15 @@ Status RemoteGroup::failure() const {
   return why.isOk() ? Status(StatusCode::Cancelled, "another worker failed") : why;
 }
 
-std::byte *RemoteGroup::arrival(uint32_t member) const {
-  const uint64_t slot = member < firstHere ? member : member - members.size();
+std::byte *RemoteGroup::arrival(uint32_t member, uint32_t set) const {
+  uint64_t slot = member < firstHere ? member : member - members.size();
+  if (setup.overlappingMessages)
+    slot += set * (size() - members.size());
   return arrivals.data() + slot * ((setup.mostBytes + 63) / 64 * 64);
 }
 
 const void *RemoteGroup::rowsOf(uint32_t member, uint32_t set) const {
-  return isHere(member) ? members[member - firstHere].offered[set] : arrival(member);
-}
-
-template <typename Visit> void RemoteGroup::forOtherRanks(const Visit &visit) const {
-  uint32_t last = cluster.rank(); // Members of a rank are neighbours.
-  for (uint32_t rank : setup.ranks)
-    if (rank != cluster.rank() && rank != last)
-      visit(last = rank);
+  return isHere(member) ? members[member - firstHere].offered[set] : arrival(member, set);
 }
 
 template <typename Exchange>
@@ -95,7 +90,7 @@ Status RemoteGroup::meet(const Caller &who, const void *data, uint32_t &set,
                          const Exchange &exchange) {
   TENON_RETURN_IF_ERROR(check(who));
   Member &own = here(who.member);
-  set = own.entered[who.worker].count++ & 1;
+  set = own.each[who.worker].entered++ & 1;
   if (who.worker == 0)
     own.offered[set] = data;
   if (!all->arriveAndWait())
@@ -116,7 +111,7 @@ Status RemoteGroup::exchangeRows(const Caller &who, const void *in, uint64_t byt
   return meet(who, in, set, [&] {
     for (uint32_t m = 0; m < size(); ++m)
       if (!isHere(m))
-        messages.receive(setup.ranks[m], setup.tag, arrival(m), bytes);
+        messages.receive(setup.ranks[m], setup.tag, arrival(m, set), bytes);
       else
         forOtherRanks([&](uint32_t rank) { messages.send(rank, setup.tag, rowsOf(m, set), bytes); });
   });
@@ -153,7 +148,7 @@ Status RemoteGroup::gatherColumns(const Caller &who, const void *in, void *out, 
             messages.send(rank, setup.tag, rowsOf(m, set), bytesFrom(m));
         });
       else if (gets(cluster.rank()))
-        messages.receive(setup.ranks[m], setup.tag, arrival(m), bytesFrom(m));
+        messages.receive(setup.ranks[m], setup.tag, arrival(m, set), bytesFrom(m));
   }));
   if (root != kEveryone && root != who.member)
     return Status::ok();
@@ -197,13 +192,17 @@ Status RemoteGroup::reduceScatterRows(const Caller &who, const void *in, void *o
   const uint64_t rowBytes = columns * bytesOf(how.in);
   if (rows * rowBytes > setup.mostBytes)
     return Status::invalidArgument("a collective with more rows than the group was made for");
+  TENON_RETURN_IF_ERROR(check(who));
+  bool &begun = here(who.member).each[who.worker].begun;
   uint32_t set = 0;
   // Each rank gets the rows that its members add up, from everybody; they lie where they do at home.
   TENON_RETURN_IF_ERROR(meet(who, in, set, [&] {
+    if (begun) // They are on their way; of the last blocks this barrier has shown that they are done.
+      return sendBlocks();
     const Share own = rowsOfRank(rows, cluster.rank());
     for (uint32_t m = 0; m < size(); ++m)
       if (!isHere(m))
-        messages.receive(setup.ranks[m], setup.tag, arrival(m) + own.first * rowBytes,
+        messages.receive(setup.ranks[m], setup.tag, arrival(m, set) + own.first * rowBytes,
                          own.count() * rowBytes);
       else
         forOtherRanks([&](uint32_t rank) {
@@ -213,6 +212,7 @@ Status RemoteGroup::reduceScatterRows(const Caller &who, const void *in, void *o
                         wanted.count() * rowBytes);
         });
   }));
+  begun = false;
   const Share share = rowsOfWorker(rows, who, size());
   const uint64_t at = share.first * columns;
   sumInOrder(advanced(out, at, how.out), share.count() * columns, size(), how,
@@ -229,7 +229,7 @@ Status RemoteGroup::gatherRows(const Caller &who, void *data, uint64_t rows, uin
       const Share own = rowsOfMember(rows, m, size());
       const uint64_t at = own.first * rowBytes, bytes = own.count() * rowBytes;
       if (!isHere(m))
-        messages.receive(setup.ranks[m], setup.tag, arrival(m) + at, bytes);
+        messages.receive(setup.ranks[m], setup.tag, arrival(m, set) + at, bytes);
       else
         forOtherRanks([&](uint32_t rank) {
           messages.send(rank, setup.tag, static_cast<const std::byte *>(rowsOf(m, set)) + at, bytes);

@@ -87,6 +87,15 @@ enum class CollectiveKind : uint8_t { AllReduce, GatherColumns, Send, Receive, G
 /// Of the rows between chips.
 enum class Element : uint8_t { F32, BF16 };
 
+/// How rows of a collective travel while chips compute the launch beside it (plan.fbs, Overlap).
+struct OverlapPlan {
+  uint32_t from = 0;  ///< Token rows of a micro-batch from which on they do; 0: never.
+  uint32_t block = 0; ///< Rows that are computed, and travel, together.
+  std::vector<uint64_t> strides; ///< By argument of that launch: bytes of a token row, 0: it has none.
+};
+/// Arguments of a launch that goes through its rows in blocks, at most.
+inline constexpr size_t kMostBlockArguments = 16;
+
 /// What chips do together in a launch without a kernel.
 struct CollectivePlan {
   CollectiveKind kind = CollectiveKind::AllReduce;
@@ -95,6 +104,7 @@ struct CollectivePlan {
   bool accumulate = false, logitRows = false, fence = false;
   Element given = Element::F32; ///< BF16 for AllReduce only; what is got is f32.
   std::string cause;
+  OverlapPlan overlap; ///< With the launch before an AllReduce, or behind a GatherRows.
   uint64_t givenBytes() const { return given == Element::BF16 ? 2 : 4; }
   /// Whether there is a buffer for it. Rows are gathered in place, in the buffer that gets.
   bool gives() const { return kind != CollectiveKind::Receive && kind != CollectiveKind::GatherRows; }

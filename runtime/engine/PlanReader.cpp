@@ -54,6 +54,12 @@ LaunchPlan readLaunch(const fb::Launch &l) {
     collective.fence = c->fence();
     collective.cause = text(c->cause());
     collective.given = static_cast<Element>(c->given());
+    if (const fb::Overlap *overlap = c->overlap()) {
+      collective.overlap.from = overlap->from();
+      collective.overlap.block = overlap->block();
+      if (overlap->strides())
+        collective.overlap.strides.assign(overlap->strides()->begin(), overlap->strides()->end());
+    }
   }
   if (const fb::Cost *c = l.cost())
     launch.cost = {c->weight_bytes(),      c->bytes_per_token(), c->bytes_per_logit_row(),

@@ -4,10 +4,12 @@
 #include "runtime/executor/ChipRunner.h"
 
 #include "runtime/base/Clock.h"
+#include "runtime/collective/Overlapping.h"
 #include "runtime/executor/LaunchObserver.h"
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace tenon::executor {
 
@@ -79,6 +81,23 @@ void ChipRunner::bind() {
       return 0;
     return std::nullopt;
   };
+  const uint32_t stage = plan.chipsPerStage();
+  uint32_t blockClaims = 0;
+  /// Whether rows may travel beside launch `l` of a function; then which of its neighbours they belong to.
+  const auto besideOf = [&](const engine::FunctionPlan &function, size_t l) -> std::optional<size_t> {
+    const auto is = [&](size_t at, engine::CollectiveKind kind) {
+      const auto *c = at < function.launches.size() && function.launches[at].collective
+                          ? &*function.launches[at].collective
+                          : nullptr;
+      return c && c->kind == kind && c->overlap.from && setup.groups[c->axis].group &&
+             setup.groups[c->axis].group->overlapping();
+    };
+    if (function.launches[l].collective)
+      return std::nullopt;
+    if (l > 0 && is(l - 1, engine::CollectiveKind::GatherRows))
+      return l - 1;
+    return is(l + 1, engine::CollectiveKind::AllReduce) ? std::optional(l + 1) : std::nullopt;
+  };
   const auto touchesLogits = [&](const engine::LaunchPlan &launch) {
     return std::any_of(launch.args.begin(), launch.args.end(),
                        [&](const engine::ArgPlan &arg) { return columnOf(launch, arg).has_value(); });
@@ -122,21 +141,31 @@ void ChipRunner::bind() {
                              : meets && readsPool   ? Meeting::Stage
                              : launch.barrierBefore ? Meeting::Chip
                                                     : Meeting::Nobody;
-      launches.push_back({launch.collective ? nullptr : engine.kernel(launch.kernel),
-                          launch.collective ? &*launch.collective : nullptr, list,
-                          before, launch.ownRows, shifts ? shifted : -1});
+      launches.push_back({.kernel = launch.collective ? nullptr : engine.kernel(launch.kernel),
+                          .collective = launch.collective ? &*launch.collective : nullptr,
+                          .arguments = list,
+                          .before = before,
+                          .ownRows = launch.ownRows,
+                          .shifted = shifts ? shifted : -1});
+      if (const std::optional<size_t> beside = besideOf(function, l)) {
+        launches.back().beside = static_cast<int32_t>(launches.size() - 1 + *beside - l);
+        launches.back().blockClaims = blockClaims;
+        blockClaims += collective::RowBlocks::most(
+            limits.stepTokens, function.launches[*beside].collective->overlap.block, stage);
+      }
       launchTimings.push_back({c, l});
     }
   }
   for (Slot &slot : slots)
     for (Micro &micro : slot.micro) {
       micro.claims.resize(launches.size());
+      micro.blockClaims.resize(blockClaims);
       micro.shifted = lists;
     }
   traces.resize(setup.workers);
   for (WorkerTrace &trace : traces)
     if (setup.trace)
-      trace.events.reserve((2 * launches.size() + 1) * setup.microBatches);
+      trace.events.reserve((2 * launches.size() + 1 + 2 * blockClaims) * setup.microBatches);
 }
 
 std::byte *ChipRunner::buffer(uint32_t index) const {
@@ -151,8 +180,10 @@ void ChipRunner::prepare(uint32_t number, std::span<const MicroBatch> step, uint
   for (uint32_t m = 0; m < slot.count; ++m) {
     Micro &micro = slot.micro[m];
     micro.view = step[m].view;
+    micro.number = m;
     micro.context = step[m].context;
     std::fill(micro.claims.begin(), micro.claims.end(), 0);
+    std::fill(micro.blockClaims.begin(), micro.blockClaims.end(), 0);
     if (pool.shared) {
       micro.view.poolHeads = pool.heads;
       micro.view.skippedKeys = pool.skippedKeys;
@@ -177,8 +208,9 @@ void ChipRunner::prepare(uint32_t number, std::span<const MicroBatch> step, uint
   }
 }
 
-Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments,
-                            const cpu::StepView &view, uint32_t worker, bool ownRows) {
+Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments, const Micro &micro,
+                            uint32_t worker, bool ownRows) {
+  const cpu::StepView &view = micro.view;
   const engine::CollectivePlan &c = *launch.collective;
   const Membership &membership = setup.groups[c.axis];
   const collective::Caller who = {membership.member, worker, setup.workers};
@@ -199,6 +231,8 @@ Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments,
   case engine::CollectiveKind::GatherRows:
     if (!ownRows)
       return Status::ok(); // Every chip has made all rows.
+    if (collective::OverlappingGroup *beside = overlapping(launch, micro)) // The product behind it goes on with it.
+      return beside->beginGatherRows(who, out, rows, columns * sizeof(float), c.overlap.block);
     TENON_RETURN_IF_ERROR(group.gatherRows(who, out, rows, columns * sizeof(float)));
     break;
   case engine::CollectiveKind::GatherColumns:
@@ -227,15 +261,17 @@ void *const *ChipRunner::argumentsOf(size_t number, const Micro &micro) const {
   return launch.shifted < 0 ? launch.arguments : micro.shifted.data() + launch.shifted;
 }
 
-Status ChipRunner::run(size_t number, Micro &micro, uint32_t worker) {
+Status ChipRunner::run(size_t number, Micro &micro, uint32_t worker, Tracing *trace) {
   const BoundLaunch &launch = launches[number];
   workerPulses[worker].set((launch.collective ? WorkerPulse::Meeting : 0) +
                            (launch.collective ? -1 : 1) * static_cast<int32_t>(number));
   const bool ownRows = launch.ownRows && micro.view.numTokens >= launch.ownRows;
-  if (!launch.collective)
-    compute(number, micro, worker, ownRows);
+  if (launch.collective)
+    TENON_RETURN_IF_ERROR(exchange(launch, argumentsOf(number, micro), micro, worker, ownRows));
+  else if (launch.beside >= 0 && overlapping(launches[launch.beside], micro))
+    TENON_RETURN_IF_ERROR(computeBlocks(number, launch.beside, micro, worker, trace));
   else
-    TENON_RETURN_IF_ERROR(exchange(launch, argumentsOf(number, micro), micro.view, worker, ownRows));
+    compute(number, micro, worker, ownRows);
   workerPulses[worker].moved(WorkerPulse::Between);
   return Status::ok();
 }
@@ -249,6 +285,59 @@ void ChipRunner::compute(size_t number, Micro &micro, uint32_t worker, bool ownR
   const uint32_t workers = ownRows ? stage.group->size() * setup.workers : setup.workers;
   launch.kernel(argumentsOf(number, micro), &micro.view, first + worker, workers, scratchOf(worker),
                 &micro.claims[number]);
+}
+
+collective::OverlappingGroup *ChipRunner::overlapping(const BoundLaunch &launch, const Micro &micro) const {
+  const engine::OverlapPlan &overlap = launch.collective->overlap;
+  return overlap.from && micro.view.numTokens >= overlap.from ? setup.groups[launch.collective->axis].group->overlapping()
+                                                              : nullptr;
+}
+
+Status ChipRunner::computeBlocks(size_t number, size_t beside, Micro &micro, uint32_t worker, Tracing *trace) {
+  const BoundLaunch &launch = launches[number];
+  const engine::CollectivePlan &c = *launches[beside].collective;
+  const Membership &membership = setup.groups[c.axis];
+  const collective::Caller who = {membership.member, worker, setup.workers};
+  collective::OverlappingGroup &group = *membership.group->overlapping();
+  const uint32_t rows = micro.view.numTokens;
+  const bool gathers = c.kind == engine::CollectiveKind::GatherRows;
+  void *const *const whole = argumentsOf(number, micro);
+  bool noted = false; ///< That the launch has begun.
+  if (!gathers)
+    TENON_RETURN_IF_ERROR(group.beginReduceScatterRows(
+        who, whole[c.overlap.strides.size() - 1], rows, c.columns.back(),
+        c.given == engine::Element::BF16 ? collective::Element::BF16 : collective::Element::F32, c.overlap.block));
+
+  using Order = collective::RowBlocks::Order;
+  collective::RowBlocks block = group.blocks(rows, c.overlap.block, gathers ? Order::OwnFirst : Order::OwnLast);
+  for (uint32_t index = 0; block.next(); ++index) {
+    if (gathers && !block.isOwn()) {
+      if (trace)
+        trace->note(number, micro.number, std::exchange(noted, true) ? TraceEvent::Did::More : TraceEvent::Did::Launch);
+      workerPulses[worker].set(WorkerPulse::Meeting - static_cast<int32_t>(beside));
+      TENON_RETURN_IF_ERROR(group.awaitBlock(who));
+      workerPulses[worker].set(static_cast<int32_t>(number));
+      if (trace)
+        trace->note(beside, micro.number, TraceEvent::Did::Arrival);
+    }
+    // The rows are a step of their own; nothing that a product reads of it counts from another row.
+    void *arguments[engine::kMostBlockArguments];
+    for (size_t i = 0; i < c.overlap.strides.size(); ++i)
+      arguments[i] = static_cast<std::byte *>(whole[i]) + block.first() * c.overlap.strides[i];
+    cpu::StepView view = micro.view;
+    view.numTokens = static_cast<uint32_t>(block.rowCount());
+    view.numLogitRows = view.numAttentionTiles = 0;
+    view.tokenIds += block.first();
+    view.positions += block.first();
+    view.rowSequence += block.first();
+    launch.kernel(arguments, &view, worker, setup.workers, scratchOf(worker),
+                  &micro.blockClaims[launch.blockClaims + index]);
+    TENON_RETURN_IF_ERROR(group.blockDone(who));
+  }
+  if (!gathers)
+    return Status::ok(); // The sum behind it ends it.
+  TENON_RETURN_IF_ERROR(group.endGatherRows(who));
+  return c.fence ? membership.group->barrier(who) : Status::ok();
 }
 
 const std::string &ChipRunner::nameOf(uint32_t number) const {
@@ -331,28 +420,30 @@ Status ChipRunner::workTimed(uint32_t number, uint32_t worker) {
   return Status::ok();
 }
 
+void ChipRunner::Tracing::note(size_t launch, uint32_t micro, TraceEvent::Did did) {
+  const uint64_t now = nowNanos();
+  events.push_back({began, now, static_cast<uint32_t>(launch), micro, did});
+  began = now;
+}
+
 Status ChipRunner::workTraced(uint32_t number, uint32_t worker) {
   Slot &slot = slots[number];
-  std::vector<TraceEvent> &events = traces[worker].events;
-  events.clear();
-  uint64_t began = nowNanos();
-  const auto note = [&](size_t launch, uint32_t micro, bool waited) {
-    const uint64_t now = nowNanos();
-    events.push_back({began, now, static_cast<uint32_t>(launch), micro, waited});
-    began = now;
-  };
+  traces[worker].events.clear();
+  Tracing trace = {traces[worker].events, nowNanos()};
+  using Did = TraceEvent::Did;
   for (uint32_t m = 0; m < slot.count; ++m) {
     if (follows(m)) {
       TENON_RETURN_IF_ERROR(follow(worker));
-      note(0, m, true);
+      trace.note(0, m, Did::Barrier);
     }
     for (size_t i = 0; i < launches.size(); ++i) {
       if (launches[i].before != Meeting::Nobody) {
         TENON_RETURN_IF_ERROR(meet(i, worker));
-        note(i, m, true);
+        trace.note(i, m, Did::Barrier);
       }
-      TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker));
-      note(i, m, false);
+      const size_t before = trace.events.size();
+      TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker, &trace));
+      trace.note(i, m, trace.events.size() == before ? Did::Launch : Did::More);
     }
   }
   return Status::ok();

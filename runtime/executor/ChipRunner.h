@@ -43,7 +43,9 @@ struct TraceEvent {
   uint64_t began = 0, ended = 0;
   uint32_t launch = 0;  ///< In the chip's list.
   uint32_t micro = 0;   ///< Micro-batch of the step.
-  bool barrier = false; ///< It waited for the chip's other workers before the launch.
+  /// Barrier: it waited for the chip's other workers before the launch. Arrival: for rows that travel while the chip
+  /// computes, of the collective `launch`. More: after that it went on with a launch.
+  enum class Did : uint8_t { Launch, More, Barrier, Arrival } did = Did::Launch;
 };
 
 /// A group of chips that this one belongs to, and which member it is.
@@ -117,14 +119,25 @@ private:
     void *const *arguments;
     Meeting before;
     uint32_t ownRows; ///< LaunchPlan's.
-    int32_t shifted; ///< Where its pointers are in Micro::shifted; -1: they are the same in every step.
+    /// Of a product: where the collective is whose rows may travel beside it, and the first of its Micro::blockClaims.
+    int32_t beside = -1;
+    uint32_t blockClaims = 0;
+    int32_t shifted = -1; ///< Where its pointers are in Micro::shifted; -1: they are the same in every step.
   };
   /// A micro-batch as this chip sees it.
   struct Micro {
     cpu::StepView view;
+    uint32_t number = 0; ///< In its step.
     uint64_t context = 0;
     std::vector<uint32_t> claims; ///< One word a launch, zeroed before the step.
+    std::vector<uint32_t> blockClaims; ///< The same by block, of launches that go through rows in blocks.
     std::vector<void *> shifted;  ///< Pointer lists of the launches that touch the logits.
+  };
+  /// A worker's looks at the clock in a traced step.
+  struct Tracing {
+    std::vector<TraceEvent> &events;
+    uint64_t began;
+    void note(size_t launch, uint32_t micro, TraceEvent::Did did);
   };
   struct Slot {
     std::vector<Micro> micro; ///< As many as a step may have.
@@ -142,10 +155,15 @@ private:
   Status meet(size_t number, uint32_t worker, bool chipHasMet = false);
   bool follows(uint32_t micro) const { return micro > 0 || setup.slots > 1; }
   void *const *argumentsOf(size_t number, const Micro &micro) const;
-  Status run(size_t launch, Micro &micro, uint32_t worker);
+  /// `trace`: where to note what it waits for within a launch; may be null.
+  Status run(size_t launch, Micro &micro, uint32_t worker, Tracing *trace = nullptr);
+  /// What goes on beside the launches of `collective` in a micro-batch; null if chips compute before it or after it.
+  collective::OverlappingGroup *overlapping(const BoundLaunch &collective, const Micro &micro) const;
+  /// A product in blocks of rows, beside the launch `beside`.
+  Status computeBlocks(size_t number, size_t beside, Micro &micro, uint32_t worker, Tracing *trace);
   void compute(size_t number, Micro &micro, uint32_t worker, bool ownRows);
-  Status exchange(const BoundLaunch &launch, void *const *arguments, const cpu::StepView &view,
-                  uint32_t worker, bool ownRows);
+  Status exchange(const BoundLaunch &launch, void *const *arguments, const Micro &micro, uint32_t worker,
+                  bool ownRows);
   const engine::ChipPlan &chip() const { return engine.plan().chips[setup.chip]; }
   std::byte *scratchOf(uint32_t worker) const { return scratch.data() + worker * scratchStride; }
 

@@ -144,6 +144,18 @@ static uint64_t widestOperand(const engine::Plan &plan, const Capacity &limits, 
   return most;
 }
 
+/// Messages of a collective that overlaps with compute, at most; 0 if none does.
+static uint64_t overlappingMessages(const engine::Plan &plan, const Capacity &limits, uint32_t axis) {
+  uint64_t most = 0;
+  const uint32_t chips = plan.grid[axis];
+  for (const engine::FunctionPlan &function : plan.functions)
+    for (const engine::LaunchPlan &launch : function.launches)
+      if (launch.collective && launch.collective->axis == axis && launch.collective->overlap.from)
+        most = std::max(most, (chips + 1) * collective::RowBlocks::most(limits.stepTokens,
+                                                                        launch.collective->overlap.block, chips));
+  return most;
+}
+
 /// The group of the line of chips that begins with `first`; null if none of them is here. Every process
 /// makes all groups in the same order, so that they agree about `tag`.
 StatusOr<std::unique_ptr<collective::Group>> Executor::makeGroup(uint32_t axis, uint32_t first,
@@ -170,6 +182,7 @@ StatusOr<std::unique_ptr<collective::Group>> Executor::makeGroup(uint32_t axis, 
   }
   setup.mostBytes = widestOperand(plan, limits, axis);
   setup.policy = policy;
+  setup.overlappingMessages = overlappingMessages(plan, limits, axis);
   memoryPlan.messages += collective::RemoteGroup::bufferBytes(*options.cluster, setup);
   auto group = collective::RemoteGroup::create(*options.cluster, std::move(setup));
   if (!group)

@@ -3,6 +3,8 @@
 
 #include "test/collective/Conformance.h"
 
+#include "runtime/collective/Overlapping.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -296,6 +298,75 @@ void scattersAndGathersRows(const MakeGroup &make) {
   }
 }
 
+/// The same while workers write the rows, and read them, block by block. What has not arrived is not there.
+void scattersAndGathersRowsWhileMembersCompute(const MakeGroup &make) {
+  const Cast cast(make, {2, 1, 3, 1});
+  if (!cast || !cast.group->overlapping())
+    return; // Its rows do not travel by themselves.
+  OverlappingGroup &group = *cast.group->overlapping();
+  using Order = RowBlocks::Order;
+  constexpr uint64_t columns = 33, rowBytes = columns * sizeof(float);
+  for (const auto &[rows, block] : {std::pair<uint64_t, uint64_t>{1, 4}, {3, 1}, {23, 4}, {64, 5}, {64, 64}}) {
+    std::vector<float> in[4], out[4], read[4];
+    for (uint32_t member = 0; member < 4; ++member) {
+      in[member].resize(rows * columns);
+      out[member].assign(rows * columns, 1.0f);
+      read[member].resize(rows * columns);
+    }
+    cast.run([&](Caller who) {
+      const uint32_t m = who.member;
+      for (uint32_t round = 0; round < 25; ++round) {
+        float *mine = in[m].data(), *got = out[m].data();
+        const bool accumulate = round % 3 == 0;
+        const auto wanted = [&](uint64_t i) {
+          float sum = accumulate ? 1.0f : 0.0f;
+          for (uint32_t member = 0; member < 4; ++member)
+            sum += valueOf(round, member, i);
+          return sum;
+        };
+        const Share own = rowsOfMember(rows, m, 4);
+        for (uint64_t i = own.first * columns + who.worker; i < own.last * columns; i += who.workers)
+          got[i] = 1.0f;
+        ASSERT_TRUE(cast.group->barrier(who).isOk()); // What others may still read may be written.
+        ASSERT_TRUE(group.beginReduceScatterRows(who, mine, rows, columns, Element::F32, block).isOk());
+        uint64_t seen = 0;
+        for (RowBlocks walk = group.blocks(rows, block, Order::OwnLast); walk.next();) {
+          ASSERT_LE(walk.rowCount(), block);
+          seen += walk.rowCount();
+          for (uint64_t i = walk.first() * columns + who.worker; i < (walk.first() + walk.rowCount()) * columns; i += who.workers)
+            mine[i] = valueOf(round, m, i);
+          if (round % 5 == m)
+            std::this_thread::yield();
+          ASSERT_TRUE(group.blockDone(who).isOk());
+        }
+        ASSERT_EQ(seen, rows);
+        ASSERT_TRUE(cast.group->reduceScatterRows(who, mine, got, rows, columns, {.accumulate = accumulate}).isOk());
+        ASSERT_TRUE(cast.group->barrier(who).isOk());
+        for (uint64_t i = own.first * columns; i < own.last * columns; ++i)
+          ASSERT_EQ(got[i], wanted(i)) << "element " << i << " of round " << round << " on " << m;
+
+        ASSERT_TRUE(group.beginGatherRows(who, got, rows, rowBytes, block).isOk());
+        for (RowBlocks walk = group.blocks(rows, block, Order::OwnFirst); walk.next();) {
+          if (!walk.isOwn())
+            ASSERT_TRUE(group.awaitBlock(who).isOk());
+          for (uint64_t i = walk.first() * columns + who.worker; i < (walk.first() + walk.rowCount()) * columns; i += who.workers)
+            read[m][i] = got[i];
+          ASSERT_TRUE(group.blockDone(who).isOk());
+        }
+        ASSERT_TRUE(group.endGatherRows(who).isOk());
+        ASSERT_FALSE(group.awaitBlock(who).isOk()); // There is none.
+        ASSERT_TRUE(cast.group->barrier(who).isOk());
+        for (uint64_t i = 0; i < rows * columns; ++i)
+          ASSERT_EQ(read[m][i], wanted(i)) << "element " << i << " of round " << round << " on " << m;
+      }
+    });
+    for (uint32_t member : cast.here) {
+      EXPECT_FALSE(group.beginGatherRows({member, 0, cast.workers[member]}, out[member].data(), rows, rowBytes, 0).isOk());
+      EXPECT_FALSE(group.beginGatherRows({member, 0, cast.workers[member]}, out[member].data(), kMostBytes, rowBytes, 4).isOk());
+    }
+  }
+}
+
 void broadcastsFromAnyMember(const MakeGroup &make) {
   const Cast cast(make, {2, 3, 1});
   if (!cast)
@@ -372,6 +443,7 @@ const std::vector<Check> &conformanceChecks() {
       {"roundsAsHardwareDoes", roundsAsHardwareDoes},
       {"gathersHalves", gathersHalves},
       {"scattersAndGathersRows", scattersAndGathersRows},
+      {"scattersAndGathersRowsWhileMembersCompute", scattersAndGathersRowsWhileMembersCompute},
       {"broadcastsFromAnyMember", broadcastsFromAnyMember},
       {"sendsInOrderBetweenAnyTwoOfUnequalWorkers", sendsInOrderBetweenAnyTwoOfUnequalWorkers},
       {"keepsStrangersOut", keepsStrangersOut}};

@@ -29,10 +29,12 @@ namespace {
 int nextTag = Tag::Groups;
 
 /// Members in runs: the first ranks have more of them.
-RemoteGroup::Setup setupOf(const std::vector<uint32_t> &workers, std::vector<uint32_t> &here) {
+RemoteGroup::Setup setupOf(const std::vector<uint32_t> &workers, std::vector<uint32_t> &here,
+                           uint64_t overlappingMessages = 0) {
   RemoteGroup::Setup setup;
   setup.tag = nextTag;
   setup.mostBytes = kMostBytes;
+  setup.overlappingMessages = overlappingMessages;
   setup.policy = {.spins = 64, .yields = 4};
   for (uint32_t m = 0; m < workers.size(); ++m) {
     setup.ranks.push_back(static_cast<uint32_t>(m * cluster().size() / workers.size()));
@@ -45,9 +47,9 @@ RemoteGroup::Setup setupOf(const std::vector<uint32_t> &workers, std::vector<uin
   return setup;
 }
 
-std::unique_ptr<Group> makeRemote(const std::vector<uint32_t> &workers,
-                                  std::vector<uint32_t> &here) {
-  RemoteGroup::Setup setup = setupOf(workers, here);
+template <uint64_t overlappingMessages>
+std::unique_ptr<Group> makeRemote(const std::vector<uint32_t> &workers, std::vector<uint32_t> &here) {
+  RemoteGroup::Setup setup = setupOf(workers, here, overlappingMessages);
   if (here.empty())
     return nullptr; // More ranks than members.
   auto group = RemoteGroup::create(cluster(), std::move(setup));
@@ -57,7 +59,8 @@ std::unique_ptr<Group> makeRemote(const std::vector<uint32_t> &workers,
 
 class RemoteConformance : public testing::TestWithParam<Check> {};
 TEST_P(RemoteConformance, holds) {
-  GetParam().run(makeRemote);
+  GetParam().run(makeRemote<0>);
+  GetParam().run(makeRemote<400>); // One whose rows may travel while members compute.
   // Nobody begins the next check while others are in this one.
   std::vector<std::byte> all(cluster().size());
   const std::byte own{1};
@@ -83,7 +86,7 @@ TEST(RemoteGroup, refusesImpossibleGroups) {
 
 TEST(RemoteGroup, refusesMoreRowsThanItWasMadeFor) {
   std::vector<uint32_t> here;
-  const auto group = makeRemote({1, 1}, here);
+  const auto group = makeRemote<0>({1, 1}, here);
   if (!group)
     return;
   float value = 0;

@@ -160,6 +160,25 @@ class ProcessesTest(unittest.TestCase):
         for ranks in (2, 3):
             self.assertEqual(json.loads(job(mpirun(ranks, *arguments)).out)["logits_xxh3"], one)
 
+    def testRowsThatTravelWhileChipsComputeChangeNoBit(self):
+        text = tenon_cli.ORACLE / "text" / "rabbit-hole.txt"
+        for name, grid, options in (("smollm2", "tp=2", ()), ("smollm2", "tp=3", ("--collectives", "bf16")), ("smollm2", "tp=2,pp=2", ()),
+                                    ("gemma3", "tp=2", ())):
+            with self.subTest(model=name, grid=grid):
+                shared = ("--target", "cpu:native", "--sharding", grid, "--sequence-parallel", 16, *options)
+                engine = compile_engine(model(name), *shared, "--overlap", 20)
+                arguments = ("--text", text, "--max-tokens", 128, "--step-tokens", 75, "--max-context", 512, "--json")  # 75 and 53 rows
+                one = run("tenon", "score", compile_engine(model(name), *shared, "--overlap", "never"), *arguments).json()["logits_xxh3"]
+                # In one process nothing travels.
+                self.assertEqual(run("tenon", "score", engine, *arguments).json()["logits_xxh3"], one)
+                for ranks, threads in {"tp=2": ((2, 1), (2, 4)), "tp=3": ((2, 5), (3, 1)), "tp=2,pp=2": ((4, 1),)}[grid]:
+                    with self.subTest(ranks=ranks, threads=threads):
+                        many = json.loads(job(mpirun(ranks, "score", engine, *arguments, "--threads", threads)).out)
+                        self.assertEqual(many["logits_xxh3"], one)
+                # Steps of fewer rows do as before.
+                many = json.loads(job(mpirun(2, "score", engine, *arguments[:5], 19, *arguments[6:])).out)
+                self.assertEqual(many["logits_xxh3"], one)
+
     def testMicroBatchesAreThoseOfOneProcessToTheBit(self):
         text = tenon_cli.ORACLE / "text" / "rabbit-hole.txt"
         for grid, ranks in (("pp=2", 2), ("tp=2,pp=2", 4)):
@@ -217,6 +236,18 @@ class ProcessesTest(unittest.TestCase):
                                        "--repeat", 1, "--threads", 1, "--trace", path, "--json")).out)
         checkTrace(self, report, path)
 
+    def testATraceShowsWaitsForRowsThatTravel(self):
+        path = tenon_cli.WORK / "travel.json"
+        engine = compile_engine(model("smollm2"), "--target", "cpu:native", "--sharding", "tp=2", "--sequence-parallel", 16, "--overlap", 20)
+        report = json.loads(job(mpirun(2, "bench", engine, "--prompt-tokens", 64, "--new-tokens", 4, "--no-limits", "--repeat", 1,
+                                       "--threads", 1, "--trace", path, "--json")).out)
+        # A sum may end on one chip while the other still computes rows of its own.
+        checkTrace(self, report, path, slack=1e6)
+        # A product is one launch of the ledger and, while rows of others arrive, several stretches of a lane.
+        kinds = {k["kind"]: k for k in report["rows"][0]["chips"]["prefill"][0]["kinds"]}
+        self.assertEqual(kinds["linear_gate"]["launches"], 30)
+        stretches = [e for e in json.loads(path.read_text())["traceEvents"] if e["ph"] == "X" and e["args"].get("kind") == "linear_gate"]
+        self.assertGreater(len(stretches), 2 * 30)
 
     def testCollectivesAreTimedBetweenProcesses(self):
         report = json.loads(job(mpirun(2, "bench", "collectives", "--rows", "1,64", "--hidden", 576, "--seconds", 0.01, "--no-limits",
@@ -275,6 +306,17 @@ class FailureTest(unittest.TestCase):
         for victim in (1, 0):
             command = mpirun(2, "generate", stages, "--raw", "--ignore-eos", "--max-new-tokens", 4000, *prompts, options=("--enable-recovery",))
             with self.subTest(victim=victim), Running(stages, 2, command=command, prompts=16) as running:
+                os.kill(running.ranks()[victim], signal.SIGKILL)
+                seconds, said = running.end()
+                self.assertLessEqual(seconds, END_SECONDS)
+                self.assertRegex(said, rf"tenon: rank {victim} \(host ")
+
+    def testARankKilledWhileRowsTravelEndsTheJob(self):
+        engine = compile_engine(model("smollm2"), "--target", "cpu:native", "--sharding", "tp=2", "--sequence-parallel", 2, "--overlap", 2)
+        prompts = [word for i in range(16) for word in ("--prompt", f"Once upon a time there were {i}")]  # 16 rows in every step
+        for victim in (1, 0):
+            command = mpirun(2, "generate", engine, "--raw", "--ignore-eos", "--max-new-tokens", 4000, *prompts, options=("--enable-recovery",))
+            with self.subTest(victim=victim), Running(engine, 2, command=command, prompts=16) as running:
                 os.kill(running.ranks()[victim], signal.SIGKILL)
                 seconds, said = running.end()
                 self.assertLessEqual(seconds, END_SECONDS)

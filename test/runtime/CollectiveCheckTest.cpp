@@ -74,6 +74,16 @@ TEST(CollectiveCheck, refusesAChipThatIsLeftWaiting) {
              "chip 0 enters 1 collectives and chip 1 enters 0; one would wait for ever");
 }
 
+TEST(CollectiveCheck, refusesChipsOfWhichOneComputesWhileRowsTravel) {
+  expectSays(errorAfter([](Plan &p) {
+               p.chips[1].program = 2;
+               p.functions.push_back(p.functions[0]);
+               p.functions[2].launches[0].collective->overlap.from = 8;
+               p.calls.push_back({2, {}, 0, 2});
+             }),
+             "collective 0 of a step is 'o' on chip 0 and 'o' on chip 1, and they differ");
+}
+
 TEST(CollectiveCheck, refusesCollectivesThatDiffer) {
   expectSays(errorAfter([](Plan &p) {
                p.chips[1].program = 2;

@@ -184,7 +184,7 @@ TEST(Pipeline, worksOnOneMicroBatchInAStageAndTheNextInTheStageBefore) {
   std::vector<std::vector<uint64_t>> began(3), ended(3);
   for (uint32_t chip = 0; chip < 3; ++chip)
     for (const executor::TraceEvent &event : executor->trace(chip, 0)) {
-      if (event.barrier)
+      if (event.did == executor::TraceEvent::Did::Barrier)
         continue;
       if (event.micro == began[chip].size()) {
         began[chip].push_back(event.began);

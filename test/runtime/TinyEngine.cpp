@@ -39,12 +39,16 @@ static Offset<fb::Launch> encodeLaunch(FlatBufferBuilder &b, const LaunchPlan &l
   const auto list = b.CreateVectorOfStructs(args);
   const auto name = b.CreateString(l.name);
   Offset<fb::Collective> collective;
+  Offset<fb::Overlap> overlap;
+  if (l.collective && (l.collective->overlap.from || l.collective->overlap.block))
+    overlap = fb::CreateOverlap(b, l.collective->overlap.from, l.collective->overlap.block,
+                                b.CreateVector(l.collective->overlap.strides));
   if (l.collective)
     collective = fb::CreateCollective(
         b, static_cast<fb::CollectiveKind>(l.collective->kind), l.collective->axis,
         b.CreateVector(l.collective->columns), l.collective->accumulate, l.collective->logitRows,
         l.collective->fence, b.CreateString(l.collective->cause),
-        static_cast<fb::Element>(l.collective->given));
+        static_cast<fb::Element>(l.collective->given), overlap);
   return fb::CreateLaunch(b, l.kernel, list, l.barrierBefore, name, &cost, collective, l.ownRows);
 }
 

@@ -118,16 +118,23 @@ static int run(int argc, char **argv) {
                  "What chips add up: products in f32, or rounded to bf16 (half the bytes, less exact)")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
+  const auto rowsOrChoice = [](const std::string &text) {
+    const bool number = !text.empty() && text.size() < 9 && text[0] != '0' &&
+                        text.find_first_not_of("0123456789") == std::string::npos;
+    return number || text == "auto" || text == "never"
+               ? std::string()
+               : "'" + text + "' is neither auto, never nor a number of rows from 1 on";
+  };
   app.add_option("--sequence-parallel", options.sequenceParallel,
                  "Chips that share layers add up, norm and round rows of their own in steps of so many rows "
                  "and more: auto (from where the chips file says that it pays, else from 32 on), never, or a number")
-      ->check([](const std::string &text) {
-        const bool number = !text.empty() && text.size() < 9 && text[0] != '0' &&
-                            text.find_first_not_of("0123456789") == std::string::npos;
-        return number || text == "auto" || text == "never"
-                   ? std::string()
-                   : "'" + text + "' is neither auto, never nor a number of rows from 1 on";
-      })
+      ->check(rowsOrChoice)
+      ->type_name("ROWS")
+      ->capture_default_str();
+  app.add_option("--overlap", options.overlap,
+                 "In steps of so many rows and more, rows travel between processes while chips that share layers compute: "
+                 "auto (where the chips file says that it pays, else not), never, or a number; needs --sequence-parallel")
+      ->check(rowsOrChoice)
       ->type_name("ROWS")
       ->capture_default_str();
   app.add_option("--max-context", options.maxContext,

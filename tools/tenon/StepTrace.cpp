@@ -97,7 +97,7 @@ void StepTrace::add(const executor::Executor &executor, const generate::StepTime
       for (const executor::TraceEvent &event : executor.trace(chip, worker)) {
         step.began = std::min(step.began, event.began);
         step.ended = std::max(step.ended, event.ended);
-        if (!event.barrier)
+        if (event.did == executor::TraceEvent::Did::Launch)
           begins.push_back(event.began);
       }
       if (begins.size() != chips[chip].launches.size() * executor.microBatches().size())
@@ -153,7 +153,12 @@ void StepTrace::addChip(const executor::Executor &executor, uint32_t number, Ste
     ledger.idleSeconds += double(step.ended - events.back().ended) * share;
     for (const executor::TraceEvent &event : events) {
       ChipKind &kind = kindOf(event.launch);
-      if (event.barrier) {
+      if (event.did == executor::TraceEvent::Did::Arrival) {
+        kind.othersSeconds += double(event.ended - event.began) * share;
+        keep(Slice::Kind::Others, event.began, event.ended, worker, event.launch);
+        continue;
+      }
+      if (event.did == executor::TraceEvent::Did::Barrier) {
         kind.barrierSeconds += double(event.ended - event.began) * share;
         keep(Slice::Kind::Barrier, event.began, event.ended, worker, event.launch);
         continue;
