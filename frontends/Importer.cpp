@@ -170,7 +170,7 @@ private:
 
     Value table = param("token_embd.weight");
     Value x = td::EmbedOp::create(builder, loc("embed"), ids, table, f32(config.embeddingScale),
-                                 UnitAttr());
+                                  UnitAttr());
     Value rope = ropeTable(positions, kRotaryFrequencies, false);
     Value localRope = hasLocalLayers() ? ropeTable(positions, kLocalRotaryFrequencies, true) : rope;
     const std::vector<TensorRule> rules = layerTensors(recipe);

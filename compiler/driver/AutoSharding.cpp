@@ -15,7 +15,8 @@ namespace tenon::compiler {
 namespace {
 constexpr uint64_t kPrompt = 512, kAnswer = 128, kSequences = 16;
 
-/// Every way to write `count` as replicas x chips of a layer x stages; fewest replicas and widest layers first.
+/// Every way to write `count` as replicas x chips of a layer x stages; fewest replicas and widest
+/// layers first.
 std::vector<GridChoice> gridsOf(int64_t count) {
   std::vector<GridChoice> grids;
   for (int64_t replicas = 1; replicas <= count; ++replicas)
@@ -66,8 +67,9 @@ llvm::Expected<StrategySearch> searchStrategies(const frontend::Checkpoint &chec
   std::optional<Strategy> leading; // Of the strategies so far.
   for (const GridChoice &grid : gridsOf(count)) {
     StageTimer timer;
-    auto compiled = runPipeline(checkpoint, quiet, grid, target, timer,
-                                [](llvm::StringRef, mlir::Operation *) { return true; }, chips);
+    auto compiled = runPipeline(
+        checkpoint, quiet, grid, target, timer,
+        [](llvm::StringRef, mlir::Operation *) { return true; }, chips);
     if (!compiled) {
       Strategy &strategy = strategies.emplace_back();
       strategy.grid = grid;
@@ -107,7 +109,8 @@ llvm::Expected<StrategySearch> searchStrategies(const frontend::Checkpoint &chec
 }
 
 void printStrategies(llvm::raw_ostream &out, llvm::ArrayRef<Strategy> strategies) {
-  out << "strategies (prompt of 512 tokens, then 128 tokens; throughput of 16 sequences, dealt out over "
+  out << "strategies (prompt of 512 tokens, then 128 tokens; throughput of 16 sequences, dealt out "
+         "over "
          "replicas), as the "
          "chips file predicts:\n"
       << llvm::format("  %-16s %12s %14s %14s %12s  %s\n", "sharding", "chip memory", "first token",

@@ -19,12 +19,12 @@ namespace tenon::compiler {
 /// One way to share a model, and what it would be like.
 struct Strategy {
   GridChoice grid;
-  uint64_t memory = 0;       ///< Of the fullest chip, in bytes.
-  double firstToken = 0;     ///< Seconds to the first token of a 512-token prompt.
-  double tokenSeconds = 0;   ///< Seconds for each further token of one sequence.
-  double throughput = 0;     ///< Tokens a second of 16 sequences, replicas and stages kept full.
-  double request = 0;        ///< Seconds of a request: the prompt and 128 tokens.
-  std::string verdict;       ///< "chosen", or why it lost.
+  uint64_t memory = 0;     ///< Of the fullest chip, in bytes.
+  double firstToken = 0;   ///< Seconds to the first token of a 512-token prompt.
+  double tokenSeconds = 0; ///< Seconds for each further token of one sequence.
+  double throughput = 0;   ///< Tokens a second of 16 sequences, replicas and stages kept full.
+  double request = 0;      ///< Seconds of a request: the prompt and 128 tokens.
+  std::string verdict;     ///< "chosen", or why it lost.
   bool possible = false;
 };
 
@@ -39,9 +39,9 @@ struct StrategySearch {
   std::optional<Compiled> compiled; ///< Without --explain's decisions.
 };
 
-/// Plans every grid of all the chips and marks the best that fits "chosen": the one with the shortest request, or with
-/// the most tokens a second if options.prefer says so. Reads no weight data. Fails
-/// if none is possible, with the reasons.
+/// Plans every grid of all the chips and marks the best that fits "chosen": the one with the
+/// shortest request, or with the most tokens a second if options.prefer says so. Reads no weight
+/// data. Fails if none is possible, with the reasons.
 llvm::Expected<StrategySearch> searchStrategies(const frontend::Checkpoint &checkpoint,
                                                 const CompileOptions &options,
                                                 llvm::StringRef target, const ChipsFile &chips);

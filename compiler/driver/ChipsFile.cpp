@@ -74,7 +74,8 @@ private:
 double ChipKind::int8MacsAt(double rows) const {
   if (int8ByRows.empty())
     return int8Macs;
-  const auto above = llvm::find_if(int8ByRows, [&](const auto &point) { return point.first >= rows; });
+  const auto above =
+      llvm::find_if(int8ByRows, [&](const auto &point) { return point.first >= rows; });
   if (above == int8ByRows.begin())
     return above->second;
   if (above == int8ByRows.end())
@@ -128,7 +129,8 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
     chip.launchSeconds = reader.number(*object, "launch_seconds", where, /*zeroAllowed=*/true);
     if (object->get("context_bandwidth"))
       chip.contextBandwidth = reader.number(*object, "context_bandwidth", where);
-    if (object->get("shared_read_bandwidth") || object->get("shared_context_bandwidth") || object->get("shared_by")) {
+    if (object->get("shared_read_bandwidth") || object->get("shared_context_bandwidth") ||
+        object->get("shared_by")) {
       chip.sharedReadBandwidth = reader.number(*object, "shared_read_bandwidth", where);
       if (object->get("shared_context_bandwidth"))
         chip.sharedContextBandwidth = reader.number(*object, "shared_context_bandwidth", where);
@@ -152,21 +154,24 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
     const llvm::json::Object *object = value.getAsObject();
     if (!object)
       return reader.failure(where + " is no object");
-    reader.onlyKeys(*object, {"group", "latency_seconds", "bandwidth", "topology", "overlap"}, where);
+    reader.onlyKeys(*object, {"group", "latency_seconds", "bandwidth", "topology", "overlap"},
+                    where);
     Link link;
-    link.group = static_cast<uint32_t>(
-        std::min<double>(reader.number(*object, "group", where), kMostChips));
+    link.group =
+        static_cast<uint32_t>(std::min<double>(reader.number(*object, "group", where), kMostChips));
     link.latencySeconds = reader.number(*object, "latency_seconds", where, /*zeroAllowed=*/true);
     link.bandwidth = reader.number(*object, "bandwidth", where);
     const llvm::StringRef topology = object->getString("topology").value_or("all_to_all");
     if (topology != "ring" && topology != "all_to_all")
-      return reader.failure(where + ".topology is \"" + topology + "\"; known are all_to_all, ring");
+      return reader.failure(where + ".topology is \"" + topology +
+                            "\"; known are all_to_all, ring");
     link.ring = topology == "ring";
     if (object->get("overlap"))
       link.overlap = reader.number(*object, "overlap", where, /*zeroAllowed=*/true);
     if (link.overlap > 1)
-      return reader.failure(where + ".overlap is " + std::to_string(link.overlap) +
-                            "; it is the part of a transfer, 0 to 1, that goes on while chips compute");
+      return reader.failure(
+          where + ".overlap is " + std::to_string(link.overlap) +
+          "; it is the part of a transfer, 0 to 1, that goes on while chips compute");
     file.links.push_back(link);
   }
   if (!reader.problem.empty())

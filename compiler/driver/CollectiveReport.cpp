@@ -15,7 +15,8 @@ static const StepShape kDecode = decodeStep(1, 1), kPrompt = promptStep(0, 512);
 
 void explainCollectives(llvm::raw_ostream &out, EngineOp plan, const ChipsFile &chips) {
   if (const uint32_t replicas = plan.getNumReplicas(); replicas > 1)
-    out << "replicas: " << replicas << ", each with sequences of its own; no collective crosses from one to another\n";
+    out << "replicas: " << replicas
+        << ", each with sequences of its own; no collective crosses from one to another\n";
   if (llvm::range_size(plan.getOps<ChipOp>()) == 1)
     return;
   out << "collectives (bytes of rows and predicted time, of a decode step and of a 512-token "
@@ -38,8 +39,9 @@ void explainCollectives(llvm::raw_ostream &out, EngineOp plan, const ChipsFile &
                             collectiveSeconds(plan, op, chips, chip.getId(), kPrompt) * 1e6);
       out << "  " << op.getCause();
       if (op.getOverlap())
-        out << "; from " << *op.getOverlap() << " rows on it goes on beside " << op.getProduct().getName()
-            << ", in blocks of " << *op.getBlocks() << " rows, between processes";
+        out << "; from " << *op.getOverlap() << " rows on it goes on beside "
+            << op.getProduct().getName() << ", in blocks of " << *op.getBlocks()
+            << " rows, between processes";
       out << "\n";
     }
   }

@@ -10,9 +10,9 @@
 
 namespace tenon::compiler {
 
-/// One line for each collective of each program: bytes of rows in a decode step and in a prompt of 512
-/// tokens, how often a step has it, why it is there and, if `chips` has links, the time that it is
-/// predicted to take. Prints nothing for one chip.
+/// One line for each collective of each program: bytes of rows in a decode step and in a prompt of
+/// 512 tokens, how often a step has it, why it is there and, if `chips` has links, the time that it
+/// is predicted to take. Prints nothing for one chip.
 void explainCollectives(llvm::raw_ostream &out, mlir::plan::EngineOp plan, const ChipsFile &chips);
 
 } // namespace tenon::compiler

@@ -61,15 +61,16 @@ public:
         return fail(std::move(error), kDoesNotFit);
 
     if (!compiled.plan) { // Else the search has it.
-      auto result =
-          runPipeline(*checkpoint, options, grid, target.text, timer,
-                      [&](llvm::StringRef stage, mlir::Operation *ir) { return dump(stage, ir); }, chips);
+      auto result = runPipeline(
+          *checkpoint, options, grid, target.text, timer,
+          [&](llvm::StringRef stage, mlir::Operation *ir) { return dump(stage, ir); }, chips);
       if (!result)
         return fail(result.takeError(), kFailed);
       compiled = std::move(*result);
     }
     weights = weightUses(*compiled.module, *checkpoint);
-    measuresAccuracy = (changesWeights(weights) || options.activations == "int8") && options.accuracy;
+    measuresAccuracy =
+        (changesWeights(weights) || options.activations == "int8") && options.accuracy;
     if (options.explain && !options.json)
       explain(llvm::outs(), *compiled.decisions, weights, *checkpoint, options);
     if (!compiled.plan)
@@ -108,8 +109,9 @@ private:
     }
     search = options.sharding == "auto" || (options.sharding.empty() && !chips.chips.empty());
     if (!search && options.prefer == "throughput")
-      return llvm::createStringError("--prefer throughput says what --sharding auto looks for, and nothing is searched; "
-                                     "give --chips FILE and no grid");
+      return llvm::createStringError(
+          "--prefer throughput says what --sharding auto looks for, and nothing is searched; "
+          "give --chips FILE and no grid");
     if (search && chips.chips.empty())
       return llvm::createStringError("--sharding auto weighs strategies by what the chips can do; "
                                      "describe them in a file and give it with --chips FILE");
@@ -152,9 +154,8 @@ private:
         return llvm::createStringError(
             "chip " + llvm::Twine(index) + " needs " + formatBytes(chip.total()) + " (weights " +
             formatBytes(chip.storedWeights + chip.madeWeights) + ", activations " +
-            formatBytes(chip.activations) + ", KV cache " + formatBytes(chip.kv) +
-            ", workspace " + formatBytes(chip.workspace) + ") and has " +
-            formatBytes(chips.chips[index].memory) +
+            formatBytes(chip.activations) + ", KV cache " + formatBytes(chip.kv) + ", workspace " +
+            formatBytes(chip.workspace) + ") and has " + formatBytes(chips.chips[index].memory) +
             "; try --sharding auto, a shorter --max-context, or more chips");
     return llvm::Error::success();
   }
@@ -177,8 +178,14 @@ private:
   }
 
   int write() {
-    AssemblyRequest request{options, *checkpoint, target, *compiled.module, *compiled.plan,
-                            {}, compiled.whole ? *compiled.whole : mlir::ModuleOp(), &chips};
+    AssemblyRequest request{options,
+                            *checkpoint,
+                            target,
+                            *compiled.module,
+                            *compiled.plan,
+                            {},
+                            compiled.whole ? *compiled.whole : mlir::ModuleOp(),
+                            &chips};
     ReferenceEngine reference(options, *checkpoint, progress);
     if (measuresAccuracy)
       request.measure = [&](const std::string &draft) {
@@ -270,8 +277,7 @@ private:
     if (!strategies.empty())
       result["strategies"] = strategiesAsJson(strategies);
     else if (!chips.chips.empty())
-      result["strategies"] =
-          strategiesAsJson(predict(grid, *compiled.plan, chips, memory));
+      result["strategies"] = strategiesAsJson(predict(grid, *compiled.plan, chips, memory));
     if (!chips.chips.empty())
       result["prediction"] = predictionTable(*compiled.plan, chips);
     if (written.bytes) {
@@ -302,7 +308,7 @@ private:
   ChipsFile chips;     ///< Empty unless a file was given.
   bool search = false; ///< The compiler chooses the grid.
   GridChoice grid;
-  std::vector<Strategy> strategies; ///< Of the search.
+  std::vector<Strategy> strategies;  ///< Of the search.
   std::vector<MemorySummary> memory; ///< By chip.
   AssemblyResult written;
   std::vector<WeightUse> weights;

@@ -54,10 +54,11 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
   auto checksum = checksumOfFile(request.checkpoint.path());
   if (!checksum)
     return checksum.takeError();
-  if (llvm::Error error = writeWeights(
-          **writer, plan, request.module, request.checkpoint, request.inputs, [&](uint64_t done, uint64_t all) {
-            progress.update("packing", double(done) / all, formatBytes(all));
-          }))
+  if (llvm::Error error = writeWeights(**writer, plan, request.module, request.checkpoint,
+                                       request.inputs, [&](uint64_t done, uint64_t all) {
+                                         progress.update("packing", double(done) / all,
+                                                         formatBytes(all));
+                                       }))
     return std::move(error);
   timer.finish("weights");
   auto objects = emission.take();
@@ -67,7 +68,8 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
   timer.record("kernels (beside weights)", emission.seconds());
 
   if (options.verify) {
-    auto checks = checkRegions(request.module, plan, request.checkpoint, StoredWeights(plan, **writer), *objects, progress);
+    auto checks = checkRegions(request.module, plan, request.checkpoint,
+                               StoredWeights(plan, **writer), *objects, progress);
     if (!checks)
       return checks.takeError();
     result.checks = std::move(*checks);
@@ -121,7 +123,8 @@ llvm::Expected<AssemblyResult> assembleEngine(const AssemblyRequest &request, St
   if (llvm::Error error = add(SectionKind::PlanText, bytesOf(planToText(plan))))
     return std::move(error);
   if (options.verify)
-    if (llvm::Error error = add(SectionKind::Certificate, bytesOf(certificate(result.checks, meanKl))))
+    if (llvm::Error error =
+            add(SectionKind::Certificate, bytesOf(certificate(result.checks, meanKl))))
       return std::move(error);
   auto bytes = (*writer)->finish();
   if (!bytes)

@@ -21,8 +21,8 @@
 
 namespace tenon::compiler {
 
-/// What an engine is made from. `module` is the fused module that `plan` was lowered from, `whole` null
-/// or the model on one chip that --verify compares the chips with.
+/// What an engine is made from. `module` is the fused module that `plan` was lowered from, `whole`
+/// null or the model on one chip that --verify compares the chips with.
 struct AssemblyRequest {
   const CompileOptions &options;
   const frontend::Checkpoint &checkpoint;
@@ -34,7 +34,8 @@ struct AssemblyRequest {
   std::function<llvm::Expected<AccuracyReport>(const std::string &draft)> measure;
   mlir::ModuleOp whole;
   const ChipsFile *chips = nullptr; ///< If it describes chips, the card gets its predictions.
-  InputSource *inputs = nullptr;    ///< If set: what is known of the inputs of matrices that are rounded.
+  InputSource *inputs =
+      nullptr; ///< If set: what is known of the inputs of matrices that are rounded.
 };
 
 struct AssemblyResult {

@@ -10,7 +10,8 @@ namespace tenon::compiler {
 void explain(llvm::raw_ostream &out, const mlir::tenon::FusionReport &decisions,
              llvm::ArrayRef<WeightUse> weights, const frontend::Checkpoint &checkpoint,
              const CompileOptions &options) {
-  out << "cuts and fusion (one line for each launch of each kind of layer, in each program of chips):\n";
+  out << "cuts and fusion (one line for each launch of each kind of layer, in each program of "
+         "chips):\n";
   decisions.print(out);
   out << (changesWeights(weights)
               ? "weights: rounded to other formats as they are packed into panels\n"

@@ -12,7 +12,8 @@ namespace tenon::compiler {
 static constexpr int64_t kMostChips = 65536;
 
 std::string GridChoice::text() const {
-  return (replicas > 1 ? "dp=" + std::to_string(replicas) + "," : std::string()) + "tp=" + std::to_string(tensor) + ",pp=" + std::to_string(pipeline);
+  return (replicas > 1 ? "dp=" + std::to_string(replicas) + "," : std::string()) +
+         "tp=" + std::to_string(tensor) + ",pp=" + std::to_string(pipeline);
 }
 
 llvm::Expected<GridChoice> parseSharding(llvm::StringRef text) {
@@ -26,9 +27,10 @@ llvm::Expected<GridChoice> parseSharding(llvm::StringRef text) {
     const int which = name == "tp" ? 0 : name == "pp" ? 1 : name == "dp" ? 2 : -1;
     int64_t number = 0;
     if (which < 0)
-      return llvm::createStringError("--sharding " + text + ": '" + name +
-                                     "' is unknown; write tp=N (chips that share each layer), pp=N "
-                                     "(stages of layers), dp=N (replicas of all that), several as dp=2,tp=2, or auto");
+      return llvm::createStringError(
+          "--sharding " + text + ": '" + name +
+          "' is unknown; write tp=N (chips that share each layer), pp=N "
+          "(stages of layers), dp=N (replicas of all that), several as dp=2,tp=2, or auto");
     if (value.getAsInteger(10, number) || number < 1 || number > 1024)
       return llvm::createStringError("--sharding " + text + ": " + name + "='" + value +
                                      "' is no number of chips from 1 to 1024");

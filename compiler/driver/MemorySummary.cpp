@@ -76,10 +76,9 @@ std::string formatBytes(uint64_t bytes) {
   return text;
 }
 
-llvm::Error checkMemoryLimit(EngineOp engine, llvm::ArrayRef<MemorySummary> chips,
-                             uint64_t limit) {
-  const auto *fullest = llvm::max_element(
-      chips, [](const auto &a, const auto &b) { return a.total() < b.total(); });
+llvm::Error checkMemoryLimit(EngineOp engine, llvm::ArrayRef<MemorySummary> chips, uint64_t limit) {
+  const auto *fullest =
+      llvm::max_element(chips, [](const auto &a, const auto &b) { return a.total() < b.total(); });
   const MemorySummary &memory = *fullest;
   if (memory.total() <= limit)
     return llvm::Error::success();
@@ -88,8 +87,7 @@ llvm::Error checkMemoryLimit(EngineOp engine, llvm::ArrayRef<MemorySummary> chip
   std::string message;
   llvm::raw_string_ostream out(message);
   out << "the plan needs " << formatBytes(memory.total()) << " on chip " << fullest - chips.begin()
-      << " (weights "
-      << formatBytes(memory.storedWeights + memory.madeWeights) << ", activations "
+      << " (weights " << formatBytes(memory.storedWeights + memory.madeWeights) << ", activations "
       << formatBytes(memory.activations) << ", KV cache " << formatBytes(memory.kv)
       << ", workspace " << formatBytes(memory.workspace) << ") and " << formatBytes(limit)
       << " are given; ";
@@ -106,7 +104,8 @@ llvm::Error checkMemoryLimit(EngineOp engine, llvm::ArrayRef<MemorySummary> chip
   if (blocks > room)
     out << "try --max-context " << std::min(longest, (blocks - room) * kv.getBlockTokens());
   else
-    out << "a shorter context does not help; try --chips " << 2 * chips.size() << (engine.getNumReplicas() > 1 ? " for each replica" : "")
+    out << "a shorter context does not help; try --chips " << 2 * chips.size()
+        << (engine.getNumReplicas() > 1 ? " for each replica" : "")
         << ", a smaller model, or one with smaller weights";
   return llvm::createStringError(message);
 }

@@ -30,8 +30,8 @@ uint64_t kvBytesPerBlock(mlir::plan::EngineOp engine, mlir::plan::ChipOp chip);
 MemorySummary summarizeMemory(mlir::plan::EngineOp engine, mlir::plan::ChipOp chip,
                               uint64_t workers);
 
-/// The summaries of the chips of one replica of the plan. All replicas share `workers` threads; each chip has at
-/// least one.
+/// The summaries of the chips of one replica of the plan. All replicas share `workers` threads;
+/// each chip has at least one.
 std::vector<MemorySummary> summarizeChips(mlir::plan::EngineOp engine, uint64_t workers);
 
 /// "1.25 GiB", "330.5 KiB".

@@ -63,8 +63,7 @@ llvm::Expected<std::string> checksumOfFile(llvm::StringRef path) {
 
 std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptions &options,
                       llvm::StringRef producer, llvm::StringRef target,
-                      llvm::StringRef sourceChecksum,
-                      const std::optional<AccuracyReport> &accuracy,
+                      llvm::StringRef sourceChecksum, const std::optional<AccuracyReport> &accuracy,
                       std::optional<llvm::json::Object> prediction) {
   using llvm::json::Object;
   const frontend::ModelConfig &config = checkpoint.config();

@@ -23,12 +23,11 @@ llvm::Expected<std::string> checksumOfFile(llvm::StringRef path);
 
 /// The model card: JSON with name, architecture, source (file, size and checksum), producer, target
 /// the options that shape the result, and what rounded weights cost if that was looked at,
-/// and predictionTable() if chips were described. Paths are cut to file names: where a checkpoint lay is
-/// nobody's business, and the same checkpoint elsewhere gives the same bytes.
+/// and predictionTable() if chips were described. Paths are cut to file names: where a checkpoint
+/// lay is nobody's business, and the same checkpoint elsewhere gives the same bytes.
 std::string modelCard(const frontend::Checkpoint &checkpoint, const CompileOptions &options,
                       llvm::StringRef producer, llvm::StringRef target,
-                      llvm::StringRef sourceChecksum,
-                      const std::optional<AccuracyReport> &accuracy,
+                      llvm::StringRef sourceChecksum, const std::optional<AccuracyReport> &accuracy,
                       std::optional<llvm::json::Object> prediction);
 
 } // namespace tenon::compiler

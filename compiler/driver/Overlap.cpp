@@ -18,7 +18,8 @@ static constexpr double kLeastGain = 0.001;
 static constexpr uint32_t kMostRows = 2048, kUsualRows = 512;
 static constexpr uint32_t kBlocks[] = {16, 32, 64, 128, 256};
 
-double exposedSeconds(CollectiveOp op, const StepShape &step, uint32_t chips, double alone, double beside,
+double exposedSeconds(CollectiveOp op, const StepShape &step, uint32_t chips, double alone,
+                      double beside,
                       llvm::function_ref<double(LaunchOp, const StepShape &)> seconds) {
   if (!op.getOverlap() || !step.sharesRows || step.tokens < *op.getOverlap())
     return alone;
@@ -80,7 +81,9 @@ static void mark(const Meeting &meeting, uint64_t from, uint64_t block) {
 void overlapWhereItPays(EngineOp plan, const ChipsFile &chips) {
   if (llvm::none_of(chips.links, [](const Link &link) { return link.overlap > 0; }))
     return;
-  const auto step = [&](uint32_t rows) { return predictStep(plan, chips, promptStep(0, rows)).seconds(); };
+  const auto step = [&](uint32_t rows) {
+    return predictStep(plan, chips, promptStep(0, rows)).seconds();
+  };
   llvm::SmallPtrSet<mlir::Operation *, 8> taken; // Products that overlap with a collective.
   for (const Meeting &meeting : candidates(plan)) {
     const auto own = static_cast<uint32_t>(*CollectiveOp(meeting.front()).getOwnRows());

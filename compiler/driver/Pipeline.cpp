@@ -62,13 +62,15 @@ lower(ModuleOp module, const frontend::Checkpoint &checkpoint, llvm::StringRef t
   return std::move(*engine);
 }
 
-/// Between chips of one process it was measured to pay from 16 rows on; nothing is known of others without a file.
+/// Between chips of one process it was measured to pay from 16 rows on; nothing is known of others
+/// without a file.
 static constexpr uint32_t kRowsThatPayInOneProcess = 32;
 
 /// Chips do rows of their own from as many on as was asked for, or as it pays.
 static llvm::Error shareRows(plan::EngineOp engine, const CompileOptions &options,
                              const ChipsFile &chips) {
-  const bool automatic = options.sequenceParallel == "auto", choose = automatic && !chips.links.empty();
+  const bool automatic = options.sequenceParallel == "auto",
+             choose = automatic && !chips.links.empty();
   uint32_t from = choose ? 1 : kRowsThatPayInOneProcess;
   if (engine.getGrid().back() < 2 || options.sequenceParallel == "never")
     return llvm::Error::success();
@@ -94,7 +96,8 @@ static void nameChips(plan::EngineOp engine, const ChipsFile &chips) {
 static constexpr uint32_t kRowsOfABlock = 32;
 
 /// Rows travel while chips compute from as many rows on as was asked for, or where it pays.
-static llvm::Error overlapCollectives(plan::EngineOp engine, const CompileOptions &options, const ChipsFile &chips) {
+static llvm::Error overlapCollectives(plan::EngineOp engine, const CompileOptions &options,
+                                      const ChipsFile &chips) {
   if (engine.getGrid().back() < 2 || options.overlap == "never")
     return llvm::Error::success();
   if (options.overlap == "auto") {
@@ -103,7 +106,8 @@ static llvm::Error overlapCollectives(plan::EngineOp engine, const CompileOption
   }
   uint32_t from = 0;
   if (llvm::StringRef(options.overlap).getAsInteger(10, from))
-    return llvm::createStringError("--overlap " + options.overlap + " is neither auto nor never nor a number of rows");
+    return llvm::createStringError("--overlap " + options.overlap +
+                                   " is neither auto nor never nor a number of rows");
   return runPasses(engine, [&](OpPassManager &manager) {
     manager.addPass(mlir::tenon::createOverlapCollectivesPass({from, kRowsOfABlock}));
   });
@@ -111,8 +115,7 @@ static llvm::Error overlapCollectives(plan::EngineOp engine, const CompileOption
 
 llvm::Expected<Compiled> runPipeline(const frontend::Checkpoint &checkpoint,
                                      const CompileOptions &options, const GridChoice &grid,
-                                     llvm::StringRef target,
-                                     StageTimer &timer,
+                                     llvm::StringRef target, StageTimer &timer,
                                      llvm::function_ref<bool(llvm::StringRef, Operation *)> dump,
                                      const ChipsFile &chips) {
   Compiled result;

@@ -34,9 +34,9 @@ struct Compiled {
 };
 
 /// Runs the stages for the chips of `grid`. `dump` is given the IR after each stage by name
-/// ("import", "shard" where there are several chips, "fuse", "memory", "plan") and says whether to go on; when it says no, the result has no plan. `chips`
-/// says from when on chips gain by rows of their own (--sequence-parallel auto); without links they are taken to be of
-/// one process.
+/// ("import", "shard" where there are several chips, "fuse", "memory", "plan") and says whether to
+/// go on; when it says no, the result has no plan. `chips` says from when on chips gain by rows of
+/// their own (--sequence-parallel auto); without links they are taken to be of one process.
 llvm::Expected<Compiled>
 runPipeline(const frontend::Checkpoint &checkpoint, const CompileOptions &options,
             const GridChoice &grid, llvm::StringRef target, StageTimer &timer,

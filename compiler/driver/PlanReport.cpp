@@ -88,9 +88,8 @@ static void printChip(llvm::raw_ostream &out, EngineOp engine, ChipOp chip,
            " layers, " + std::to_string(*chip.getKvHeads()) + " of " +
            std::to_string(kv.getKvHeads()) + " KV heads)";
   row("KV cache", memory.kv,
-      std::to_string(block) + " per block of " + std::to_string(kv.getBlockTokens()) +
-          " tokens; " + std::to_string(limits.getDefaultKvBytes() / kv.getBytesPerBlock()) +
-          " blocks" + part);
+      std::to_string(block) + " per block of " + std::to_string(kv.getBlockTokens()) + " tokens; " +
+          std::to_string(limits.getDefaultKvBytes() / kv.getBytesPerBlock()) + " blocks" + part);
   row("workspace", memory.workspace, "scratch of the workers, tables of the step");
   row("total", memory.total(), "");
 }
@@ -110,7 +109,8 @@ void printPlan(llvm::raw_ostream &out, EngineOp engine, llvm::ArrayRef<MemorySum
   if (const uint64_t replicas = engine.getNumReplicas(); replicas > 1)
     out << "replicas: " << replicas << " of " << memory.size()
         << (memory.size() == 1 ? " chip" : " chips") << ", " << replicas * memory.size()
-        << " together; all that follows is of each, limits too. A process maps the weights once for all.\n\n";
+        << " together; all that follows is of each, limits too. A process maps the weights once "
+           "for all.\n\n";
 
   for (auto [chip, summary] : llvm::zip_equal(engine.getOps<ChipOp>(), memory))
     printChip(out, engine, chip, summary);
@@ -127,13 +127,14 @@ void printPlan(llvm::raw_ostream &out, EngineOp engine, llvm::ArrayRef<MemorySum
                             collective.getName().str().c_str(),
                             static_cast<unsigned long long>(counts[function.getSymName()]), "all")
             << stringifyCollectiveKind(collective.getKind()) << " of "
-            << collective.getSourceElementBytes() * collective.getTargetColumns() << (collective.getLogitRows() ? " S" : " T")
-            << " bytes: " << collective.getCause();
+            << collective.getSourceElementBytes() * collective.getTargetColumns()
+            << (collective.getLogitRows() ? " S" : " T") << " bytes: " << collective.getCause();
         if (collective.getOwnRows())
           out << " (" << (collective.alwaysMeets() ? "own rows" : "happens") << " from "
               << *collective.getOwnRows() << " rows on)";
         if (collective.getOverlap())
-          out << " (overlap from " << *collective.getOverlap() << " rows on, in blocks of " << *collective.getBlocks() << ")";
+          out << " (overlap from " << *collective.getOverlap() << " rows on, in blocks of "
+              << *collective.getBlocks() << ")";
         out << "\n";
         continue;
       }
@@ -189,17 +190,18 @@ llvm::json::Object planAsJson(EngineOp engine, llvm::ArrayRef<MemorySummary> sum
   llvm::json::Array collectives;
   engine.walk([&](CollectiveOp op) {
     auto function = op->getParentOfType<FunctionOp>();
-    collectives.push_back(Object{{"function", function.getSymName()},
-                                 {"name", op.getName()},
-                                 {"kind", stringifyCollectiveKind(op.getKind())},
-                                 {"axis", op.getAxis()},
-                                 {"times", counts[function.getSymName()]},
-                                 {"row_bytes", op.getSourceElementBytes() * op.getTargetColumns()},
-                                 {"rows", op.getLogitRows() ? "logits" : "tokens"},
-                                 {"own_rows", op.getOwnRows() ? llvm::json::Value(*op.getOwnRows()) : nullptr},
-                                 {"overlap", op.getOverlap() ? llvm::json::Value(*op.getOverlap()) : nullptr},
-                                 {"blocks", op.getBlocks() ? llvm::json::Value(*op.getBlocks()) : nullptr},
-                                 {"cause", op.getCause()}});
+    collectives.push_back(
+        Object{{"function", function.getSymName()},
+               {"name", op.getName()},
+               {"kind", stringifyCollectiveKind(op.getKind())},
+               {"axis", op.getAxis()},
+               {"times", counts[function.getSymName()]},
+               {"row_bytes", op.getSourceElementBytes() * op.getTargetColumns()},
+               {"rows", op.getLogitRows() ? "logits" : "tokens"},
+               {"own_rows", op.getOwnRows() ? llvm::json::Value(*op.getOwnRows()) : nullptr},
+               {"overlap", op.getOverlap() ? llvm::json::Value(*op.getOverlap()) : nullptr},
+               {"blocks", op.getBlocks() ? llvm::json::Value(*op.getBlocks()) : nullptr},
+               {"cause", op.getCause()}});
   });
   return Object{{"model", Object{{"name", model.getName()},
                                  {"architecture", model.getArchitecture()},

@@ -18,7 +18,9 @@ namespace tenon::compiler {
 using namespace mlir::plan;
 using mlir::Operation;
 
-double StepPrediction::seconds() const { return std::accumulate(stages.begin(), stages.end(), 0.0); }
+double StepPrediction::seconds() const {
+  return std::accumulate(stages.begin(), stages.end(), 0.0);
+}
 double StepPrediction::slowest() const { return *llvm::max_element(stages); }
 
 static uint32_t chipsOfReplica(EngineOp engine) {
@@ -54,7 +56,8 @@ double collectiveSeconds(EngineOp engine, CollectiveOp op, const ChipsFile &chip
   const bool passes =
       op.getKind() == CollectiveKind::Send || op.getKind() == CollectiveKind::Receive;
   const uint32_t count = passes ? 2 : static_cast<uint32_t>(grid[op.getAxis()]);
-  const uint32_t replica = chip / chipsOfReplica(engine) * chipsOfReplica(engine); // Its first chip.
+  const uint32_t replica =
+      chip / chipsOfReplica(engine) * chipsOfReplica(engine); // Its first chip.
   uint32_t first = within ? chip / tensor * tensor : replica + chip % tensor;
   if (passes)
     first = op.getKind() == CollectiveKind::Send ? chip : chip - tensor;
@@ -66,7 +69,8 @@ double collectiveSeconds(EngineOp engine, CollectiveOp op, const ChipsFile &chip
   const double half = (link->ring ? n - 1 : 1) * alpha + (n - 1) / n * bytes / beta;
   const bool ownRows = doesOwnRows(op.getOwnRows(), step);
   if (op.getLogitRows() && within && shareMemory(chips, first, count))
-    return link->ring ? (n - 1) * alpha : alpha; // Written in place (runtime/executor/SharedMemory.h): they meet.
+    return link->ring ? (n - 1) * alpha
+                      : alpha; // Written in place (runtime/executor/SharedMemory.h): they meet.
   switch (op.getKind()) {
   case CollectiveKind::GatherRows:
     return ownRows ? half : 0;
@@ -141,9 +145,10 @@ double readersOfAHead(EngineOp engine, uint32_t stage) {
   return heads.empty() ? 1 : double(read) / double(heads.size());
 }
 
-/// What a chip, number `id` of its replica's `chips`, gets while the others of its stage, or of the replica, read
-/// too, and the same of other replicas.
-Reach reachOf(EngineOp engine, const ChipsFile &file, uint32_t id, uint32_t chips, const StepSurroundings &around) {
+/// What a chip, number `id` of its replica's `chips`, gets while the others of its stage, or of the
+/// replica, read too, and the same of other replicas.
+Reach reachOf(EngineOp engine, const ChipsFile &file, uint32_t id, uint32_t chips,
+              const StepSurroundings &around) {
   const uint32_t tensor = engine.getGrid().back(), place = around.replica * chips + id;
   const ChipKind &chip = kindOf(file, place);
   const double ownContext = chip.contextBandwidth ? chip.contextBandwidth : chip.readBandwidth;
@@ -166,8 +171,9 @@ Reach reachOf(EngineOp engine, const ChipsFile &file, uint32_t id, uint32_t chip
   const double together = std::min(ownContext, sharedContext / readers);
   if (readers == 1)
     return {std::min(chip.readBandwidth, chip.sharedReadBandwidth), together, 0};
-  // Chips of one process have a KV head once, and read it at about the same time: from the memory it comes once. What fewer
-  // streams cost lies between one reader and as many as there are, by the number of streams.
+  // Chips of one process have a KV head once, and read it at about the same time: from the memory
+  // it comes once. What fewer streams cost lies between one reader and as many as there are, by the
+  // number of streams.
   const uint32_t stage = place / tensor * tensor; // Its first chip.
   const double ofAHead = shareMemory(file, stage, tensor) ? readersOfAHead(engine, id / tensor) : 1;
   const double perByte =
@@ -178,7 +184,8 @@ Reach reachOf(EngineOp engine, const ChipsFile &file, uint32_t id, uint32_t chip
 }
 } // namespace
 
-/// The part of what chips of a stage send each other that goes on while they compute. Within one process nothing is sent.
+/// The part of what chips of a stage send each other that goes on while they compute. Within one
+/// process nothing is sent.
 static double besideOf(EngineOp engine, const ChipsFile &chips, uint32_t chip) {
   const uint32_t tensor = engine.getGrid().back();
   const uint32_t first = chip / tensor * tensor;
@@ -204,7 +211,8 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
   const uint32_t tensor = engine.getGrid().back();
   const uint32_t count = chipsOfReplica(engine);
   for (ChipOp chip : engine.getOps<ChipOp>()) {
-    const uint32_t id = chip.getId(), place = around.replica * count + id; // In the plan, in the file.
+    const uint32_t id = chip.getId(),
+                   place = around.replica * count + id; // In the plan, in the file.
     const ChipKind &kind = kindOf(chips, place);
     const Reach reach = reachOf(engine, chips, id, count, around);
     double seconds = 0;
@@ -215,14 +223,16 @@ StepPrediction predictStep(EngineOp engine, const ChipsFile &chips, const StepSh
       double once = 0;
       for (Operation &op : function.getBody().front())
         if (auto launch = llvm::dyn_cast<LaunchOp>(op))
-          once += launchSeconds(launch, specs[launch.getKernelAttr().getAttr()], kind, reach, tensor, step);
+          once += launchSeconds(launch, specs[launch.getKernelAttr().getAttr()], kind, reach,
+                                tensor, step);
         else
-          once += exposedSeconds(llvm::cast<CollectiveOp>(op), step, tensor,
-                                 collectiveSeconds(engine, llvm::cast<CollectiveOp>(op), chips, place, step),
-                                 besideOf(engine, chips, place), [&](LaunchOp product, const StepShape &rows) {
-                                   return launchSeconds(product, specs[product.getKernelAttr().getAttr()], kind,
-                                                        reach, tensor, rows);
-                                 });
+          once += exposedSeconds(
+              llvm::cast<CollectiveOp>(op), step, tensor,
+              collectiveSeconds(engine, llvm::cast<CollectiveOp>(op), chips, place, step),
+              besideOf(engine, chips, place), [&](LaunchOp product, const StepShape &rows) {
+                return launchSeconds(product, specs[product.getKernelAttr().getAttr()], kind, reach,
+                                     tensor, rows);
+              });
       seconds += once * calls.lookup(name);
     }
     result.stages.resize(std::max<size_t>(result.stages.size(), id / tensor + 1));
@@ -248,9 +258,11 @@ static uint32_t stagesOf(EngineOp engine) {
   return grid.size() > 1 ? static_cast<uint32_t>(grid.front()) : 1;
 }
 
-/// The slowest of the first `active` replicas; of those that have equal chips one is as good as another.
+/// The slowest of the first `active` replicas; of those that have equal chips one is as good as
+/// another.
 template <typename Fn>
-static double slowestReplica(EngineOp engine, const ChipsFile &chips, uint32_t active, Fn &&seconds) {
+static double slowestReplica(EngineOp engine, const ChipsFile &chips, uint32_t active,
+                             Fn &&seconds) {
   const size_t count = chipsOfReplica(engine);
   double most = 0;
   for (uint32_t replica = 0; replica < active; ++replica) {
@@ -263,24 +275,27 @@ static double slowestReplica(EngineOp engine, const ChipsFile &chips, uint32_t a
   return most;
 }
 
-double predictPrompts(EngineOp engine, const ChipsFile &chips, uint64_t sequences, uint64_t tokens) {
+double predictPrompts(EngineOp engine, const ChipsFile &chips, uint64_t sequences,
+                      uint64_t tokens) {
   const uint64_t most = std::max<uint64_t>(1, engine.getLimits().getDefaultStepTokens());
   const uint64_t replicas = engine.getNumReplicas();
   const auto active = static_cast<uint32_t>(std::min(replicas, sequences));
   const uint64_t prompts = (sequences + replicas - 1) / replicas; // Of the fullest.
   return slowestReplica(engine, chips, sequences == 1 ? replicas : active, [&](uint32_t replica) {
     std::vector<StepPrediction> prompt; // The micro-batches of one.
-    double alone = 0;                   // Seconds of one: a step needs what the last stage makes of the one before.
+    double alone = 0; // Seconds of one: a step needs what the last stage makes of the one before.
     for (uint64_t done = 0; done < tokens; done += most) {
       const uint64_t end = std::min(tokens, done + most);
-      const uint64_t each = executor::microBatchRows(static_cast<uint32_t>(end - done), stagesOf(engine));
+      const uint64_t each =
+          executor::microBatchRows(static_cast<uint32_t>(end - done), stagesOf(engine));
       const size_t before = prompt.size();
       for (uint64_t at = done; at < end; at += each) {
         StepShape shape = promptStep(at, std::min(end, at + each));
         if (at + each < end)
           shape.logitRows = 0;
-        prompt.push_back(predictStep(engine, chips, shape,
-                                     {prompts > 1 || each < end - done, replica, sequences == 1 ? 0 : active}));
+        prompt.push_back(
+            predictStep(engine, chips, shape,
+                        {prompts > 1 || each < end - done, replica, sequences == 1 ? 0 : active}));
       }
       alone += pipelineSeconds(llvm::ArrayRef(prompt).drop_front(before));
     }
@@ -291,13 +306,15 @@ double predictPrompts(EngineOp engine, const ChipsFile &chips, uint64_t sequence
   });
 }
 
-double predictDecode(EngineOp engine, const ChipsFile &chips, uint64_t sequences, uint64_t context) {
+double predictDecode(EngineOp engine, const ChipsFile &chips, uint64_t sequences,
+                     uint64_t context) {
   const uint32_t stages = stagesOf(engine);
   const uint64_t replicas = engine.getNumReplicas();
   const auto active = static_cast<uint32_t>(std::min(replicas, sequences));
   sequences = (sequences + replicas - 1) / replicas; // Of the fullest.
-  const uint64_t share = std::min<uint64_t>(
-      sequences, std::max<uint64_t>((sequences + stages - 1) / stages, executor::kRowsReadTogether));
+  const uint64_t share =
+      std::min<uint64_t>(sequences, std::max<uint64_t>((sequences + stages - 1) / stages,
+                                                       executor::kRowsReadTogether));
   const uint64_t steps = stages == 1 ? 1 : (sequences + share - 1) / share;
   const uint64_t rows = steps == 1 ? sequences : share;
   const uint64_t each = executor::microBatchRows(static_cast<uint32_t>(rows), stages);

@@ -14,8 +14,9 @@ namespace tenon::compiler {
 /// beside it:
 ///   {"chips": name, "decode": [{"sequences", "context": [..], "us": [..]}..],
 ///    "prefill": [{"tokens", "us"}..]}
-/// Decode steps by positions in the cache of each sequence, up to the plan's longest context; prompts of
-/// one sequence in steps of the default size. Times are through all stages, of the chips alone.
+/// Decode steps by positions in the cache of each sequence, up to the plan's longest context;
+/// prompts of one sequence in steps of the default size. Times are through all stages, of the chips
+/// alone.
 llvm::json::Object predictionTable(mlir::plan::EngineOp plan, const ChipsFile &chips);
 
 } // namespace tenon::compiler

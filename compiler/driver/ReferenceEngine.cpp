@@ -14,8 +14,8 @@
 
 namespace tenon::compiler {
 
-/// The best variant that this machine runs. All give the same bits, so it does not matter for which the engine is that
-/// was asked for.
+/// The best variant that this machine runs. All give the same bits, so it does not matter for which
+/// the engine is that was asked for.
 static std::optional<engine::Variant> runnableVariant() {
   for (engine::Variant variant : cpu::kVariants)
     if (cpu::missingFor(variant, cpu::cpuFeatures()).empty())
@@ -34,7 +34,8 @@ std::string ReferenceEngine::missing() const {
 llvm::Expected<std::string> ReferenceEngine::path() {
   if (file.empty()) {
     llvm::SmallString<128> unique;
-    llvm::sys::fs::createUniquePath(asked.output + ".reference-%%%%%%", unique, /*MakeAbsolute=*/false);
+    llvm::sys::fs::createUniquePath(asked.output + ".reference-%%%%%%", unique,
+                                    /*MakeAbsolute=*/false);
     file = unique.str();
     llvm::sys::RemoveFileOnSignal(file);
     if (llvm::Error error = compile())

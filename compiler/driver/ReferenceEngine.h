@@ -13,12 +13,14 @@
 
 namespace tenon::compiler {
 
-/// An engine of a checkpoint with its own weights and 15-bit activations, for one chip of this machine, in a
-/// temporary file beside the engine that is asked for. Made when it is first wanted; the file goes with the object.
+/// An engine of a checkpoint with its own weights and 15-bit activations, for one chip of this
+/// machine, in a temporary file beside the engine that is asked for. Made when it is first wanted;
+/// the file goes with the object.
 class ReferenceEngine {
 public:
   /// All three outlive the object.
-  ReferenceEngine(const CompileOptions &asked, const frontend::Checkpoint &checkpoint, Progress &progress)
+  ReferenceEngine(const CompileOptions &asked, const frontend::Checkpoint &checkpoint,
+                  Progress &progress)
       : asked(asked), checkpoint(checkpoint), progress(progress) {}
   ReferenceEngine(const ReferenceEngine &) = delete;
   ~ReferenceEngine();

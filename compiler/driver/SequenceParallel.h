@@ -11,13 +11,14 @@
 
 namespace tenon::compiler {
 
-/// Rows of a step from which on `--tenon-own-rows` pays by the chips' figures, for every larger step that was
-/// looked at too (up to 2048 rows); 0 if it never does by as much as a hundredth. `plan` comes from
+/// Rows of a step from which on `--tenon-own-rows` pays by the chips' figures, for every larger
+/// step that was looked at too (up to 2048 rows); 0 if it never does by as much as a hundredth.
+/// `plan` comes from
 /// `--tenon-own-rows=from=1`.
 uint32_t rowsThatPay(mlir::plan::EngineOp plan, const ChipsFile &chips);
 
-/// Changes what `--tenon-own-rows` has made to begin with steps of `from` rows, or takes it back for 0. Places in
-/// memory are still open.
+/// Changes what `--tenon-own-rows` has made to begin with steps of `from` rows, or takes it back
+/// for 0. Places in memory are still open.
 void shareRowsFrom(mlir::plan::EngineOp plan, uint32_t from);
 
 } // namespace tenon::compiler

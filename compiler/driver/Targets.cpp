@@ -11,7 +11,8 @@ namespace tenon::compiler {
 
 using engine::Variant;
 
-static constexpr Variant kX86Variants[] = {Variant::Avx2, Variant::Avx512, Variant::Amx, Variant::AvxVnni};
+static constexpr Variant kX86Variants[] = {Variant::Avx2, Variant::Avx512, Variant::Amx,
+                                           Variant::AvxVnni};
 
 static llvm::Expected<Target> nativeTarget() {
   const cpu::CpuFeatures &features = cpu::cpuFeatures();
@@ -28,9 +29,10 @@ llvm::Expected<Target> parseTarget(llvm::StringRef text) {
   if (device == "cuda")
     return llvm::createStringError("--target " + text + ": CUDA is not built in yet; use cpu");
   if (device != "cpu")
-    return llvm::createStringError("--target " + text + ": unknown device '" + device +
-                                   "'; use cpu, cpu:native "
-                                   "or cpu:VARIANTS with variants out of avx2, avxvnni, avx512, amx, neon, neoni8mm");
+    return llvm::createStringError(
+        "--target " + text + ": unknown device '" + device +
+        "'; use cpu, cpu:native "
+        "or cpu:VARIANTS with variants out of avx2, avxvnni, avx512, amx, neon, neoni8mm");
   if (list.empty())
     return Target{"cpu",
                   llvm::SmallVector<Variant>(std::begin(kX86Variants), std::end(kX86Variants))};
@@ -42,8 +44,9 @@ llvm::Expected<Target> parseTarget(llvm::StringRef text) {
   for (llvm::StringRef name : names) {
     auto variant = cpu::parseVariant({name.data(), name.size()});
     if (!variant || *variant == Variant::None)
-      return llvm::createStringError("--target " + text + ": unknown variant '" + name +
-                                     "'; known are avx2, avxvnni, avx512, amx, neon, neoni8mm and native");
+      return llvm::createStringError(
+          "--target " + text + ": unknown variant '" + name +
+          "'; known are avx2, avxvnni, avx512, amx, neon, neoni8mm and native");
     if (!llvm::is_contained(target.variants, *variant))
       target.variants.push_back(*variant);
   }

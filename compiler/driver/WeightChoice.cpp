@@ -29,7 +29,8 @@ constexpr uint32_t kDefaultGroup = 32;
 } // namespace
 
 static const Width *findWidth(llvm::StringRef name) {
-  const Width *found = llvm::find_if(kWidths, [&](const Width &width) { return width.name == name; });
+  const Width *found =
+      llvm::find_if(kWidths, [&](const Width &width) { return width.name == name; });
   return found == std::end(kWidths) ? nullptr : found;
 }
 
@@ -37,15 +38,16 @@ static const Width *findWidth(llvm::StringRef name) {
 static std::optional<WeightFormat> formatOf(Shape shape, uint32_t group) {
   for (uint32_t i = 0; i < kNumWeightFormats; ++i) {
     const FormatInfo info = formatInfo(static_cast<WeightFormat>(i));
-    if (info.rowScales && info.bits == shape.bits && info.hasMin == shape.hasMin && info.group == group)
+    if (info.rowScales && info.bits == shape.bits && info.hasMin == shape.hasMin &&
+        info.group == group)
       return static_cast<WeightFormat>(i);
   }
   return std::nullopt;
 }
 
 /// Format of `name`; none for "keep".
-static llvm::Expected<std::optional<WeightFormat>> parse(llvm::StringRef option, llvm::StringRef name, bool embedding,
-                                                         const CompileOptions &options) {
+static llvm::Expected<std::optional<WeightFormat>>
+parse(llvm::StringRef option, llvm::StringRef name, bool embedding, const CompileOptions &options) {
   if (name == "keep")
     return std::optional<WeightFormat>();
   if (const Width *width = findWidth(name)) {
@@ -54,9 +56,10 @@ static llvm::Expected<std::optional<WeightFormat>> parse(llvm::StringRef option,
       shape.hasMin = options.weightsMinimum == "on";
     auto format = formatOf(shape, options.weightsGroup ? options.weightsGroup : kDefaultGroup);
     if (!format)
-      return llvm::createStringError("--weights-minimum on: " + llvm::Twine(shape.bits) +
-                                     " bits have no format with a minimum, only 4 and 5 have; leave it out for " + option +
-                                     " " + name);
+      return llvm::createStringError(
+          "--weights-minimum on: " + llvm::Twine(shape.bits) +
+          " bits have no format with a minimum, only 4 and 5 have; leave it out for " + option +
+          " " + name);
     return format;
   }
   auto format = parseWeightFormat({name.data(), name.size()});
@@ -66,7 +69,8 @@ static llvm::Expected<std::optional<WeightFormat>> parse(llvm::StringRef option,
   for (uint32_t i = 0; i < kNumWeightFormats; ++i)
     if (canReblockTo(static_cast<WeightFormat>(i)))
       known += (known.empty() ? "" : ", ") + formatName(static_cast<WeightFormat>(i));
-  return llvm::createStringError(option + " " + name + ": weights can be stored as keep, q4, q5, q6, q8 " +
+  return llvm::createStringError(option + " " + name +
+                                 ": weights can be stored as keep, q4, q5, q6, q8 " +
                                  "or, by the name of a format, as " + known);
 }
 
@@ -81,8 +85,9 @@ llvm::Expected<WeightChoice> chooseWeights(const CompileOptions &options) {
     return embedding.takeError();
   const bool layersWidth = findWidth(options.weights), embeddingWidth = findWidth(ofEmbedding);
   if ((options.weightsGroup || !options.weightsMinimum.empty()) && !layersWidth && !embeddingWidth)
-    return llvm::createStringError("--weights-group and --weights-minimum say how a width is stored; give --weights q4, "
-                                   "q5, q6 or q8 with them, or name a format (q4_rm64) without");
+    return llvm::createStringError(
+        "--weights-group and --weights-minimum say how a width is stored; give --weights q4, "
+        "q5, q6 or q8 with them, or name a format (q4_rm64) without");
   return WeightChoice{*layers, *embedding, layersWidth, embeddingWidth};
 }
 

@@ -17,7 +17,8 @@ namespace tenon::compiler {
 struct WeightChoice {
   std::optional<WeightFormat> layers;    ///< Matrices within layers.
   std::optional<WeightFormat> embedding; ///< The embedding table and the logits matrix.
-  /// Whether the choice is a width (q4): no matrix gets larger, and the checkpoint's mix is followed
+  /// Whether the choice is a width (q4): no matrix gets larger, and the checkpoint's mix is
+  /// followed
   /// (`tenon-reblock-weights`). A format that was named is what matrices get.
   bool layersAtMost = false, embeddingAtMost = false;
   bool changesAnything() const { return layers || embedding; }

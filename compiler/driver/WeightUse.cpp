@@ -37,7 +37,9 @@ bool changesWeights(llvm::ArrayRef<WeightUse> uses) {
 }
 
 bool roundsWeights(llvm::ArrayRef<WeightUse> uses) {
-  return llvm::any_of(uses, [](const WeightUse &use) { return use.from != use.to && formatInfo(use.to).rowScales; });
+  return llvm::any_of(uses, [](const WeightUse &use) {
+    return use.from != use.to && formatInfo(use.to).rowScales;
+  });
 }
 
 static llvm::StringRef nameOf(WeightFormat format) { return formatInfo(format).name; }

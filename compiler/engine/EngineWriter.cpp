@@ -176,7 +176,8 @@ llvm::Error EngineWriter::readBack(engine::SectionKind kind, uint32_t chip, uint
     if (offset > size || out.size() > size - offset)
       break;
     for (size_t done = 0; done < out.size();) {
-      const ssize_t got = ::pread(descriptor, out.data() + done, out.size() - done, section.offset + offset + done);
+      const ssize_t got =
+          ::pread(descriptor, out.data() + done, out.size() - done, section.offset + offset + done);
       if (got < 0 && errno == EINTR)
         continue;
       if (got <= 0)
@@ -185,9 +186,10 @@ llvm::Error EngineWriter::readBack(engine::SectionKind kind, uint32_t chip, uint
     }
     return llvm::Error::success();
   }
-  return llvm::createStringError(temporary + ": bytes " + llvm::Twine(offset) + " to " + llvm::Twine(offset + out.size()) +
-                                 " of section " + llvm::Twine(static_cast<uint32_t>(kind)) + ", chip " + llvm::Twine(chip) +
-                                 ", have not been written");
+  return llvm::createStringError(temporary + ": bytes " + llvm::Twine(offset) + " to " +
+                                 llvm::Twine(offset + out.size()) + " of section " +
+                                 llvm::Twine(static_cast<uint32_t>(kind)) + ", chip " +
+                                 llvm::Twine(chip) + ", have not been written");
 }
 
 llvm::Expected<std::string> EngineWriter::draft() {

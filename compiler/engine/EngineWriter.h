@@ -46,11 +46,13 @@ public:
   /// Bytes of the open section so far.
   uint64_t sectionBytes() const { return position - sections.back().offset; }
 
-  /// Reads `out.size()` bytes back from `offset` of a section that was ended or is open. Fails if they were not written.
-  llvm::Error readBack(engine::SectionKind kind, uint32_t chip, uint64_t offset, llvm::MutableArrayRef<uint8_t> out) const;
+  /// Reads `out.size()` bytes back from `offset` of a section that was ended or is open. Fails if
+  /// they were not written.
+  llvm::Error readBack(engine::SectionKind kind, uint32_t chip, uint64_t offset,
+                       llvm::MutableArrayRef<uint8_t> out) const;
 
-  /// Makes what was written so far an engine under the temporary name, which is returned, so that it
-  /// can be opened. More sections may follow.
+  /// Makes what was written so far an engine under the temporary name, which is returned, so that
+  /// it can be opened. More sections may follow.
   llvm::Expected<std::string> draft();
 
   /// Writes header and section table and gives the file its name. Returns its size.

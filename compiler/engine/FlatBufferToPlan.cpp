@@ -152,10 +152,10 @@ private:
   IntegerAttr unlessZero(uint64_t value) { return value ? u64(value) : IntegerAttr(); }
 
   void readChip(const fb::Chip &c) {
-    auto chip = ChipOp::create(builder, here, u64(c.id()), string(c.kind()), unlessZero(c.program()),
-                               extent(c.arena()), u64(c.weights_bytes()), unlessZero(c.kv_layers()),
-                               unlessZero(c.kv_heads()), unlessZero(c.first_kv_head()),
-                               unlessZero(c.first_token()));
+    auto chip = ChipOp::create(builder, here, u64(c.id()), string(c.kind()),
+                               unlessZero(c.program()), extent(c.arena()), u64(c.weights_bytes()),
+                               unlessZero(c.kv_layers()), unlessZero(c.kv_heads()),
+                               unlessZero(c.first_kv_head()), unlessZero(c.first_token()));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(&chip.getBody().emplaceBlock());
     for (const fb::Buffer *b : list(c.buffers()))
@@ -179,9 +179,8 @@ private:
         builder, here, symbol(w.name(), "weight"),
         WeightFormatAttr::get(builder.getContext(), format.value_or(plan::WeightFormat::F32)),
         u64(w.rows()), u64(w.columns()), u64(w.offset()), u64(w.size()),
-        w.packed() ? builder.getUnitAttr() : UnitAttr(),
-        unlessZero(w.random_seed()), unlessZero(w.program()),
-        w.tensor() ? string(w.tensor()) : StringAttr(), part);
+        w.packed() ? builder.getUnitAttr() : UnitAttr(), unlessZero(w.random_seed()),
+        unlessZero(w.program()), w.tensor() ? string(w.tensor()) : StringAttr(), part);
   }
 
   void readKernel(const fb::Kernel &k) {
@@ -213,14 +212,15 @@ private:
       auto kernel = nameOf(plan.kernels(), l->kernel(), "the kernel of a launch",
                            [](const fb::Kernel *k) { return k->symbol(); });
       LaunchOp::create(builder, here, kernel, string(l->name()), builder.getArrayAttr(args),
-                       l->barrier_before() ? builder.getUnitAttr() : UnitAttr(), unlessZero(l->own_rows()),
-                       cost(l->cost()));
+                       l->barrier_before() ? builder.getUnitAttr() : UnitAttr(),
+                       unlessZero(l->own_rows()), cost(l->cost()));
     }
   }
 
   void readCollective(const fb::Launch &l, const fb::Collective &c) {
     auto kind = symbolizeCollectiveKind(static_cast<uint32_t>(c.kind()));
-    const bool gives = kind != plan::CollectiveKind::Receive && kind != plan::CollectiveKind::GatherRows;
+    const bool gives =
+        kind != plan::CollectiveKind::Receive && kind != plan::CollectiveKind::GatherRows;
     const bool gets = kind != plan::CollectiveKind::Send;
     const size_t buffers = size_t(gives) + size_t(gets);
     if (!kind || !l.args() || l.args()->size() != buffers)
@@ -234,15 +234,14 @@ private:
     if (c.columns())
       columns.assign(c.columns()->begin(), c.columns()->end());
     auto unit = [&](bool set) { return set ? builder.getUnitAttr() : UnitAttr(); };
-    CollectiveOp::create(builder, here, CollectiveKindAttr::get(builder.getContext(), *kind),
-                         string(l.name()), gives ? names.front() : FlatSymbolRefAttr(),
-                         gets ? names.back() : FlatSymbolRefAttr(),
-                         u64(c.axis()), builder.getDenseI64ArrayAttr(columns), unit(c.accumulate()),
-                         unit(c.given() == fb::Element::BF16), unit(c.logit_rows()), unit(c.fence()), unlessZero(l.own_rows()),
-                         unlessZero(c.overlap() ? c.overlap()->from() : 0),
-                         unlessZero(c.overlap() ? c.overlap()->block() : 0), string(c.cause()), cost(l.cost()));
+    CollectiveOp::create(
+        builder, here, CollectiveKindAttr::get(builder.getContext(), *kind), string(l.name()),
+        gives ? names.front() : FlatSymbolRefAttr(), gets ? names.back() : FlatSymbolRefAttr(),
+        u64(c.axis()), builder.getDenseI64ArrayAttr(columns), unit(c.accumulate()),
+        unit(c.given() == fb::Element::BF16), unit(c.logit_rows()), unit(c.fence()),
+        unlessZero(l.own_rows()), unlessZero(c.overlap() ? c.overlap()->from() : 0),
+        unlessZero(c.overlap() ? c.overlap()->block() : 0), string(c.cause()), cost(l.cost()));
   }
-
 
   ArgAttr readArg(const fb::Arg &arg, StringAttr launch) {
     MLIRContext *context = builder.getContext();
@@ -277,8 +276,8 @@ private:
         weights.push_back(weightName(index, "a weight of a call"));
     auto function = nameOf(plan.functions(), c.function(), "the function of a call",
                            [](const fb::Function *f) { return f->name(); });
-    CallOp::create(builder, here, function, builder.getArrayAttr(weights),
-                   u64(c.kv_layer()), unlessZero(c.program()));
+    CallOp::create(builder, here, function, builder.getArrayAttr(weights), u64(c.kv_layer()),
+                   unlessZero(c.program()));
   }
 
   const fb::Plan &plan;

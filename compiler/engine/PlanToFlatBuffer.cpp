@@ -62,11 +62,10 @@ public:
     auto target = string(engine.getTarget());
     std::vector<uint32_t> dims(engine.getGrid().begin(), engine.getGrid().end());
     auto grid = out.CreateVector(dims);
-    fb::FinishPlanBuffer(out, fb::CreatePlan(out, producer, target, grid, model, limits, chips, kv,
-                                             weights, kernels, functions, calls,
-                                             bufferIndex.lookup(engine.getLogitsAttr().getAttr()),
-                                             checks, logitsBlock(), pooling,
-                                             engine.getNumReplicas()));
+    fb::FinishPlanBuffer(
+        out, fb::CreatePlan(out, producer, target, grid, model, limits, chips, kv, weights, kernels,
+                            functions, calls, bufferIndex.lookup(engine.getLogitsAttr().getAttr()),
+                            checks, logitsBlock(), pooling, engine.getNumReplicas()));
     return {out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize()};
   }
 
@@ -197,12 +196,13 @@ private:
       std::vector<uint64_t> strides;
       for (uint64_t stride : op.getProductStrides())
         strides.push_back(stride);
-      overlap = fb::CreateOverlap(out, *op.getOverlap(), *op.getBlocks(), out.CreateVector(strides));
+      overlap =
+          fb::CreateOverlap(out, *op.getOverlap(), *op.getBlocks(), out.CreateVector(strides));
     }
-    auto collective = fb::CreateCollective(
-        out, static_cast<fb::CollectiveKind>(op.getKind()), op.getAxis(), columns,
-        op.getAccumulate(), op.getLogitRows(), op.getFence(), cause,
-        op.getBf16() ? fb::Element::BF16 : fb::Element::F32, overlap);
+    auto collective =
+        fb::CreateCollective(out, static_cast<fb::CollectiveKind>(op.getKind()), op.getAxis(),
+                             columns, op.getAccumulate(), op.getLogitRows(), op.getFence(), cause,
+                             op.getBf16() ? fb::Element::BF16 : fb::Element::F32, overlap);
     fb::Cost cost = writeCost(op.getCost());
     return fb::CreateLaunch(out, 0, args, false, name, &cost, collective,
                             op.getOwnRows().value_or(0));

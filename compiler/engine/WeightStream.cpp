@@ -35,7 +35,8 @@ TensorPart partOf(WeightOp weight, uint64_t rank) {
 class Stream {
 public:
   /// `rank`: the chip's place along the tensor axis.
-  Stream(EngineWriter &writer, const frontend::Checkpoint &checkpoint, InputSource *inputs, uint64_t rank)
+  Stream(EngineWriter &writer, const frontend::Checkpoint &checkpoint, InputSource *inputs,
+         uint64_t rank)
       : writer(writer), checkpoint(checkpoint), inputs(inputs), rank(rank) {}
 
   llvm::Error write(WeightOp weight, mlir::tenon::WeightOp declared) {
@@ -103,7 +104,8 @@ private:
     for (uint64_t row = 0; row < part.rows; row += rowsAtOnce) {
       const uint64_t count = std::min(rowsAtOnce, part.rows - row);
       piece.resize(packedBytes(format, count, part.columns));
-      if (llvm::Error error = pack(tensor, format, order, part, part.firstRow + row, count, feedback))
+      if (llvm::Error error =
+              pack(tensor, format, order, part, part.firstRow + row, count, feedback))
         return error;
       if (llvm::Error error = writer.append(piece))
         return error;
@@ -121,7 +123,8 @@ private:
                   : reblockMatrix(tensor, format, order, row, count, threads, piece, feedback);
     if (!keep) { // A row's scale covers all of its columns: rows are rounded whole.
       columns.resize(packedBytes(format, count, tensor.columns));
-      if (llvm::Error error = reblockMatrix(tensor, format, order, row, count, threads, columns, feedback))
+      if (llvm::Error error =
+              reblockMatrix(tensor, format, order, row, count, threads, columns, feedback))
         return error;
       copyPanelColumns(format, columns, tensor.columns, part.firstColumn, part.columns, piece);
       return llvm::Error::success();
@@ -161,8 +164,8 @@ llvm::Error writeWeights(EngineWriter &writer, mlir::plan::EngineOp plan, mlir::
     const llvm::SmallVector<WeightOp> stored = storedWeights(plan, chip.getProgramNumber());
     if (stored.empty())
       continue; // An empty section is left out.
-    if (llvm::Error error = writer.beginSection(engine::SectionKind::Weights, engine::Variant::None,
-                                                chip.getId()))
+    if (llvm::Error error =
+            writer.beginSection(engine::SectionKind::Weights, engine::Variant::None, chip.getId()))
       return error;
     Stream stream(writer, checkpoint, inputs, chip.getId() % plan.getGrid().back());
     for (WeightOp weight : stored) {

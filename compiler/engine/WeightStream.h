@@ -18,8 +18,8 @@ using WeightProgress = llvm::function_ref<void(uint64_t done, uint64_t all)>;
 
 /// Writes the weights section of every chip: each stored `plan.weight` of the chip's program at its
 /// offset, packed from the chip's part of the checkpoint's tensor, or from the value that its
-/// `tenon.weight` in `module` carries. Rounds by `inputs` where they are known (may be null). Holds a few megabytes
-/// at a time. Gives the checkpoint's pages back to the system as it goes.
+/// `tenon.weight` in `module` carries. Rounds by `inputs` where they are known (may be null). Holds
+/// a few megabytes at a time. Gives the checkpoint's pages back to the system as it goes.
 llvm::Error writeWeights(EngineWriter &writer, mlir::plan::EngineOp plan, mlir::ModuleOp module,
                          const frontend::Checkpoint &checkpoint, InputSource *inputs,
                          WeightProgress progress);

@@ -16,7 +16,8 @@ namespace tenon::compiler {
 
 namespace {
 
-/// Share of the mean diagonal that is added to each: the text is a sample, and its finest correlations are accidents.
+/// Share of the mean diagonal that is added to each: the text is a sample, and its finest
+/// correlations are accidents.
 constexpr double kDamping = 0.2;
 /// Input rows that are f32 at a time.
 constexpr uint64_t kRowsAtOnce = 256;
@@ -24,7 +25,8 @@ constexpr uint64_t kRowsAtOnce = 256;
 constexpr uint64_t kFactorRows = 32;
 
 /// Upper triangle of sum x x^T over rows of bf16.
-SymmetricMatrix momentsOf(llvm::ArrayRef<uint16_t> inputs, uint64_t rows, uint64_t columns, unsigned threads) {
+SymmetricMatrix momentsOf(llvm::ArrayRef<uint16_t> inputs, uint64_t rows, uint64_t columns,
+                          unsigned threads) {
   SymmetricMatrix moments(columns);
   const uint64_t stride = moments.stride();
   std::vector<float> floats(kRowsAtOnce * stride);
@@ -93,7 +95,8 @@ llvm::Expected<ColumnFeedback> ColumnFeedback::measure(uint64_t rows, uint64_t c
     const float damping = static_cast<float>(kDamping * mean);
     for (uint64_t r = 0; r < size; ++r)
       for (uint64_t c = r; c < size; ++c) {
-        const uint64_t low = std::min(columnAt(r), columnAt(c)), high = std::max(columnAt(r), columnAt(c));
+        const uint64_t low = std::min(columnAt(r), columnAt(c)),
+                       high = std::max(columnAt(r), columnAt(c));
         ordered.row(r)[c] = moments.row(low)[high] + (r == c ? damping : 0);
       }
     factorise(ordered, damping, threads);
@@ -107,7 +110,8 @@ llvm::Expected<ColumnFeedback> ColumnFeedback::measure(uint64_t rows, uint64_t c
     }
     result.parts.push_back(std::move(block));
   }
-  if (!std::isfinite(all)) { // A damaged checkpoint; its weights will be named when they are rounded.
+  if (!std::isfinite(
+          all)) { // A damaged checkpoint; its weights will be named when they are rounded.
     result.parts.clear();
     std::fill(result.weights.begin(), result.weights.end(), 1.0f);
     return std::move(result);

@@ -26,8 +26,8 @@ struct Panel {
 } // namespace
 
 /// sums[b][part] += sum over i < count of factors[b][i] * errors[i], i ascending.
-TENON_ALWAYS_INLINE void addErrors(WideLanes (&sums)[kBlock][kParts], const float *factors, uint64_t stride,
-                                   const float *errors, uint64_t count) {
+TENON_ALWAYS_INLINE void addErrors(WideLanes (&sums)[kBlock][kParts], const float *factors,
+                                   uint64_t stride, const float *errors, uint64_t count) {
   for (uint64_t i = 0; i < count; ++i) {
     WideLanes low, high;
     loadWide(low, errors + i * kRows);
@@ -42,7 +42,8 @@ TENON_ALWAYS_INLINE void addErrors(WideLanes (&sums)[kBlock][kParts], const floa
 }
 
 /// Rounds column `j` of rows from `part` on, aiming `pull` below its values.
-TENON_ALWAYS_INLINE void roundColumn(const Panel &panel, uint64_t j, uint64_t part, const WideLanes &pull) {
+TENON_ALWAYS_INLINE void roundColumn(const Panel &panel, uint64_t j, uint64_t part,
+                                     const WideLanes &pull) {
   constexpr float nearest = 12582912.0f; // 1.5 * 2^23: adding it rounds to the nearest integer.
   const uint64_t at = j * kRows + part * kWideLanes;
   WideLanes value, scale, minimum;
@@ -59,8 +60,8 @@ TENON_ALWAYS_INLINE void roundColumn(const Panel &panel, uint64_t j, uint64_t pa
 }
 
 /// `columns` is a multiple of kBlock.
-TENON_FUSED_VECTORS static void roundPanel(const Panel &panel, const float *factors, uint64_t stride,
-                                           uint64_t columns) {
+TENON_FUSED_VECTORS static void roundPanel(const Panel &panel, const float *factors,
+                                           uint64_t stride, uint64_t columns) {
   for (uint64_t j = 0; j < columns; j += kBlock) {
     const float *rows = factors + j * stride;
     WideLanes sums[kBlock][kParts] = {};
@@ -72,7 +73,8 @@ TENON_FUSED_VECTORS static void roundPanel(const Panel &panel, const float *fact
         for (uint64_t i = 0; i < b; ++i) {
           WideLanes error;
           loadWide(error, panel.errors + (j + i) * kRows + v * kWideLanes);
-          sums[b][v] = __builtin_elementwise_fma(WideLanes{} + rows[b * stride + j + i], error, sums[b][v]);
+          sums[b][v] =
+              __builtin_elementwise_fma(WideLanes{} + rows[b * stride + j + i], error, sums[b][v]);
         }
         roundColumn(panel, j + b, v, sums[b][v]);
       }
@@ -100,9 +102,11 @@ void FeedbackRounder::round(const ColumnFeedback &feedback, llvm::ArrayRef<std::
         minimums[at] = isThere && info.hasMin ? minUnit * rounded[r].minCodes[group] : 0;
       }
     }
-    const float low = static_cast<float>(-info.offset), high = static_cast<float>((1 << info.bits) - 1 - info.offset);
-    roundPanel({values.data(), scales.data(), minimums.data(), errors.data(), quants.data(), low, high},
-               block.factors.data(), block.stride, columns);
+    const float low = static_cast<float>(-info.offset),
+                high = static_cast<float>((1 << info.bits) - 1 - info.offset);
+    roundPanel(
+        {values.data(), scales.data(), minimums.data(), errors.data(), quants.data(), low, high},
+        block.factors.data(), block.stride, columns);
     for (uint64_t r = 0; r < rows.size(); ++r)
       for (uint64_t j = 0; j < columns; ++j)
         rounded[r].quants[block.first + block.order[j]] =

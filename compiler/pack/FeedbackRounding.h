@@ -12,13 +12,15 @@
 
 namespace tenon::compiler {
 
-/// Chooses quants anew for rows whose scales are settled. Holds only scratch memory; one for each thread.
+/// Chooses quants anew for rows whose scales are settled. Holds only scratch memory; one for each
+/// thread.
 class FeedbackRounder {
 public:
   FeedbackRounder(WeightFormat format, uint64_t columns);
 
-  /// `rows` are [rows][columns] values, `rounded` what RowRounder made of them. Their quants become those that keep
-  /// the rows' products with the measured inputs. At most 16 rows; a row's result does not depend on the others.
+  /// `rows` are [rows][columns] values, `rounded` what RowRounder made of them. Their quants become
+  /// those that keep the rows' products with the measured inputs. At most 16 rows; a row's result
+  /// does not depend on the others.
   void round(const ColumnFeedback &feedback, llvm::ArrayRef<std::vector<float>> rows,
              llvm::MutableArrayRef<RoundedRow> rounded);
 

@@ -14,7 +14,8 @@ class InputSource {
 public:
   virtual ~InputSource() = default;
   /// Of the checkpoint's matrix `tensor`; null if nothing was measured. Valid until the next call.
-  virtual llvm::Expected<const ColumnFeedback *> feedbackOf(llvm::StringRef tensor, unsigned threads) = 0;
+  virtual llvm::Expected<const ColumnFeedback *> feedbackOf(llvm::StringRef tensor,
+                                                            unsigned threads) = 0;
 };
 
 } // namespace tenon::compiler

@@ -14,12 +14,16 @@ void copyPanelColumns(WeightFormat format, llvm::ArrayRef<uint8_t> whole, uint64
   const FormatInfo info = formatInfo(format);
   [[maybe_unused]] const uint64_t granule = std::max(info.group, 32u);
   assert((info.rowScales || format == WeightFormat::BF16) && firstColumn % granule == 0 &&
-         firstColumn + count <= columns && (count % granule == 0 || firstColumn + count == columns));
+         firstColumn + count <= columns &&
+         (count % granule == 0 || firstColumn + count == columns));
   const PanelLayout from(format, columns), to(format, count);
   assert(whole.size() % from.bytes == 0 && out.size() / to.bytes == whole.size() / from.bytes);
   // Every plane lies in order of k; what a group of 32 has of it:
-  const uint64_t quantBytes =
-      32 * kPanelChannels * (info.isFloat() ? info.bits : info.bits == 8 ? 8 : 4) / 8;
+  const uint64_t quantBytes = 32 * kPanelChannels *
+                              (info.isFloat()   ? info.bits
+                               : info.bits == 8 ? 8
+                                                : 4) /
+                              8;
   const uint64_t highBytes = info.bits == 5 ? 64 : info.bits == 6 ? 128 : 0;
   const uint64_t first = firstColumn / 32, groups = (count + 31) / 32;
   const auto planeEnd = [](const PanelLayout &layout, uint64_t begin, uint64_t end) {

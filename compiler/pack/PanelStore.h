@@ -23,7 +23,7 @@ inline void storeWord(uint8_t *plane, uint64_t index, uint32_t channel, uint32_t
 /// Writes 32 values of one channel, as eight words of four, to the quants and high planes.
 template <uint32_t Bits>
 inline void storeQuants(uint8_t *quants, uint8_t *high, uint64_t group, uint32_t channel,
-                 const uint32_t q[8]) {
+                        const uint32_t q[8]) {
   if constexpr (Bits == 8) {
     for (uint32_t j = 0; j < 8; ++j)
       storeWord(quants, group * 8 + j, channel, q[j]);

@@ -40,8 +40,9 @@ public:
         rounder(info.rowScales ? format : WeightFormat::Q8_R, info.rowScales ? tensor.columns : 0),
         feedbackRounder(format, this->feedback ? tensor.columns : 0) {}
 
-  /// Writes tensor rows `rows`, at most 16, as the channels of `panel`. Returns the place in `rows` of the first one
-  /// with a value that the format cannot hold, if there is one; `badColumn` and `badValue` are then of it.
+  /// Writes tensor rows `rows`, at most 16, as the channels of `panel`. Returns the place in `rows`
+  /// of the first one with a value that the format cannot hold, if there is one; `badColumn` and
+  /// `badValue` are then of it.
   std::optional<uint32_t> write(llvm::ArrayRef<uint64_t> rows, uint8_t *panel) {
     std::memset(panel, 0, layout.bytes); // padding of planes, rows beyond the last
     values.resize(rows.size());
@@ -57,7 +58,8 @@ public:
           return channel;
         }
       if (info.rowScales)
-        rounded[channel] = rounder.round(row, feedback ? feedback->importance() : llvm::ArrayRef<float>());
+        rounded[channel] =
+            rounder.round(row, feedback ? feedback->importance() : llvm::ArrayRef<float>());
       else
         writeBfloat(row, panel, channel);
     }
@@ -132,13 +134,13 @@ Error reblockMatrix(const Tensor &tensor, WeightFormat format, llvm::ArrayRef<ui
                     llvm::MutableArrayRef<uint8_t> out, const ColumnFeedback *feedback) {
   const FormatInfo info = formatInfo(format);
   if (!canReblockTo(format) || tensor.columns % info.kMultiple != 0)
-    return packError(tensor, "rows of " + Twine(tensor.columns) +
-                                 " values cannot be rounded to " + info.name.data());
+    return packError(tensor, "rows of " + Twine(tensor.columns) + " values cannot be rounded to " +
+                                 info.name.data());
   if (Error error = checkPackRequest(tensor, format, rowOrder, firstRow, rowCount, out))
     return error;
   if (feedback && feedback->importance().size() != tensor.columns)
-    return packError(tensor, "its inputs have " + Twine(feedback->importance().size()) + " columns, not " +
-                                 Twine(tensor.columns));
+    return packError(tensor, "its inputs have " + Twine(feedback->importance().size()) +
+                                 " columns, not " + Twine(tensor.columns));
 
   const uint64_t panelBytes = PanelLayout(format, tensor.columns).bytes;
   const uint64_t panels = panelCount(rowCount);

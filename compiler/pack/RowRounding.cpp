@@ -61,7 +61,8 @@ struct Group {
 };
 
 /// Rounds the group with w = scale * q - minimum and says how good that is.
-TENON_WIDE_VECTORS void tryScale(const Group &group, float scale, float minimum, Range range, Moments *moments) {
+TENON_WIDE_VECTORS void tryScale(const Group &group, float scale, float minimum, Range range,
+                                 Moments *moments) {
   const float inverse = scale == 0 ? 0 : 1 / scale;
   Lanes error = {}, wqx = {}, wqq = {}, wq = {};
   for (uint32_t at = 0; at < group.size; at += kLanes) {
@@ -103,8 +104,8 @@ void storeQuants(const Group &group, float scale, float minimum, Range range, in
                  uint8_t *out) {
   const float inverse = scale == 0 ? 0 : 1 / scale;
   for (uint32_t i = 0; i < group.size; ++i)
-    out[i] = static_cast<uint8_t>(static_cast<int32_t>(quantOf(group.x[i], minimum, inverse, range)) +
-                                  offset);
+    out[i] = static_cast<uint8_t>(
+        static_cast<int32_t>(quantOf(group.x[i], minimum, inverse, range)) + offset);
 }
 
 /// Of a column whose inputs were all zero, relative to the mean: the next text may be another.
@@ -258,7 +259,8 @@ void RowRounder::roundSymmetric(llvm::ArrayRef<float> row) {
 
   for (size_t g = 0; g < result.codes.size(); ++g) {
     const llvm::ArrayRef<float> x = groupOf(row, g);
-    SymmetricSearch search{{x.data(), groupOf(importance, g).data(), uint32_t(x.size())}, range, unit};
+    SymmetricSearch search{
+        {x.data(), groupOf(importance, g).data(), uint32_t(x.size())}, range, unit};
     if (firstScale[g] != 0) {
       for (float beginning : kBeginnings)
         search.descend(firstScale[g] * beginning);
@@ -268,7 +270,8 @@ void RowRounder::roundSymmetric(llvm::ArrayRef<float> row) {
       search.look();
     }
     result.codes[g] = static_cast<int16_t>(search.best);
-    storeQuants(search.group, search.best * unit, 0, range, info.offset, result.quants.data() + g * info.group);
+    storeQuants(search.group, search.best * unit, 0, range, info.offset,
+                result.quants.data() + g * info.group);
   }
 }
 
@@ -292,11 +295,13 @@ void RowRounder::roundWithMinimum(llvm::ArrayRef<float> row) {
   const float unit = frontend::halfToFloat(result.scale),
               minUnit = frontend::halfToFloat(result.minScale);
 
-  // A grid of 16 levels, such as 4-bit files have, lies on every second (fourth) integer of a finer one.
+  // A grid of 16 levels, such as 4-bit files have, lies on every second (fourth) integer of a finer
+  // one.
   const float coarse = top / static_cast<float>((1 << info.bits) - (1 << (info.bits - 4)));
   for (size_t g = 0; g < result.codes.size(); ++g) {
     const llvm::ArrayRef<float> x = groupOf(row, g);
-    MinimumSearch search({x.data(), groupOf(importance, g).data(), uint32_t(x.size())}, range, unit, minUnit);
+    MinimumSearch search({x.data(), groupOf(importance, g).data(), uint32_t(x.size())}, range, unit,
+                         minUnit);
     search.descend(firstScale[g], firstMin[g]);
     if (info.bits > 4 && !search.onGrid())
       search.descend(firstScale[g] * coarse, firstMin[g]);
@@ -311,13 +316,15 @@ void RowRounder::roundWithMinimum(llvm::ArrayRef<float> row) {
   }
 }
 
-const RoundedRow &RowRounder::round(llvm::ArrayRef<float> row, llvm::ArrayRef<float> columnImportance) {
+const RoundedRow &RowRounder::round(llvm::ArrayRef<float> row,
+                                    llvm::ArrayRef<float> columnImportance) {
   double squares = 0;
   for (float value : row)
     squares += double(value) * double(value);
   const float deviation = static_cast<float>(std::sqrt(squares / std::max<size_t>(1, row.size())));
   for (size_t k = 0; k < row.size(); ++k)
-    importance[k] = columnImportance.empty() ? std::fabs(row[k]) + deviation : columnImportance[k] + kLeastImportance;
+    importance[k] = columnImportance.empty() ? std::fabs(row[k]) + deviation
+                                             : columnImportance[k] + kLeastImportance;
   info.hasMin ? roundWithMinimum(row) : roundSymmetric(row);
   return result;
 }

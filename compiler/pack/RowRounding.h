@@ -3,9 +3,9 @@
 //
 // Rounds one row of a matrix to a format with row scales (runtime/engine/WeightFormat.h): for every
 // group, the 8-bit scale (and minimum) whose rounded values come nearest to the given ones in
-// the sense of sum over k of importance[k] * (w[k] - rounded[k])^2. What is known about the inputs decides about
-// importance; if nothing is, importance[k] = |w[k]| plus the row's root mean square: large weights count more, and
-// none counts for nothing.
+// the sense of sum over k of importance[k] * (w[k] - rounded[k])^2. What is known about the inputs
+// decides about importance; if nothing is, importance[k] = |w[k]| plus the row's root mean square:
+// large weights count more, and none counts for nothing.
 //
 // Scales and minimums are searched as the codes that will be stored, not as real numbers that are
 // rounded afterwards. A group alternates, from several beginnings, between the best quants for a
@@ -30,9 +30,9 @@ namespace tenon::compiler {
 
 /// One row in an R format: w = half(scale) * code * (q - offset) [- half(minScale) * minCode].
 struct RoundedRow {
-  uint16_t scale = 0, minScale = 0;       ///< Bits of f16 numbers >= 0.
-  std::vector<int16_t> codes, minCodes;   ///< For each group; minCodes empty without minimum.
-  std::vector<uint8_t> quants;            ///< For each column, as stored (unsigned).
+  uint16_t scale = 0, minScale = 0;     ///< Bits of f16 numbers >= 0.
+  std::vector<int16_t> codes, minCodes; ///< For each group; minCodes empty without minimum.
+  std::vector<uint8_t> quants;          ///< For each column, as stored (unsigned).
 };
 
 /// Rounds rows of one matrix. Holds only scratch memory; one for each thread.
@@ -41,8 +41,9 @@ public:
   /// `format` has row scales; `columns` is a multiple of 32.
   RowRounder(WeightFormat format, uint64_t columns);
 
-  /// Rounds `row` [columns], whose values are finite and at most 2^23 in magnitude. `columnImportance` [columns] is
-  /// of the inputs, and empty if nothing is known. Valid until the next call.
+  /// Rounds `row` [columns], whose values are finite and at most 2^23 in magnitude.
+  /// `columnImportance` [columns] is of the inputs, and empty if nothing is known. Valid until the
+  /// next call.
   const RoundedRow &round(llvm::ArrayRef<float> row, llvm::ArrayRef<float> columnImportance = {});
 
 private:

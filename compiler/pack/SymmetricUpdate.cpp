@@ -15,8 +15,9 @@ namespace tenon::compiler {
 static constexpr uint64_t kBlock = 4, kDepth = 64;
 
 /// Adds to kBlock x kTile elements at `out`. `left` [rows][kBlock wanted], `right` [rows][kTile].
-TENON_FUSED_VECTORS static void addTile(float *out, uint64_t outStride, const float *left, const float *right,
-                                        uint64_t stride, uint64_t rows, float sign) {
+TENON_FUSED_VECTORS static void addTile(float *out, uint64_t outStride, const float *left,
+                                        const float *right, uint64_t stride, uint64_t rows,
+                                        float sign) {
   WideLanes sums[kBlock][2];
   for (uint64_t b = 0; b < kBlock; ++b)
     for (uint64_t v = 0; v < 2; ++v)
@@ -38,15 +39,15 @@ TENON_FUSED_VECTORS static void addTile(float *out, uint64_t outStride, const fl
 }
 
 /// As addTile for one row, where a block would reach beyond the last.
-static void addRow(float *out, uint64_t tile, const float *left, const float *right, uint64_t stride, uint64_t rows,
-                   float sign) {
+static void addRow(float *out, uint64_t tile, const float *left, const float *right,
+                   uint64_t stride, uint64_t rows, float sign) {
   for (uint64_t i = 0; i < tile; ++i)
     for (uint64_t n = 0; n < rows; ++n)
       out[i] = __builtin_fmaf(left[n * stride] * sign, right[n * stride + i], out[i]);
 }
 
-void addProducts(SymmetricMatrix &matrix, const float *x, uint64_t stride, uint64_t rows, float sign,
-                 uint64_t first, uint64_t last) {
+void addProducts(SymmetricMatrix &matrix, const float *x, uint64_t stride, uint64_t rows,
+                 float sign, uint64_t first, uint64_t last) {
   for (uint64_t n = 0; n < rows; n += kDepth) {
     const float *part = x + n * stride;
     const uint64_t depth = std::min(kDepth, rows - n);
@@ -58,14 +59,16 @@ void addProducts(SymmetricMatrix &matrix, const float *x, uint64_t stride, uint6
           continue;
         }
         for (uint64_t r = b; r < last; ++r)
-          addRow(matrix.row(r) + a, SymmetricMatrix::kTile, part + r, part + a, stride, depth, sign);
+          addRow(matrix.row(r) + a, SymmetricMatrix::kTile, part + r, part + a, stride, depth,
+                 sign);
       }
   }
 }
 
-void addProducts(SymmetricMatrix &matrix, const float *x, uint64_t stride, uint64_t rows, float sign,
-                 unsigned threads) {
-  constexpr uint64_t share = 32; // Rows that a thread takes at a time; the first rows are the longest.
+void addProducts(SymmetricMatrix &matrix, const float *x, uint64_t stride, uint64_t rows,
+                 float sign, unsigned threads) {
+  constexpr uint64_t share =
+      32; // Rows that a thread takes at a time; the first rows are the longest.
   std::atomic<uint64_t> next{0};
   const auto work = [&] {
     for (uint64_t b; (b = next.fetch_add(share, std::memory_order_relaxed)) < matrix.size();)

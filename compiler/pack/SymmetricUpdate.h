@@ -8,8 +8,8 @@
 
 namespace tenon::compiler {
 
-/// A symmetric matrix [size, size] f32 of which only elements with row <= column are kept up to date. Rows
-/// are padded with zeros to whole vectors.
+/// A symmetric matrix [size, size] f32 of which only elements with row <= column are kept up to
+/// date. Rows are padded with zeros to whole vectors.
 class SymmetricMatrix {
 public:
   explicit SymmetricMatrix(uint64_t size)
@@ -28,15 +28,16 @@ private:
   std::vector<float> values;
 };
 
-/// matrix[b][a] += sign * sum over n < rows of x[n][b] * x[n][a], for first <= b < last and b <= a. Each element is a
-/// chain of fused multiply-adds in order of n, whatever the machine's vectors hold. `x` is [rows, stride], and its
-/// columns from `matrix.size()` to the end of the vector are readable. `sign` is 1 or -1.
-void addProducts(SymmetricMatrix &matrix, const float *x, uint64_t stride, uint64_t rows, float sign,
-                 uint64_t first, uint64_t last);
+/// matrix[b][a] += sign * sum over n < rows of x[n][b] * x[n][a], for first <= b < last and b <= a.
+/// Each element is a chain of fused multiply-adds in order of n, whatever the machine's vectors
+/// hold. `x` is [rows, stride], and its columns from `matrix.size()` to the end of the vector are
+/// readable. `sign` is 1 or -1.
+void addProducts(SymmetricMatrix &matrix, const float *x, uint64_t stride, uint64_t rows,
+                 float sign, uint64_t first, uint64_t last);
 
 /// As above for all rows of the matrix, shared out to `threads` threads.
-void addProducts(SymmetricMatrix &matrix, const float *x, uint64_t stride, uint64_t rows, float sign,
-                 unsigned threads);
+void addProducts(SymmetricMatrix &matrix, const float *x, uint64_t stride, uint64_t rows,
+                 float sign, unsigned threads);
 
 } // namespace tenon::compiler
 

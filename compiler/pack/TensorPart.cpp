@@ -25,8 +25,8 @@ llvm::Expected<frontend::Tensor> copyPart(const frontend::Tensor &tensor,
   const uint64_t multiple = formatInfo(tensor.format).kMultiple;
   if (part.firstColumn % multiple || part.columns % multiple)
     return fail("a chip's columns " + llvm::Twine(part.firstColumn) + " to " +
-                llvm::Twine(part.firstColumn + part.columns) +
-                " do not lie between blocks of " + llvm::Twine(multiple));
+                llvm::Twine(part.firstColumn + part.columns) + " do not lie between blocks of " +
+                llvm::Twine(multiple));
   const uint64_t rowBytes = frontend::storedRowBytes(tensor.format, tensor.columns);
   const uint64_t skipped = frontend::storedRowBytes(tensor.format, part.firstColumn);
   const uint64_t partBytes = frontend::storedRowBytes(tensor.format, part.columns);

@@ -27,10 +27,10 @@ struct TensorPart {
   }
 };
 
-/// Copies a part of `tensor` into `storage`, in the tensor's own format, and returns it as a tensor of
-/// its own that reads `storage`. Packed row r is row `rowOrder[r]`, or r if there is no order. Fails if
-/// the part does not lie within the tensor or its columns do not begin and end between blocks of the
-/// format.
+/// Copies a part of `tensor` into `storage`, in the tensor's own format, and returns it as a tensor
+/// of its own that reads `storage`. Packed row r is row `rowOrder[r]`, or r if there is no order.
+/// Fails if the part does not lie within the tensor or its columns do not begin and end between
+/// blocks of the format.
 llvm::Expected<frontend::Tensor> copyPart(const frontend::Tensor &tensor,
                                           llvm::ArrayRef<uint32_t> rowOrder, const TensorPart &part,
                                           std::vector<uint8_t> &storage);

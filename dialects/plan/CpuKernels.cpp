@@ -153,7 +153,8 @@ static std::optional<std::string> missingField(const KernelSpec &s) {
   if (attends && (s.heads == 0 || s.kvHeads == 0 || s.headDim == 0))
     return "heads, kv_heads and head_dim must be set";
   if (s.kind == KernelKind::Attention && !::tenon::cpu::headsFit(s))
-    return "heads must be a multiple of kv_heads, or group and skipped_heads say which KV head they read";
+    return "heads must be a multiple of kv_heads, or group and skipped_heads say which KV head "
+           "they read";
   switch (s.kind) {
   case KernelKind::RopeTable:
     return s.rotary == 0 || s.rotary % 2
@@ -235,7 +236,8 @@ FailureOr<KernelSpec> plan::specFromAttr(StringRef kind, DictionaryAttr fields,
 
 /// Bytes of one activation row.
 static uint64_t rowBytes(bool quantised, uint64_t columns, uint32_t rowBits) {
-  return quantised ? ::tenon::cpu::QuantRowLayout(columns, rowBits).stride() : columns * sizeof(float);
+  return quantised ? ::tenon::cpu::QuantRowLayout(columns, rowBits).stride()
+                   : columns * sizeof(float);
 }
 
 SmallVector<KernelSlot> plan::kernelSlots(const KernelSpec &s) {

@@ -32,8 +32,8 @@ enum class SlotRole {
   Weight,
   KPool,
   VPool,
-  /// A buffer sized by workers that only launches with such a slot touch. It holds zeros when the engine starts
-  /// and keeps its content from one step to the next.
+  /// A buffer sized by workers that only launches with such a slot touch. It holds zeros when the
+  /// engine starts and keeps its content from one step to the next.
   Workspace
 };
 

@@ -167,7 +167,8 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
   SmallVector<KernelSlot> slots = kernelSlots(*spec);
   if (slots.size() != getArgs().size())
     return emitOpError("has ") << getArgs().size() << " pointers, but "
-                               << StringRef(kernelKindName(spec->kind)) << " takes " << slots.size();
+                               << StringRef(kernelKindName(spec->kind)) << " takes "
+                               << slots.size();
   if (getOwnRows() && (*getOwnRows() == 0 || kernelPartition(*spec) != Partition::TokenRows))
     return emitOpError("has own_rows, and only kernels that work row by row can, from a row on");
   for (auto [slot, attr] : llvm::zip(slots, getArgs())) {
@@ -218,9 +219,11 @@ LaunchOp CollectiveOp::getProduct() {
   if (failed(spec))
     return {};
   using ::tenon::cpu::KernelKind;
-  const bool product = spec->kind == KernelKind::LinearGate || spec->kind == KernelKind::LinearQkv ||
-                       (spec->kind == KernelKind::Linear && !spec->logits && !spec->gatherLogitRows);
-  auto arg = cast<ArgAttr>(gathers ? launch.getArgs().getValue().front() : launch.getArgs().getValue().back());
+  const bool product =
+      spec->kind == KernelKind::LinearGate || spec->kind == KernelKind::LinearQkv ||
+      (spec->kind == KernelKind::Linear && !spec->logits && !spec->gatherLogitRows);
+  auto arg = cast<ArgAttr>(gathers ? launch.getArgs().getValue().front()
+                                   : launch.getArgs().getValue().back());
   return product && arg.getKind() == ArgKind::Buffer &&
                  arg.getSymbol() == (gathers ? getTargetAttr() : getSourceAttr())
              ? launch
@@ -255,18 +258,21 @@ LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
   if (getOwnRows() && getLogitRows())
     return emitOpError("has own_rows, and rows with logits are everyone's");
   if (getOverlap()) {
-    if (getOwnRows().value_or(0) == 0 || *getOverlap() < *getOwnRows() || !getBlocks() || *getBlocks() == 0)
-      return emitOpError("overlaps, and only collectives of own rows can, from as many rows on and in blocks of a row or more");
+    if (getOwnRows().value_or(0) == 0 || *getOverlap() < *getOwnRows() || !getBlocks() ||
+        *getBlocks() == 0)
+      return emitOpError("overlaps, and only collectives of own rows can, from as many rows on and "
+                         "in blocks of a row or more");
     LaunchOp product = getProduct();
     if (!product)
       return emitOpError("overlaps, and no product of its rows stands beside it");
     auto before = dyn_cast_or_null<CollectiveOp>(product->getPrevNode());
     if (!gathersRows && before && before.getOverlap() && before.getProduct() == product)
-      return emitOpError("overlaps with \"") << product.getName() << "\", and so does the collective before that";
+      return emitOpError("overlaps with \"")
+             << product.getName() << "\", and so does the collective before that";
   }
   if (gives != !!getSourceAttr() || gets != !!getTargetAttr())
-    return emitOpError("must name ") << (gives ? "" : "no ") << "from and " << (gets ? "" : "no ")
-                                     << "to";
+    return emitOpError("must name ")
+           << (gives ? "" : "no ") << "from and " << (gets ? "" : "no ") << "to";
   if (getAccumulate() && getKind() != CollectiveKind::AllReduce)
     return emitOpError("adds, and only all_reduce can");
   if (getBf16() && getKind() != CollectiveKind::AllReduce)
@@ -281,8 +287,8 @@ LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
     auto needed = getLogitRows() ? ExtentAttr::get(getContext(), 0, 0, row, 0)
                                  : ExtentAttr::get(getContext(), 0, row, 0, 0);
     if (!needed.fitsIn(buffer.getSize()))
-      return emitOpError("needs ") << needed << " of buffer " << name << ", which has "
-                                   << buffer.getSize();
+      return emitOpError("needs ")
+             << needed << " of buffer " << name << ", which has " << buffer.getSize();
     return success();
   };
   uint64_t given = columns.back();
@@ -308,9 +314,9 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &tables) {
     if (!weights.back())
       return emitOpError("names no weight: ") << name;
     if (weights.back().getProgramNumber() != getProgramNumber())
-      return emitOpError("is of program ") << getProgramNumber() << ", and " << name
-                                           << " is a weight of program "
-                                           << weights.back().getProgramNumber();
+      return emitOpError("is of program ")
+             << getProgramNumber() << ", and " << name << " is a weight of program "
+             << weights.back().getProgramNumber();
   }
   for (LaunchOp launch : function.getBody().getOps<LaunchOp>()) {
     auto spec = specOf(launch, tables);
@@ -330,16 +336,15 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &tables) {
       if (slot.role != SlotRole::KPool)
         continue;
       ChipOp chip = engine.getChipOf(getProgramNumber());
-      const uint64_t layers = chip && chip.getKvLayers() ? *chip.getKvLayers()
-                                                         : uint64_t(engine.getKv().getLayers());
-      const uint64_t heads = chip && chip.getKvHeads() ? *chip.getKvHeads()
-                                                       : uint64_t(engine.getKv().getKvHeads());
+      const uint64_t layers =
+          chip && chip.getKvLayers() ? *chip.getKvLayers() : uint64_t(engine.getKv().getLayers());
+      const uint64_t heads =
+          chip && chip.getKvHeads() ? *chip.getKvHeads() : uint64_t(engine.getKv().getKvHeads());
       if (getKvLayer() >= layers)
         return emitOpError("kv_layer ") << getKvLayer() << " is not below " << layers;
       if (spec->kvHeads > heads)
-        return emitOpError("has launch \"")
-               << launch.getName() << "\" for " << spec->kvHeads << " KV heads, and the chip caches "
-               << heads;
+        return emitOpError("has launch \"") << launch.getName() << "\" for " << spec->kvHeads
+                                            << " KV heads, and the chip caches " << heads;
       if (chip && chip.getFirstKvHead().value_or(0) + heads > uint64_t(engine.getKv().getKvHeads()))
         return chip.emitOpError("caches ")
                << heads << " KV heads from " << *chip.getFirstKvHead() << " on, and the model has "
@@ -388,8 +393,8 @@ static LogicalResult checkChips(EngineOp engine) {
            << programs.count() << " programs; they are numbered from 0 without a gap";
   for (auto [index, chip] : llvm::enumerate(chips)) {
     if (chip.getProgramNumber() >= chips.size())
-      return chip.emitOpError("runs program ") << chip.getProgramNumber() << " of at most "
-                                               << chips.size();
+      return chip.emitOpError("runs program ")
+             << chip.getProgramNumber() << " of at most " << chips.size();
     if (chip.getId() != index)
       return chip.emitOpError("is number ") << index << " of the grid and must have that id";
     if (names(chip) != names(chips.front()))
@@ -441,14 +446,13 @@ LogicalResult EngineOp::verifyRegions() {
     if (weight.getProgramNumber() >= programs)
       return weight.emitOpError("belongs to program ")
              << weight.getProgramNumber() << ", which no chip runs";
-    if (auto part = weight.getPart(); part && static_cast<int64_t>(part->getBegins().size()) !=
-                                                  getGrid().back())
+    if (auto part = weight.getPart();
+        part && static_cast<int64_t>(part->getBegins().size()) != getGrid().back())
       return weight.emitOpError("has parts for ")
              << part->getBegins().size() << " chips, and the grid's last axis has "
              << getGrid().back();
   }
-  BufferOp logits =
-      lookupBuffer(*this, getLogitsAttr(), getLogitsChip().getProgramNumber());
+  BufferOp logits = lookupBuffer(*this, getLogitsAttr(), getLogitsChip().getProgramNumber());
   if (!logits)
     return emitOpError("names no logits buffer: ") << getLogitsAttr();
   const uint64_t rowBytes = uint64_t(getModel().getVocabulary()) * sizeof(float);

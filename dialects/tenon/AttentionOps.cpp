@@ -120,9 +120,8 @@ static LogicalResult checkQuery(std::optional<Location> loc, RankedTensorType ty
   if (group ? skipped >= group : skipped > 0)
     return emitOptionalError(loc, "skips ", skipped, " query heads of a group of ", group);
   if (group && (heads + skipped + group - 1) / group != kv.getKvHeads())
-    return emitOptionalError(loc, heads, " query heads after ", skipped,
-                             " in groups of ", group, " do not read ", kv.getKvHeads(),
-                             " KV heads");
+    return emitOptionalError(loc, heads, " query heads after ", skipped, " in groups of ", group,
+                             " do not read ", kv.getKvHeads(), " KV heads");
   if (!group && heads % kv.getKvHeads() != 0)
     return emitOptionalError(loc, type.getDimSize(1), " query heads are no multiple of ",
                              kv.getKvHeads(), " KV heads");

@@ -125,7 +125,8 @@ LogicalResult QuantizeRowsOp::inferReturnTypes(MLIRContext *context, std::option
 bool QuantizeRowsOp::isCompatibleReturnTypes(TypeRange inferred, TypeRange given) {
   if (given.size() != 1 || !isQuantizedRows(given[0]))
     return false;
-  return denseType(cast<RankedTensorType>(given[0])) == denseType(cast<RankedTensorType>(inferred[0]));
+  return denseType(cast<RankedTensorType>(given[0])) ==
+         denseType(cast<RankedTensorType>(inferred[0]));
 }
 
 //===----------------------------------------------------------------------===//

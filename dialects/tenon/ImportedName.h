@@ -11,7 +11,8 @@ class Operation;
 
 namespace mlir::tenon {
 
-/// The name that the importer gave to an op, through fused and call-site locations; empty if there is none.
+/// The name that the importer gave to an op, through fused and call-site locations; empty if there
+/// is none.
 std::string importedName(Operation *op);
 
 } // namespace mlir::tenon

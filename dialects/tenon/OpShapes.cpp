@@ -23,7 +23,8 @@ LogicalResult mlir::tenon::checkProduct(std::optional<Location> loc, RankedTenso
     return failure();
   if (input.getEncoding() && !isQuantizedRows(input))
     return emitOptionalError(loc, "input is dense or quantised rows, found ", input);
-  if (weight.getRank() != 2 || !weight.hasStaticShape() || isQuantizedRows(weight) || isRoundedRows(weight))
+  if (weight.getRank() != 2 || !weight.hasStaticShape() || isQuantizedRows(weight) ||
+      isRoundedRows(weight))
     return emitOptionalError(loc, "weight is a static matrix [output channels, columns], found ",
                              weight);
   if (input.getDimSize(1) != weight.getDimSize(1))

@@ -139,8 +139,9 @@ RankedTensorType mlir::tenon::denseType(RankedTensorType type) {
 }
 
 RankedTensorType mlir::tenon::quantizedRowsType(RankedTensorType type, RowElement element) {
-  return RankedTensorType::get(type.getShape(), type.getElementType(),
-                               RowsAttr::get(type.getContext(), element, element == RowElement::BF16 ? 1 : 32));
+  return RankedTensorType::get(
+      type.getShape(), type.getElementType(),
+      RowsAttr::get(type.getContext(), element, element == RowElement::BF16 ? 1 : 32));
 }
 
 uint32_t mlir::tenon::rowBits(Type type) {
@@ -189,8 +190,9 @@ LogicalResult TenonDialect::verifyOperationAttribute(Operation *op, NamedAttribu
     auto value = dyn_cast<IntegerAttr>(attribute.getValue());
     if (op->getName().getStringRef() != "shard.grid" || !value || !value.getType().isInteger(64) ||
         value.getInt() < 2 || value.getInt() > kMostReplicas)
-      return op->emitOpError() << "attribute '" << kReplicasAttrName << "' is a 64-bit integer from 2 to "
-                               << kMostReplicas << " on a shard.grid";
+      return op->emitOpError() << "attribute '" << kReplicasAttrName
+                               << "' is a 64-bit integer from 2 to " << kMostReplicas
+                               << " on a shard.grid";
   }
   return success();
 }

@@ -14,7 +14,8 @@ using namespace mlir::tenon;
 
 void WeightOp::build(OpBuilder &builder, OperationState &state, StringRef name,
                      RankedTensorType type, ElementsAttr value) {
-  build(builder, state, builder.getStringAttr(name), TypeAttr::get(type), StringAttr(), value, CutAttr());
+  build(builder, state, builder.getStringAttr(name), TypeAttr::get(type), StringAttr(), value,
+        CutAttr());
 }
 
 LogicalResult WeightOp::verify() {

@@ -73,7 +73,7 @@ constexpr BlockSize blockSize(WeightFormat format) {
     return {256, 176}; // f16 d, f16 dmin, 12 of scales, 32 of high bits, 128
   case WeightFormat::Q6_K:
     return {256, 210}; // 128 low nibbles, 64 high pairs, 16 i8 scales, f16 d
-  default: // The R formats.
+  default:             // The R formats.
     break;
   }
   return {0, 0};

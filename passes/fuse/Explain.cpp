@@ -66,7 +66,7 @@ public:
       return;
     using Verdict = FusionDecision::Verdict;
     const remark::detail::Remark::Arg &arg = remark.getArgs().front();
-    Verdict verdict = arg.key == "Fused"  ? Verdict::Fused
+    Verdict verdict = arg.key == "Fused"   ? Verdict::Fused
                       : arg.key == "Kept"  ? Verdict::Kept
                       : arg.key == "Cut"   ? Verdict::Cut
                       : arg.key == "Whole" ? Verdict::Whole

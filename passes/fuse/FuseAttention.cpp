@@ -28,7 +28,8 @@ struct FuseAttentionPass : mlir::tenon::impl::FuseAttentionPassBase<FuseAttentio
         continue;
       }
       SmallVector<Operation *> ops = {attend, merge};
-      // A group of the quantised row must lie within one head: the heads are shared out among workers.
+      // A group of the quantised row must lie within one head: the heads are shared out among
+      // workers.
       const int64_t headDim = cast<RankedTensorType>(attend.getResult().getType()).getDimSize(2);
       if (auto quantize = onlyReader<QuantizeRowsOp>(merge.getResult())) {
         if (headDim % 32 == 0)

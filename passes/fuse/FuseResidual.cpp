@@ -44,11 +44,10 @@ struct FuseResidualPass : mlir::tenon::impl::FuseResidualPassBase<FuseResidualPa
     }
     if (!mayUpdateInPlace(residual, sum, why))
       return failure();
-    FailureOr<FusedOp> region =
-        outline(rewriter,
-                stringifyLaunchKind(isa<LinearOp>(term) ? LaunchKind::Linear
-                                                        : LaunchKind::AllReduce),
-                {term, sum}, why);
+    FailureOr<FusedOp> region = outline(
+        rewriter,
+        stringifyLaunchKind(isa<LinearOp>(term) ? LaunchKind::Linear : LaunchKind::AllReduce),
+        {term, sum}, why);
     if (failed(region))
       return failure();
     explainFused(*region, kPass);

@@ -26,8 +26,8 @@ struct FuseRoundPass : mlir::tenon::impl::FuseRoundPassBase<FuseRoundPass> {
         return signalPassFailure();
       }
       std::string why;
-      FailureOr<FusedOp> region = outline(rewriter, stringifyLaunchKind(LaunchKind::Linear),
-                                          {product, rounded}, why);
+      FailureOr<FusedOp> region =
+          outline(rewriter, stringifyLaunchKind(LaunchKind::Linear), {product, rounded}, why);
       if (failed(region)) {
         rounded.emitOpError("cannot be fused: ") << why;
         return signalPassFailure();

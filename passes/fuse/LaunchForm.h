@@ -14,7 +14,8 @@
 
 namespace mlir::tenon {
 
-/// Kinds of launch: those of kernels, in the order of cpu::KernelKind and named as there, and collectives.
+/// Kinds of launch: those of kernels, in the order of cpu::KernelKind and named as there, and
+/// collectives.
 enum class LaunchKind {
   RopeTable,
   Embed,

@@ -18,7 +18,8 @@ namespace mlir::tenon {
 #define GEN_PASS_DECL
 #include "passes/fuse/Passes.h.inc"
 
-/// The whole stage in its order, on a module; ends with `VerifyFused`. `rows`: how activations are quantised.
+/// The whole stage in its order, on a module; ends with `VerifyFused`. `rows`: how activations are
+/// quantised.
 void buildFusePipeline(OpPassManager &manager, const QuantizeActivationsPassOptions &rows = {});
 
 /// Registers `--tenon-fuse`.

@@ -31,7 +31,8 @@ struct QuantizeActivationsPass
         readers[op.getOperand(0)].push_back(&op.getOpOperand(0));
     }
     if (bits != 15 && bits != 8) {
-      emitError(getOperation().getLoc()) << "rows are quantised to 15 or 8 bits, not " << bits.getValue();
+      emitError(getOperation().getLoc())
+          << "rows are quantised to 15 or 8 bits, not " << bits.getValue();
       return signalPassFailure();
     }
     IRRewriter rewriter(&getContext());

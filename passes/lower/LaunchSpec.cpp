@@ -31,7 +31,8 @@ bool endsTheStep(Value value) {
   return llvm::all_of(value.getUsers(), llvm::IsaPred<func::ReturnOp>);
 }
 
-/// Whether chips put their logits together here in whole blocks, so that the blocks' maxima can go the same way.
+/// Whether chips put their logits together here in whole blocks, so that the blocks' maxima can go
+/// the same way.
 bool gathersMaxima(FusedOp region, GatherColumnsOp gather) {
   auto source = region.getCaptured(cast<BlockArgument>(gather.getInput())).getDefiningOp<FusedOp>();
   return source && !source.getOps<LogitsOp>().empty() && endsTheStep(region.getResult(0)) &&
@@ -39,8 +40,8 @@ bool gathersMaxima(FusedOp region, GatherColumnsOp gather) {
                       [](int64_t begin) { return begin % ::tenon::cpu::kLogitsBlock == 0; });
 }
 
-/// Whether tokens are drawn from these logits, here or where they are put together, a whole step's at once: of a pipeline
-/// several steps' rows share the buffer, and leave no room behind each.
+/// Whether tokens are drawn from these logits, here or where they are put together, a whole step's
+/// at once: of a pipeline several steps' rows share the buffer, and leave no room behind each.
 bool isDrawnFrom(Value logits) {
   for (auto region : logits.getDefiningOp()->getParentOfType<func::FuncOp>().getOps<FusedOp>())
     if (!region.getOps<ReceiveOp>().empty())
@@ -49,7 +50,8 @@ bool isDrawnFrom(Value logits) {
     if (isa<func::ReturnOp>(user))
       return true;
     auto region = dyn_cast<FusedOp>(user);
-    auto gathers = region ? llvm::to_vector(region.getOps<GatherColumnsOp>()) : SmallVector<GatherColumnsOp>();
+    auto gathers =
+        region ? llvm::to_vector(region.getOps<GatherColumnsOp>()) : SmallVector<GatherColumnsOp>();
     return gathers.size() == 1 && gathersMaxima(region, gathers.front());
   });
 }
@@ -285,7 +287,8 @@ private:
     out.pointers.push_back(value);
   }
 
-  template <typename OpT> void common(OpT op, plan::CollectiveKind kind, ArrayRef<int64_t> columns) {
+  template <typename OpT>
+  void common(OpT op, plan::CollectiveKind kind, ArrayRef<int64_t> columns) {
     CollectiveSpec &c = out.collective.emplace();
     c.kind = kind;
     c.axis = op.getAxis();

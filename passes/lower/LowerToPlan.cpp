@@ -54,7 +54,8 @@ public:
     unsigned kernels = 0;
     for (ProgramLowering &program : programs)
       kernels = program.addKernels(builder, kernels);
-    if (grid.size() == 1 || grid.front() == 1) // The next micro-batch of a pipeline writes over a state.
+    if (grid.size() == 1 ||
+        grid.front() == 1) // The next micro-batch of a pipeline writes over a state.
       programs[programOfChip[programOfChip.size() - grid.back()]].addPooling(builder);
     for (ProgramLowering &program : programs)
       if (failed(program.addFunctions(builder)))
@@ -195,10 +196,11 @@ void PlanBuilder::addChips() {
     const int64_t first = programs[program].firstToken(id % grid.back()).value_or(0);
     const int64_t head = programs[program].firstKvHead(id % grid.back());
     OpBuilder::InsertionGuard guard(builder);
-    auto chip = plan::ChipOp::create(
-        builder, module.getLoc(), number(id), builder.getStringAttr("cpu"),
-        optional(program != 0, program), arena, number(0), optional(several, local.getLayers()),
-        optional(several, local.getKvHeads()), optional(head != 0, head), optional(first != 0, first));
+    auto chip = plan::ChipOp::create(builder, module.getLoc(), number(id),
+                                     builder.getStringAttr("cpu"), optional(program != 0, program),
+                                     arena, number(0), optional(several, local.getLayers()),
+                                     optional(several, local.getKvHeads()),
+                                     optional(head != 0, head), optional(first != 0, first));
     builder.setInsertionPointToStart(&chip.getBody().emplaceBlock());
     for (auto &[name, ofPrograms] : sizes)
       plan::BufferOp::create(builder, module.getLoc(), builder.getStringAttr(name), zero,

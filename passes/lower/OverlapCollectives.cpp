@@ -18,7 +18,8 @@ using namespace mlir;
 using namespace mlir::plan;
 
 namespace {
-struct OverlapCollectivesPass : mlir::tenon::impl::OverlapCollectivesPassBase<OverlapCollectivesPass> {
+struct OverlapCollectivesPass
+    : mlir::tenon::impl::OverlapCollectivesPassBase<OverlapCollectivesPass> {
   using OverlapCollectivesPassBase::OverlapCollectivesPassBase;
 
   void runOnOperation() override {

@@ -18,8 +18,9 @@ namespace {
 /// The buffers, by name, of which a chip may have its own rows only.
 using Parted = llvm::SmallSetVector<StringAttr, 4>;
 
-/// One program of the engine: which launches work on own rows, and where rows are gathered. A function is
-/// called for many layers; what is in parts before any of its calls is taken to be so before all.
+/// One program of the engine: which launches work on own rows, and where rows are gathered. A
+/// function is called for many layers; what is in parts before any of its calls is taken to be so
+/// before all.
 class RowSharing {
 public:
   RowSharing(EngineOp engine, uint32_t program, uint32_t from)
@@ -33,8 +34,8 @@ public:
   }
 
   void run() {
-    // What a function leaves in parts can reach an earlier one only through a later call of it: as many
-    // rounds as there are buffers at most, and two in practice.
+    // What a function leaves in parts can reach an earlier one only through a later call of it: as
+    // many rounds as there are buffers at most, and two in practice.
     for (bool grown = true; grown;) {
       grown = false;
       Parted parted;
@@ -66,8 +67,10 @@ private:
 
   void visit(CollectiveOp op, Parted &parted, bool change) {
     if (op.getSourceAttr())
-      gather(op, op.getSourceAttr(), op.getSourceColumns(0) * op.getSourceElementBytes(), parted, change);
-    if (op.getKind() == CollectiveKind::AllReduce && op.getAxis() == tensorAxis && !op.getLogitRows()) {
+      gather(op, op.getSourceAttr(), op.getSourceColumns(0) * op.getSourceElementBytes(), parted,
+             change);
+    if (op.getKind() == CollectiveKind::AllReduce && op.getAxis() == tensorAxis &&
+        !op.getLogitRows()) {
       parted.insert(op.getTargetAttr().getAttr());
       if (change)
         op.setOwnRowsAttr(fromAttr());
@@ -84,7 +87,8 @@ private:
     for (auto [slot, attr] : llvm::zip_equal(slots, op.getArgs()))
       readsParts |= slot.reads() && parted.contains(cast<ArgAttr>(attr).getSymbol().getAttr());
     if (!readsParts && !whole)
-      whole = true; // Made of what every chip has: nothing is saved that would not have to be gathered.
+      whole =
+          true; // Made of what every chip has: nothing is saved that would not have to be gathered.
     for (auto [slot, attr] : llvm::zip_equal(slots, op.getArgs())) {
       if (!slot.reads() && !slot.writes())
         continue;
@@ -101,18 +105,19 @@ private:
   }
 
   /// Before `reader`, if `buffer` is in parts.
-  void gather(Operation *reader, FlatSymbolRefAttr buffer, uint64_t rowBytes, Parted &parted, bool change) {
+  void gather(Operation *reader, FlatSymbolRefAttr buffer, uint64_t rowBytes, Parted &parted,
+              bool change) {
     if (!parted.remove(buffer.getAttr()) || !change)
       return;
     OpBuilder builder(reader);
     const auto zero = CostAttr::get(builder.getContext(), 0, 2 * rowBytes, 0, 0, 0, 0, 0);
-    CollectiveOp::create(builder, reader->getLoc(),
-                         CollectiveKindAttr::get(builder.getContext(), CollectiveKind::GatherRows),
-                         buffer.getAttr(), FlatSymbolRefAttr(), buffer,
-                         builder.getI64IntegerAttr(tensorAxis),
-                         builder.getDenseI64ArrayAttr({0, static_cast<int64_t>(rowBytes / 4)}),
-                         UnitAttr(), UnitAttr(), UnitAttr(), UnitAttr(), fromAttr(), IntegerAttr(), IntegerAttr(),
-                         builder.getStringAttr("chips have worked on rows of their own"), zero);
+    CollectiveOp::create(
+        builder, reader->getLoc(),
+        CollectiveKindAttr::get(builder.getContext(), CollectiveKind::GatherRows), buffer.getAttr(),
+        FlatSymbolRefAttr(), buffer, builder.getI64IntegerAttr(tensorAxis),
+        builder.getDenseI64ArrayAttr({0, static_cast<int64_t>(rowBytes / 4)}), UnitAttr(),
+        UnitAttr(), UnitAttr(), UnitAttr(), fromAttr(), IntegerAttr(), IntegerAttr(),
+        builder.getStringAttr("chips have worked on rows of their own"), zero);
   }
 
   EngineOp engine;

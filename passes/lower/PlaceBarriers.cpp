@@ -29,11 +29,11 @@ struct PlaceBarriersPass : mlir::tenon::impl::PlaceBarriersPassBase<PlaceBarrier
     size_t sinceBarrier = 0;
     for (size_t i = 0; i < launches.size(); ++i) {
       LaunchOp launch = launches[i].launch();
-      if (launch && !launch.getBarrierBefore() && llvm::any_of(launches.slice(sinceBarrier, i - sinceBarrier),
-                                                     [&](const StepLaunch &earlier) {
-                                                       return needsBarrier(earlier, launches[i],
-                                                                           walk.buffers());
-                                                     }))
+      if (launch && !launch.getBarrierBefore() &&
+          llvm::any_of(launches.slice(sinceBarrier, i - sinceBarrier),
+                       [&](const StepLaunch &earlier) {
+                         return needsBarrier(earlier, launches[i], walk.buffers());
+                       }))
         launch.setBarrierBefore(true);
       if (launches[i].isBarrier())
         sinceBarrier = i;

@@ -115,7 +115,8 @@ std::optional<int64_t> ProgramLowering::firstToken(int64_t rank) const {
       return;
     auto param = region.getCaptured(table).getDefiningOp<ParamOp>();
     auto weight = param ? module.lookupSymbol<WeightOp>(param.getWeight()) : WeightOp();
-    if (weight && weight.getCut() && rank < static_cast<int64_t>(weight.getCut()->getBegins().size()))
+    if (weight && weight.getCut() &&
+        rank < static_cast<int64_t>(weight.getCut()->getBegins().size()))
       first = weight.getCut()->getBegins()[rank];
   });
   return first;
@@ -132,7 +133,8 @@ int64_t ProgramLowering::firstKvHead(int64_t rank) const {
       auto key = dyn_cast<BlockArgument>(launch.pointers[2]);
       auto param = key ? call.getOperand(key.getArgNumber()).getDefiningOp<ParamOp>() : ParamOp();
       auto weight = param ? module.lookupSymbol<WeightOp>(param.getWeight()) : WeightOp();
-      if (weight && weight.getCut() && rank < static_cast<int64_t>(weight.getCut()->getBegins().size()))
+      if (weight && weight.getCut() &&
+          rank < static_cast<int64_t>(weight.getCut()->getBegins().size()))
         return weight.getCut()->getBegins()[rank] / launch.spec.headDim;
     }
   }
@@ -246,8 +248,8 @@ void ProgramLowering::addLaunch(OpBuilder &builder, FusedOp region) {
     plan::CollectiveOp::create(
         builder, region.getLoc(), plan::CollectiveKindAttr::get(builder.getContext(), c.kind),
         builder.getStringAttr(launch.name), from, to, builder.getI64IntegerAttr(c.axis),
-        builder.getDenseI64ArrayAttr(c.columns), unit(c.accumulate), unit(c.bf16), unit(c.logitRows), UnitAttr(), IntegerAttr(),
-        IntegerAttr(), IntegerAttr(),
+        builder.getDenseI64ArrayAttr(c.columns), unit(c.accumulate), unit(c.bf16),
+        unit(c.logitRows), UnitAttr(), IntegerAttr(), IntegerAttr(), IntegerAttr(),
         builder.getStringAttr(c.cause), launchCost(region));
     return;
   }
@@ -255,13 +257,12 @@ void ProgramLowering::addLaunch(OpBuilder &builder, FusedOp region) {
   for (auto [slot, pointer] : llvm::zip_equal(launch.slots, launch.pointers))
     args.push_back(argument(slot.role, pointer));
   plan::LaunchOp::create(builder, region.getLoc(), FlatSymbolRefAttr::get(kernelNames[region]),
-                         builder.getStringAttr(launch.name), builder.getArrayAttr(args), UnitAttr(), IntegerAttr(),
-                         launchCost(region));
+                         builder.getStringAttr(launch.name), builder.getArrayAttr(args), UnitAttr(),
+                         IntegerAttr(), launchCost(region));
 }
 
 void ProgramLowering::addFunction(OpBuilder &builder, func::FuncOp function) {
-  auto made =
-      plan::FunctionOp::create(builder, function.getLoc(), own(function.getSymName(), "."));
+  auto made = plan::FunctionOp::create(builder, function.getLoc(), own(function.getSymName(), "."));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&made.getBody().emplaceBlock());
   for (auto region : function.getOps<FusedOp>())
@@ -328,7 +329,7 @@ LogicalResult ProgramLowering::addFunctions(OpBuilder &builder) {
 
 void ProgramLowering::addCalls(OpBuilder &builder) const {
   for (const PendingCall &call : calls)
-    plan::CallOp::create(builder, step.getLoc(),
-                         FlatSymbolRefAttr::get(call.function), builder.getArrayAttr(call.weights),
+    plan::CallOp::create(builder, step.getLoc(), FlatSymbolRefAttr::get(call.function),
+                         builder.getArrayAttr(call.weights),
                          builder.getI64IntegerAttr(call.kvLayer), programAttr(builder));
 }

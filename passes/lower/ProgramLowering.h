@@ -1,8 +1,8 @@
 //===- ProgramLowering.h - One program of a plan ----------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the chips that run one module do in a step: its launches, the buffers that its values become,
-// and the ops of the plan that state them. A plan has one of these for each program.
+// What the chips that run one module do in a step: its launches, the buffers that its values
+// become, and the ops of the plan that state them. A plan has one of these for each program.
 //
 #ifndef TENON_PASSES_LOWER_PROGRAMLOWERING_H
 #define TENON_PASSES_LOWER_PROGRAMLOWERING_H
@@ -42,7 +42,8 @@ public:
   // Each appends its ops where `builder` stands.
   /// Returns the bytes of stored weights.
   uint64_t addWeights(OpBuilder &builder) const;
-  /// How the last hidden state is read, if the program ends with a norm over the rows that have logits.
+  /// How the last hidden state is read, if the program ends with a norm over the rows that have
+  /// logits.
   void addPooling(OpBuilder &builder) const;
   /// `count` kernels are there already; returns how many there are then.
   unsigned addKernels(OpBuilder &builder, unsigned count);

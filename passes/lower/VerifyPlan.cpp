@@ -40,8 +40,9 @@ LogicalResult checkBuffers(EngineOp engine, const StepWalk &walk) {
   for (const StepLaunch &launch : walk.launches())
     for (const BufferAccess &access : launch.buffers)
       if (!access.outlivesStep && walk.workspaces().test(access.buffer)) {
-        return launch.op->emitOpError("\"") << launch.name() << "\" uses @" << BufferOp(buffers[access.buffer]).getSymName()
-                                   << " for rows, but it is a workspace of other launches";
+        return launch.op->emitOpError("\"")
+               << launch.name() << "\" uses @" << BufferOp(buffers[access.buffer]).getSymName()
+               << " for rows, but it is a workspace of other launches";
       }
   llvm::BitVector unwritten = walk.liveBefore().front();
   unwritten.reset(walk.workspaces());
@@ -77,7 +78,8 @@ LogicalResult checkBarriers(const StepWalk &walk) {
   return success();
 }
 
-/// Where each chip has its own rows of a buffer only, nothing reads the others before they are gathered.
+/// Where each chip has its own rows of a buffer only, nothing reads the others before they are
+/// gathered.
 LogicalResult checkOwnRows(const StepWalk &walk) {
   llvm::BitVector parted(walk.buffers().size());
   int64_t from = 0;
@@ -98,7 +100,8 @@ LogicalResult checkOwnRows(const StepWalk &walk) {
     }
     for (const BufferAccess &access : launch.buffers)
       if (access.writes)
-        parted[access.buffer] = access.ownRows && (launch.launch() || launch.collective().alwaysMeets());
+        parted[access.buffer] =
+            access.ownRows && (launch.launch() || launch.collective().alwaysMeets());
   }
   if (walk.hasLogits() && parted.test(walk.logits()))
     return walk.launches().back().op->emitOpError("ends a step whose logits are not whole");
@@ -117,7 +120,8 @@ LogicalResult checkOffers(const StepWalk &walk) {
           BufferOp buffer = walk.buffers()[offered];
           return launches[i].op->emitOpError("\"")
                  << launches[i].name() << "\" needs a fence: other chips may still read @"
-                 << buffer.getSymName() << " when \"" << launches[later].name() << "\" writes there";
+                 << buffer.getSymName() << " when \"" << launches[later].name()
+                 << "\" writes there";
         }
   }
   return success();

@@ -148,7 +148,8 @@ bool StepWalk::gathersLogits() const {
 
 std::vector<llvm::BitVector> StepWalk::interference() const {
   std::vector<llvm::BitVector> apart(bufferOps.size(), llvm::BitVector(bufferOps.size()));
-  // Those of one micro-batch outlast the next, and other chips may write their parts before this one gathers them.
+  // Those of one micro-batch outlast the next, and other chips may write their parts before this
+  // one gathers them.
   if (makesLogits && (pipeline || gathersLogits()))
     for (const StepLaunch &launch : list)
       for (const BufferAccess &access : launch.buffers) {
@@ -196,9 +197,8 @@ bool plan::needsBarrier(const StepLaunch &earlier, const StepLaunch &later,
         continue;
       if (a.buffer == b.buffer) {
         // Each worker goes on with the rows that it made itself.
-        const bool ownRows =
-            (a.ownTokenRows && b.ownTokenRows && a.ownRows == b.ownRows) ||
-            (a.ownLogitRows && b.ownLogitRows);
+        const bool ownRows = (a.ownTokenRows && b.ownTokenRows && a.ownRows == b.ownRows) ||
+                             (a.ownLogitRows && b.ownLogitRows);
         if (!ownRows || a.rowBytes != b.rowBytes)
           return true;
       } else if (mayOverlap(buffers[a.buffer], buffers[b.buffer])) {

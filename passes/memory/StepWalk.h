@@ -22,7 +22,8 @@ struct BufferAccess {
   uint64_t rowBytes;
   /// Worker w touches only its share of these rows, by the formula of KernelAbi.h.
   bool ownTokenRows, ownLogitRows;
-  uint32_t ownRows = 0; ///< In steps of so many rows, its share of the chip's rows; 0: always of all.
+  uint32_t ownRows =
+      0;             ///< In steps of so many rows, its share of the chip's rows; 0: always of all.
   bool outlivesStep; ///< What it holds at the end of a step is needed in the next.
 };
 
@@ -65,9 +66,10 @@ public:
   /// Buffers whose content is still needed when launch `i` starts; `i` may be one past the last.
   ArrayRef<llvm::BitVector> liveBefore() const { return live; }
 
-  /// For each buffer those that must not share bytes with it. In a pipeline the logits share with none: the stages do
-  /// a step's rows in micro-batches, and the logits of one outlast the next. Nor do logits that chips put together:
-  /// one of the same process may write its part as soon as it has it.
+  /// For each buffer those that must not share bytes with it. In a pipeline the logits share with
+  /// none: the stages do a step's rows in micro-batches, and the logits of one outlast the next.
+  /// Nor do logits that chips put together: one of the same process may write its part as soon as
+  /// it has it.
   std::vector<llvm::BitVector> interference() const;
 
 private:

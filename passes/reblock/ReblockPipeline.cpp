@@ -27,7 +27,8 @@ struct ReblockPipelineOptions : PassPipelineOptions<ReblockPipelineOptions> {
 
 void mlir::tenon::registerReblockPipeline() {
   PassPipelineRegistration<ReblockPipelineOptions>(
-      "tenon-reblock", "Other stored formats, and layers that became equal: the whole reblock stage",
+      "tenon-reblock",
+      "Other stored formats, and layers that became equal: the whole reblock stage",
       [](OpPassManager &manager, const ReblockPipelineOptions &options) {
         buildReblockPipeline(manager, {options.weights, options.embedding});
       });

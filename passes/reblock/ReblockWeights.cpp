@@ -48,7 +48,8 @@ private:
     if (name.empty())
       return success();
     format = ::tenon::parseWeightFormat({name.data(), name.size()});
-    return format ? success() : getOperation().emitError() << "unknown weight format '" << name << "'";
+    return format ? success()
+                  : getOperation().emitError() << "unknown weight format '" << name << "'";
   }
 
   /// Weights that embed or give logits.
@@ -84,7 +85,8 @@ private:
     const WeightFormat own = weightFormat(type);
     const uint64_t rows = type.getDimSize(0), columns = type.getDimSize(1);
     // A twentieth of the bytes is the least that is worth an error.
-    if (20 * ::tenon::packedBytes(format, rows, columns) > 19 * ::tenon::packedBytes(own, rows, columns))
+    if (20 * ::tenon::packedBytes(format, rows, columns) >
+        19 * ::tenon::packedBytes(own, rows, columns))
       return true;
     const ::tenon::FormatInfo info = ::tenon::formatInfo(own);
     return !table && !info.isFloat() && info.bits > leastBits;
@@ -98,8 +100,7 @@ private:
     const ::tenon::FormatInfo info = ::tenon::formatInfo(*format);
     if (type.getDimSize(1) % info.kMultiple != 0) {
       weight.emitRemark() << "stays " << formatName(weightFormat(type)) << ": its "
-                          << type.getDimSize(1) << " columns are no multiple of "
-                          << info.kMultiple;
+                          << type.getDimSize(1) << " columns are no multiple of " << info.kMultiple;
       return;
     }
     Attribute encoding;

@@ -89,7 +89,8 @@ FailureOr<std::optional<Cut>> mlir::tenon::cutOf(shard::ShardOp op) {
 
   auto type = cast<RankedTensorType>(op.getType());
   if (*dim >= static_cast<unsigned>(type.getRank()) || type.isDynamicDim(*dim))
-    return op.emitOpError("cuts dimension ") << *dim << " of " << type << ", which has no such static dimension";
+    return op.emitOpError("cuts dimension ")
+           << *dim << " of " << type << ", which has no such static dimension";
   const int64_t chips = gridSize(op->getParentOfType<ModuleOp>(), kTensorAxis);
   const int64_t size = type.getDimSize(*dim);
   SmallVector<int64_t> offsets(sharding.getStaticShardedDimsOffsets());
@@ -117,12 +118,12 @@ Value mlir::tenon::annotate(OpBuilder &builder, Location loc, Value value, const
     axes.push_back(shard::GridAxesAttr::get(builder.getContext(), ArrayRef<int16_t>()));
   axes.push_back(shard::GridAxesAttr::get(builder.getContext(), ArrayRef<int16_t>(kTensorAxis)));
   // Every attribute by its place: the convenience builders take offsets for halos (LLVM 22).
-  auto sharding = shard::ShardingOp::create(
-      builder, loc, shard::ShardingType::get(builder.getContext()),
-      FlatSymbolRefAttr::get(builder.getContext(), kGridName),
-      shard::GridAxesArrayAttr::get(builder.getContext(), axes),
-      builder.getDenseI64ArrayAttr(cut.offsets()), ValueRange(), builder.getDenseI64ArrayAttr({}),
-      ValueRange());
+  auto sharding =
+      shard::ShardingOp::create(builder, loc, shard::ShardingType::get(builder.getContext()),
+                                FlatSymbolRefAttr::get(builder.getContext(), kGridName),
+                                shard::GridAxesArrayAttr::get(builder.getContext(), axes),
+                                builder.getDenseI64ArrayAttr(cut.offsets()), ValueRange(),
+                                builder.getDenseI64ArrayAttr({}), ValueRange());
   return shard::ShardOp::create(builder, loc, value, sharding, /*annotate_for_users=*/false);
 }
 

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The shard stage's view of a sharding: one dimension of a value, cut along the grid's tensor axis
-// into one part for each chip. In the IR it is upstream's `shard.shard` with `sharded_dims_offsets`,
-// so parts may be uneven; a value without an annotation is whole on every chip.
+// into one part for each chip. In the IR it is upstream's `shard.shard` with
+// `sharded_dims_offsets`, so parts may be uneven; a value without an annotation is whole on every
+// chip.
 //
 #ifndef TENON_PASSES_SHARD_CUT_H
 #define TENON_PASSES_SHARD_CUT_H

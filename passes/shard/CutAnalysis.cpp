@@ -132,7 +132,8 @@ LogicalResult CutAnalysis::inferFunction(func::FuncOp function) {
       result = inferAttention(attention);
     else if (auto call = dyn_cast<func::CallOp>(op))
       result = inferCall(call);
-    else if (auto ruled = dyn_cast<shard::ShardingInterface>(op); ruled && !isa<ParamOp, KvLayerOp>(op))
+    else if (auto ruled = dyn_cast<shard::ShardingInterface>(op);
+             ruled && !isa<ParamOp, KvLayerOp>(op))
       result = inferByRule(ruled);
     if (failed(result))
       return failure();
@@ -220,7 +221,8 @@ LogicalResult CutAnalysis::inferAttention(AttentionOp op) {
   const int64_t heads = op.getQuery().getType().getDimSize(1),
                 kvHeads = op.getKey().getType().getDimSize(1);
   if (parts.dim != 1)
-    return op.emitOpError("needs the elements of a head whole, and the query is cut along dimension ")
+    return op.emitOpError(
+               "needs the elements of a head whole, and the query is cut along dimension ")
            << parts.dim;
   Cut needed;
   needed.dim = 1;

@@ -10,8 +10,8 @@ using namespace mlir;
 
 static remark::RemarkOpts options(Operation *op, StringRef pass) {
   auto function = op->getParentOfType<func::FuncOp>();
-  return remark::RemarkOpts::name(pass).category("shard").function(
-      function ? function.getSymName() : StringRef());
+  return remark::RemarkOpts::name(pass).category("shard").function(function ? function.getSymName()
+                                                                            : StringRef());
 }
 
 void mlir::tenon::explainCut(Operation *op, StringRef pass, const Twine &text) {

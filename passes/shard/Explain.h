@@ -7,7 +7,8 @@
 
 namespace mlir::tenon {
 
-/// Remarks of category "shard": `text` says what `pass` (a literal) cut at `op`, or did not and why.
+/// Remarks of category "shard": `text` says what `pass` (a literal) cut at `op`, or did not and
+/// why.
 void explainCut(Operation *op, StringRef pass, const Twine &text);
 void explainWhole(Operation *op, StringRef pass, const Twine &text);
 

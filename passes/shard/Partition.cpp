@@ -55,7 +55,8 @@ std::vector<Ranks> ranksOfEqualShape(ModuleOp module, const CutAnalysis &cuts) {
 /// Makes the program of some chips of one stage.
 class ProgramBuilder {
 public:
-  ProgramBuilder(ModuleOp whole, func::FuncOp step, const CutAnalysis &cuts, ArrayRef<int64_t> ranks)
+  ProgramBuilder(ModuleOp whole, func::FuncOp step, const CutAnalysis &cuts,
+                 ArrayRef<int64_t> ranks)
       : whole(whole), step(step), cuts(cuts), ranks(ranks), builder(whole.getContext()) {}
 
   /// Appends the module to `whole`.
@@ -120,9 +121,9 @@ FlatSymbolRefAttr ProgramBuilder::weight(FlatSymbolRefAttr name) {
     SmallVector<int64_t> shape(original.getTensorType().getShape());
     shape[cut->dim] = cut->parts[rank()].size;
     local.setTypeAttr(TypeAttr::get(original.getTensorType().clone(shape)));
-    local.setCutAttr(CutAttr::get(
-        builder.getContext(), cut->dim,
-        llvm::map_to_vector(cut->parts, [](Cut::Part part) { return part.begin; })));
+    local.setCutAttr(
+        CutAttr::get(builder.getContext(), cut->dim,
+                     llvm::map_to_vector(cut->parts, [](Cut::Part part) { return part.begin; })));
   }
   return name;
 }

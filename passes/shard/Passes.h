@@ -18,10 +18,10 @@ namespace mlir::tenon {
 #define GEN_PASS_DECL
 #include "passes/shard/Passes.h.inc"
 
-/// The whole stage in its order, on a module, for `replicas` grids of `tensor` x `pipeline` chips. With `narrow`
-/// they add up products that are rounded to bf16.
-void buildShardPipeline(OpPassManager &manager, int64_t tensor, int64_t pipeline, int64_t replicas = 1,
-                        bool narrow = false);
+/// The whole stage in its order, on a module, for `replicas` grids of `tensor` x `pipeline` chips.
+/// With `narrow` they add up products that are rounded to bf16.
+void buildShardPipeline(OpPassManager &manager, int64_t tensor, int64_t pipeline,
+                        int64_t replicas = 1, bool narrow = false);
 
 /// Registers `--tenon-shard`.
 void registerShardPipeline();

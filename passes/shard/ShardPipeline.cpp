@@ -41,6 +41,7 @@ void mlir::tenon::registerShardPipeline() {
   PassPipelineRegistration<ShardPipelineOptions>(
       "tenon-shard", "From one model to the programs of a grid: the whole shard stage",
       [](OpPassManager &manager, const ShardPipelineOptions &options) {
-        buildShardPipeline(manager, options.tensor, options.pipeline, options.replicas, options.narrow);
+        buildShardPipeline(manager, options.tensor, options.pipeline, options.replicas,
+                           options.narrow);
       });
 }

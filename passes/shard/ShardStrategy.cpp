@@ -26,7 +26,8 @@ constexpr int64_t kPanel = ::tenon::kPanelChannels, kGroup = 32;
 
 RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-/// Columns that a product may be cut between when parts are added up: whole groups of the weights' scales, too.
+/// Columns that a product may be cut between when parts are added up: whole groups of the weights'
+/// scales, too.
 int64_t columnGranule(Value weight) {
   const ::tenon::FormatInfo info = ::tenon::formatInfo(weightFormat(typeOf(weight)));
   return std::max<int64_t>({kGroup, info.kMultiple, info.group});
@@ -75,13 +76,13 @@ SmallVector<int64_t> wholeGroups(int64_t heads, int64_t kvHeads, int64_t chips) 
   return offsets;
 }
 
-/// The attention of the chip that has the most of it, in the units of the CPU kernels' own sharing of
-/// a decode's work: the keys and values of a head take 3, a query 2.
+/// The attention of the chip that has the most of it, in the units of the CPU kernels' own sharing
+/// of a decode's work: the keys and values of a head take 3, a query 2.
 int64_t mostAttention(ArrayRef<int64_t> offsets, int64_t heads, int64_t kvHeads) {
   int64_t most = 0;
   for (auto [begin, end] : llvm::zip(offsets.drop_back(), offsets.drop_front()))
-    most = std::max(most, 2 * (end - begin) +
-                              3 * readsOf({begin, end - begin}, heads, kvHeads).kv.size);
+    most = std::max(most,
+                    2 * (end - begin) + 3 * readsOf({begin, end - begin}, heads, kvHeads).kv.size);
   return most;
 }
 
@@ -89,7 +90,8 @@ int64_t mostAttention(ArrayRef<int64_t> offsets, int64_t heads, int64_t kvHeads)
 SmallVector<SmallVector<int64_t>> headOffsets(int64_t heads, int64_t kvHeads, int64_t chips) {
   if (chips > heads)
     return {};
-  SmallVector<int64_t> groups = wholeGroups(heads, kvHeads, chips), even = *evenOffsets(heads, 1, chips);
+  SmallVector<int64_t> groups = wholeGroups(heads, kvHeads, chips),
+                       even = *evenOffsets(heads, 1, chips);
   if (mostAttention(even, heads, kvHeads) < mostAttention(groups, heads, kvHeads))
     return {even, groups};
   return {groups};
@@ -147,26 +149,26 @@ private:
     const int64_t heads = typeOf(attention.getQuery()).getDimSize(1);
     const int64_t headDim = typeOf(attention.getQuery()).getDimSize(2);
     const int64_t kvHeads = typeOf(attention.getKey()).getDimSize(1);
-    LinearOp query = productOfHeads(attention.getQuery()),
-             key = productOfHeads(attention.getKey()), value = productOfHeads(attention.getValue()),
+    LinearOp query = productOfHeads(attention.getQuery()), key = productOfHeads(attention.getKey()),
+             value = productOfHeads(attention.getValue()),
              output = productReading(attention.getResult());
     if (!query || !key || !value || !output) {
-      explainWhole(attention, kPass, "attention is whole on every chip: it does not stand between "
-                                     "products of query, key, value and output");
+      explainWhole(attention, kPass,
+                   "attention is whole on every chip: it does not stand between "
+                   "products of query, key, value and output");
       return success();
     }
     SmallVector<SmallVector<int64_t>> choices = headOffsets(heads, kvHeads, tensor);
     if (choices.empty())
-      return attention.emitOpError("has ") << heads << " heads, and " << int64_t(tensor)
-                                           << " chips are to share them; use tp=" << heads
-                                           << " or less, and more stages (pp)";
+      return attention.emitOpError("has ")
+             << heads << " heads, and " << int64_t(tensor)
+             << " chips are to share them; use tp=" << heads << " or less, and more stages (pp)";
     const int64_t granule = columnGranule(output.getWeight());
     const auto misplaced = [&](ArrayRef<int64_t> offsets) {
       return llvm::find_if(offsets, [&](int64_t offset) { return offset * headDim % granule; });
     };
-    const auto *chosen = llvm::find_if(choices, [&](ArrayRef<int64_t> offsets) {
-      return misplaced(offsets) == offsets.end();
-    });
+    const auto *chosen = llvm::find_if(
+        choices, [&](ArrayRef<int64_t> offsets) { return misplaced(offsets) == offsets.end(); });
     if (chosen == choices.end()) {
       const int64_t head = *misplaced(choices.back());
       explainWhole(attention, kPass,
@@ -197,8 +199,9 @@ private:
     auto second = gate.getUp().getDefiningOp<LinearOp>();
     LinearOp output = productReading(gate.getResult());
     if (!first || !second || !output)
-      return explainWhole(gate, kPass, "the feed-forward layer is whole on every chip: the gate does "
-                                       "not stand between products");
+      return explainWhole(gate, kPass,
+                          "the feed-forward layer is whole on every chip: the gate does "
+                          "not stand between products");
     const int64_t channels = typeOf(gate.getResult()).getDimSize(1);
     const int64_t granule = columnGranule(output.getWeight());
     std::optional<SmallVector<int64_t>> offsets;

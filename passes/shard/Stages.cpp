@@ -11,8 +11,8 @@
 using namespace mlir;
 using namespace mlir::tenon;
 
-/// Positions that a row attends to, where it is weighed: attention then counts as in prompts and answers of some
-/// hundred tokens.
+/// Positions that a row attends to, where it is weighed: attention then counts as in prompts and
+/// answers of some hundred tokens.
 static constexpr uint64_t kContext = 512;
 
 /// Multiply-accumulates of the ops within `scope` for a row of a prompt, and for a generated one.
@@ -30,14 +30,16 @@ SmallVector<size_t> mlir::tenon::balancedEnds(ArrayRef<StageLoad> loads, size_t 
   const size_t count = loads.size();
   SmallVector<StageLoad> before = {{}};
   for (const StageLoad &load : loads)
-    before.push_back({before.back().prompt + load.prompt, before.back().generated + load.generated});
+    before.push_back(
+        {before.back().prompt + load.prompt, before.back().generated + load.generated});
   const auto weight = [&](size_t begin, size_t end) {
     return std::max(before[end].prompt - before[begin].prompt,
                     before[end].generated - before[begin].generated);
   };
   constexpr double kNever = std::numeric_limits<double>::infinity();
   constexpr double kRounding = 1e-9; // Sums of equal layers differ by that much and are equal.
-  // best[p][n]: the heaviest of p ranges over the first n elements; cut[p][n]: where the last begins.
+  // best[p][n]: the heaviest of p ranges over the first n elements; cut[p][n]: where the last
+  // begins.
   std::vector<std::vector<double>> best(parts + 1, std::vector<double>(count + 1, kNever));
   std::vector<std::vector<size_t>> cut(parts + 1, std::vector<size_t>(count + 1, 0));
   best[0][0] = 0;
@@ -59,15 +61,14 @@ SmallVector<size_t> mlir::tenon::balancedEnds(ArrayRef<StageLoad> loads, size_t 
 FailureOr<Stages> Stages::compute(func::FuncOp step, int64_t stages) {
   SmallVector<func::CallOp> calls(step.getOps<func::CallOp>());
   if (static_cast<int64_t>(calls.size()) < stages)
-    return step.emitOpError("has ") << calls.size() << " layers, and " << stages
-                                    << " stages are to share them; use pp=" << calls.size()
-                                    << " or less";
+    return step.emitOpError("has ")
+           << calls.size() << " layers, and " << stages
+           << " stages are to share them; use pp=" << calls.size() << " or less";
   if (calls.empty())
     return step.emitOpError("calls no layer");
   SmallVector<StageLoad> loads;
   for (func::CallOp call : calls)
-    loads.push_back(
-        loadOf(SymbolTable::lookupNearestSymbolFrom(call, call.getCalleeAttr())));
+    loads.push_back(loadOf(SymbolTable::lookupNearestSymbolFrom(call, call.getCalleeAttr())));
   for (Operation *op = calls.back()->getNextNode(); op; op = op->getNextNode()) {
     const StageLoad after = loadOf(op);
     loads.back().prompt += after.prompt;
@@ -79,8 +80,9 @@ FailureOr<Stages> Stages::compute(func::FuncOp step, int64_t stages) {
     whole.generated += load.generated;
   }
   for (StageLoad &load : loads) // Of layers that compute nothing each counts the same.
-    load = whole.prompt == 0 ? StageLoad{1, 1}
-                             : StageLoad{load.prompt / whole.prompt, load.generated / whole.generated};
+    load = whole.prompt == 0
+               ? StageLoad{1, 1}
+               : StageLoad{load.prompt / whole.prompt, load.generated / whole.generated};
 
   Stages result;
   size_t begin = 0;

@@ -14,10 +14,11 @@ namespace mlir::tenon {
 /// The layers of a step, shared out to stages in order.
 class Stages {
 public:
-  /// Shares the calls of `step` out so that the busiest stage of a pipeline at work is as little busy as possible,
-  /// counted in products for a row with 512 positions to attend to: of a prompt's rows, which go through the layers
-  /// alone, or of generated ones, whose logits count with the last layer, whichever is more of its own whole. Fails,
-  /// with an error, if there are fewer layers than stages.
+  /// Shares the calls of `step` out so that the busiest stage of a pipeline at work is as little
+  /// busy as possible, counted in products for a row with 512 positions to attend to: of a prompt's
+  /// rows, which go through the layers alone, or of generated ones, whose logits count with the
+  /// last layer, whichever is more of its own whole. Fails, with an error, if there are fewer
+  /// layers than stages.
   static FailureOr<Stages> compute(func::FuncOp step, int64_t stages);
 
   size_t size() const { return byStage.size(); }
@@ -37,7 +38,8 @@ struct StageLoad {
 };
 
 /// Ends of `parts` consecutive ranges of `loads` whose heaviest is as light as possible, earlier
-/// ranges no shorter than needed; each range has an element. A range is as heavy as the larger of its sums.
+/// ranges no shorter than needed; each range has an element. A range is as heavy as the larger of
+/// its sums.
 SmallVector<size_t> balancedEnds(ArrayRef<StageLoad> loads, size_t parts);
 
 } // namespace mlir::tenon

@@ -1,8 +1,9 @@
 //===- VerifyPartition.cpp - No term of a sum taken for the sum -----------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Upstream's annotations cannot say that a value is unreduced, so this is held against the programs:
-// from weights whose cut dimension an op sums over, through ops that are linear, to an all_reduce.
+// Upstream's annotations cannot say that a value is unreduced, so this is held against the
+// programs: from weights whose cut dimension an op sums over, through ops that are linear, to an
+// all_reduce.
 
 #include "passes/shard/Cut.h"
 #include "passes/shard/Passes.h"
@@ -35,7 +36,8 @@ public:
   explicit ProgramCheck(ModuleOp program) {
     for (auto weight : program.getOps<WeightOp>())
       if (auto cut = weight.getCut())
-        cuts.try_emplace(weight.getSymNameAttr(), CutWeight{weight.getSymNameAttr(), static_cast<unsigned>(cut->getDim())});
+        cuts.try_emplace(weight.getSymNameAttr(),
+                         CutWeight{weight.getSymNameAttr(), static_cast<unsigned>(cut->getDim())});
   }
 
   LogicalResult run(ModuleOp program) {
@@ -63,8 +65,9 @@ private:
     if (auto sum = dyn_cast<AllReduceOp>(op)) {
       if (terms.contains(sum.getInput()))
         return success();
-      return sum.emitOpError("adds up a value that every chip has whole: the sum would have it once for "
-                             "each chip");
+      return sum.emitOpError(
+          "adds up a value that every chip has whole: the sum would have it once for "
+          "each chip");
     }
     if (auto ruled = dyn_cast<shard::ShardingInterface>(op))
       if (failed(visitByRule(ruled)))
@@ -109,8 +112,8 @@ private:
       auto loop = dyn_cast<AffineDimExpr>(maps[number].getResult(cut->second.dim));
       if (!loop || iterators[loop.getPosition()] != IteratorType::reduction)
         continue;
-      const unsigned before = llvm::count(
-          ArrayRef(iterators).take_front(loop.getPosition()), IteratorType::reduction);
+      const unsigned before =
+          llvm::count(ArrayRef(iterators).take_front(loop.getPosition()), IteratorType::reduction);
       if (reductions[before] != shard::ReductionKind::Sum)
         return op->emitOpError("needs dimension ")
                << cut->second.dim << " of operand " << number << " whole, and chips share @"
@@ -131,7 +134,8 @@ private:
              << describe(terms.find(isTerm(add.getLhs()) ? add.getLhs() : add.getRhs())->second)
              << ": it would be counted once for each chip; put a tenon.all_reduce before";
     const bool rowsOfProduct = isa<LinearOp>(op) && isTerm(op->getOperand(0));
-    if (!rowsOfProduct && !isa<AddOp, ScaleOp, SplitHeadsOp, MergeHeadsOp, SelectRowsOp, RoundRowsOp>(op))
+    if (!rowsOfProduct &&
+        !isa<AddOp, ScaleOp, SplitHeadsOp, MergeHeadsOp, SelectRowsOp, RoundRowsOp>(op))
       return refuse(op);
     const CutWeight source = terms.find(*llvm::find_if(op->getOperands(), isTerm))->second;
     for (Value result : op->getResults())
@@ -144,8 +148,7 @@ private:
     for (auto [number, operand] : llvm::enumerate(op->getOperands()))
       if (auto it = terms.find(operand); it != terms.end())
         return op->emitOpError("uses as operand ")
-               << number << " " << describe(it->second)
-               << "; put a tenon.all_reduce between them";
+               << number << " " << describe(it->second) << "; put a tenon.all_reduce between them";
     return success();
   }
 

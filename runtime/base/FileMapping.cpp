@@ -96,9 +96,9 @@ Status FileMapping::unmap(size_t offset, size_t bytes) {
   const size_t begin = (offset + page - 1) / page * page;
   const size_t end = (bytes > length - offset ? length : offset + bytes) / page * page;
   // A hole could be filled by another mapping, which the destructor would then take away.
-  if (begin < end && mmap(const_cast<std::byte *>(base) + begin, end - begin, PROT_NONE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-                          0) == MAP_FAILED)
+  if (begin < end &&
+      mmap(const_cast<std::byte *>(base) + begin, end - begin, PROT_NONE,
+           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
     return systemError(filePath, "unmap a part", errno);
   return Status::ok();
 }

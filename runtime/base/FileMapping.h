@@ -34,8 +34,8 @@ public:
   /// Takes whole pages of the range out of this process; a later read maps them again.
   void releasePages(size_t offset, size_t length) const;
 
-  /// Gives up whole pages of the range for good: reading them is an error from now on. Nothing happens
-  /// where the bytes are not of a file.
+  /// Gives up whole pages of the range for good: reading them is an error from now on. Nothing
+  /// happens where the bytes are not of a file.
   Status unmap(size_t offset, size_t length);
 
 private:

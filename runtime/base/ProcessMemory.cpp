@@ -38,7 +38,8 @@ uint64_t residentBytes() {
   return got == 2 ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
 }
 
-/// The number behind `key` in the first line of `path` that starts with it; nothing for "max" and what cannot be read.
+/// The number behind `key` in the first line of `path` that starts with it; nothing for "max" and
+/// what cannot be read.
 static std::optional<uint64_t> number(const std::string &path, const std::string &key = "") {
   std::FILE *file = std::fopen(path.c_str(), "r");
   if (!file)
@@ -78,7 +79,8 @@ std::optional<uint64_t> availableBytes(const std::string &root) {
     const std::string folder = mount + group + "/";
     const auto limit = number(folder + "memory.max"), used = number(folder + "memory.current");
     if (limit && used) {
-      const uint64_t cached = std::min(*used, number(folder + "memory.stat", "inactive_file ").value_or(0));
+      const uint64_t cached =
+          std::min(*used, number(folder + "memory.stat", "inactive_file ").value_or(0));
       const uint64_t left = *limit - std::min(*limit, *used - cached);
       most = std::min(most.value_or(left), left);
     }

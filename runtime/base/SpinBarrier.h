@@ -30,8 +30,8 @@ public:
   /// Stores `value` and wakes every sleeper. What was written before is visible to the woken.
   void publish(uint32_t value);
 
-  /// Wakes every waiter with a value that none of them waits for; a flag that was stored before, and
-  /// that waiters read after they have read the word, tells them why.
+  /// Wakes every waiter with a value that none of them waits for; a flag that was stored before,
+  /// and that waiters read after they have read the word, tells them why.
   void disturb() { publish(load() ^ 0x8000'0000u); }
 
 private:

@@ -24,8 +24,8 @@ enum class StatusCode {
   ResourceExhausted, ///< Memory, KV blocks or a stated limit ran out.
   DeadlineExceeded,
   Cancelled,
-  Unavailable,       ///< A process or chip that the work needs is gone.
-  Internal,          ///< A promise of our own was broken.
+  Unavailable, ///< A process or chip that the work needs is gone.
+  Internal,    ///< A promise of our own was broken.
 };
 
 /// Success, or a code with a message that says what was found, what was wanted and what to do.
@@ -35,11 +35,15 @@ public:
   Status(StatusCode code, std::string message) : statusCode(code), text(std::move(message)) {}
 
   static Status ok() { return {}; }
-  static Status invalidArgument(std::string m) { return {StatusCode::InvalidArgument, std::move(m)}; }
+  static Status invalidArgument(std::string m) {
+    return {StatusCode::InvalidArgument, std::move(m)};
+  }
   static Status notFound(std::string m) { return {StatusCode::NotFound, std::move(m)}; }
   static Status dataLoss(std::string m) { return {StatusCode::DataLoss, std::move(m)}; }
   static Status unsupported(std::string m) { return {StatusCode::Unsupported, std::move(m)}; }
-  static Status resourceExhausted(std::string m) { return {StatusCode::ResourceExhausted, std::move(m)}; }
+  static Status resourceExhausted(std::string m) {
+    return {StatusCode::ResourceExhausted, std::move(m)};
+  }
   static Status unavailable(std::string m) { return {StatusCode::Unavailable, std::move(m)}; }
   static Status internal(std::string m) { return {StatusCode::Internal, std::move(m)}; }
 

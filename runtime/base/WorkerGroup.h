@@ -27,7 +27,8 @@ public:
     SpinPolicy idlePolicy = {.spins = 8192, .yields = 16};
     /// Tasks that may be under way at once: begin() calls without their end().
     uint32_t depth = 1;
-    uint32_t firstNumber = 0; ///< What worker 0 is called among the workers of the process, in threads' names.
+    uint32_t firstNumber =
+        0; ///< What worker 0 is called among the workers of the process, in threads' names.
   };
 
   static StatusOr<std::unique_ptr<WorkerGroup>> start(Options options);
@@ -42,9 +43,10 @@ public:
     end();
   }
 
-  /// The halves of run(): begin() returns when worker 0, the caller, has done its part; end() when all workers have
-  /// finished the oldest task begun. Every worker does tasks in the order of their beginning, and only a task's own
-  /// waits hold workers together: one may be a task ahead of another. At most Options::depth are under way.
+  /// The halves of run(): begin() returns when worker 0, the caller, has done its part; end() when
+  /// all workers have finished the oldest task begun. Every worker does tasks in the order of their
+  /// beginning, and only a task's own waits hold workers together: one may be a task ahead of
+  /// another. At most Options::depth are under way.
   void begin(void (*task)(void *context, uint32_t worker), void *context);
   void end();
   /// Whether end() would return at once. A task must be under way.

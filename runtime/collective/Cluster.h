@@ -52,8 +52,8 @@ public:
   /// "rank 1 (host a, process 4711)".
   std::string nameOf(uint32_t rank) const;
 
-  /// What this process has grown by while the message-passing library started: its code, tables and queues. No plan
-  /// for an engine knows it, and it is there before the engine is.
+  /// What this process has grown by while the message-passing library started: its code, tables and
+  /// queues. No plan for an engine knows it, and it is there before the engine is.
   uint64_t libraryBytes() const { return library; }
 
   /// Collects `own` of every rank, equally long everywhere, into `all` in order of rank.

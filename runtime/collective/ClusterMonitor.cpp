@@ -160,8 +160,7 @@ void ClusterMonitor::beat(Watch &peer, uint64_t now) {
   peer.out.activity = cluster.health.activity.load(std::memory_order_relaxed);
   peer.out.progress = cluster.health.progress.load(std::memory_order_relaxed);
   peer.sent = now;
-  peer.sendPending =
-      transport.send(&peer.out, sizeof(Beat), peer.rank, Tag::Monitor, peer.sending);
+  peer.sendPending = transport.send(&peer.out, sizeof(Beat), peer.rank, Tag::Monitor, peer.sending);
 }
 
 void ClusterMonitor::judge(uint64_t now) {
@@ -179,7 +178,8 @@ void ClusterMonitor::judge(uint64_t now) {
   const auto consider = [&](const Watch &w) {
     changed = std::max(changed, w.changed);
     if (w.activity == Health::Computing && now > w.changed + most)
-      cluster.fail(Status::unavailable(cluster.nameOf(w.rank) + " lives and has not finished a launch for " +
+      cluster.fail(Status::unavailable(cluster.nameOf(w.rank) +
+                                       " lives and has not finished a launch for " +
                                        secondsText(now - w.changed) + "; all ranks stop"));
     if (w.activity >= 0)
       waiter = &w;
@@ -189,10 +189,10 @@ void ClusterMonitor::judge(uint64_t now) {
     consider(peer);
   // Everybody alive, nobody moves, and somebody waits: none of them will ever go on.
   if (waiter && now > changed + 2 * most)
-    cluster.fail(Status::unavailable(
-        cluster.nameOf(waiter->rank) + " has waited for " +
-        cluster.nameOf(static_cast<uint32_t>(waiter->activity)) + " for " +
-        secondsText(now - changed) + " and no rank moves; all ranks stop"));
+    cluster.fail(Status::unavailable(cluster.nameOf(waiter->rank) + " has waited for " +
+                                     cluster.nameOf(static_cast<uint32_t>(waiter->activity)) +
+                                     " for " + secondsText(now - changed) +
+                                     " and no rank moves; all ranks stop"));
 }
 
 /// Best effort: to ranks that live the reason arrives within milliseconds.

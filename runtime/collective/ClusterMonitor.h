@@ -1,8 +1,8 @@
 //===- ClusterMonitor.h - Notices ranks that died or hang -------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// A thread of each process. It exchanges beats with rank 0 (rank 0 with everyone), five a second: so
-// each rank hears when another stops beating (killed, stopped, host gone), rank 0 sees when one
+// A thread of each process. It exchanges beats with rank 0 (rank 0 with everyone), five a second:
+// so each rank hears when another stops beating (killed, stopped, host gone), rank 0 sees when one
 // beats and yet gets nowhere, and a failure found anywhere is told to all with its reason.
 //
 #ifndef TENON_RUNTIME_COLLECTIVE_CLUSTERMONITOR_H
@@ -39,7 +39,7 @@ private:
     Beat in, out;
     Transport::Request receiving, sending;
     bool sendPending = false;
-    uint64_t heard = 0;   ///< When a beat last came; nanoseconds.
+    uint64_t heard = 0; ///< When a beat last came; nanoseconds.
     uint64_t sent = 0;
     int32_t activity = Health::Idle;
     uint64_t progress = 0;

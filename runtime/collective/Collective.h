@@ -8,9 +8,11 @@
 // member's own. Nothing here allocates once a group is made.
 //
 // Two promises that results stand on:
-//   order    sums are taken in order of member, element by element and in f32, whoever comes first; the
+//   order    sums are taken in order of member, element by element and in f32, whoever comes first;
+//   the
 //            same inputs give the same bits on every member, whatever the rows beside them.
-//   rows     worker w of W handles rows [rows*w/W, rows*(w+1)/W), as kernels do (KernelAbi.h): what a
+//   rows     worker w of W handles rows [rows*w/W, rows*(w+1)/W), as kernels do (KernelAbi.h): what
+//   a
 //            worker finds in its rows of an output on return it may read without another barrier.
 // And one duty of the caller:
 //   inputs   others may still read an input after the call has returned. It must not be written
@@ -75,17 +77,20 @@ public:
   /// Returns when every worker of every member has called it; what they wrote before is visible.
   virtual Status barrier(const Caller &who) = 0;
 
-  /// Member m's rows [rows*m/n, rows*(m+1)/n) of the sum over members of `in` [rows, columns], in their
-  /// place in its `out` [rows, columns]; n is size(). Worker w of its W has the share of worker m*W + w of n*W.
+  /// Member m's rows [rows*m/n, rows*(m+1)/n) of the sum over members of `in` [rows, columns], in
+  /// their place in its `out` [rows, columns]; n is size(). Worker w of its W has the share of
+  /// worker m*W + w of n*W.
   virtual Status reduceScatterRows(const Caller &who, const void *in, void *out, uint64_t rows,
                                    uint64_t columns, Addition how = {}) = 0;
 
-  /// The contrary, in place: member m has written its rows, as above, of `data` [rows, rowBytes], and gets
-  /// all others. Workers may find any of them written when all of the member's have returned, and their own
-  /// member's rows count as an input: they must not be written before the next collective has returned.
+  /// The contrary, in place: member m has written its rows, as above, of `data` [rows, rowBytes],
+  /// and gets all others. Workers may find any of them written when all of the member's have
+  /// returned, and their own member's rows count as an input: they must not be written before the
+  /// next collective has returned.
   virtual Status gatherRows(const Caller &who, void *data, uint64_t rows, uint64_t rowBytes) = 0;
 
-  /// The two above while the caller computes (Overlapping.h); null if rows do not travel by themselves in this group.
+  /// The two above while the caller computes (Overlapping.h); null if rows do not travel by
+  /// themselves in this group.
   virtual OverlappingGroup *overlapping() { return nullptr; }
 
   /// For good, by any thread, inside a collective or not: whoever waits in the group, and whoever

@@ -18,7 +18,8 @@ struct Bf16 {
   operator float() const { return std::bit_cast<float>(uint32_t(bits) << 16); }
 };
 
-/// Rounds to nearest, ties to even; what is no number stays none. As kernels round (emit/VectorMath.h).
+/// Rounds to nearest, ties to even; what is no number stays none. As kernels round
+/// (emit/VectorMath.h).
 inline Bf16 toBf16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;

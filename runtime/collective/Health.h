@@ -11,7 +11,8 @@
 
 namespace tenon::collective {
 
-/// What a process does, as its monitor tells the others, and whether the job has failed. Any thread.
+/// What a process does, as its monitor tells the others, and whether the job has failed. Any
+/// thread.
 class Health {
 public:
   /// Activities below zero; from zero on: waits for that rank.

@@ -85,7 +85,8 @@ Status LocalGroup::allReduce(const Caller &who, const void *in, void *out, uint6
   return Status::ok();
 }
 
-/// Copies bytes [first, last) of a member's [rows, bytes] to where they belong in rows of `width` bytes.
+/// Copies bytes [first, last) of a member's [rows, bytes] to where they belong in rows of `width`
+/// bytes.
 static void placeColumns(const void *in, std::byte *out, uint64_t bytes, uint64_t width,
                          uint64_t first, uint64_t last) {
   for (uint64_t at = first; at < last;) {
@@ -97,8 +98,7 @@ static void placeColumns(const void *in, std::byte *out, uint64_t bytes, uint64_
 }
 
 Status LocalGroup::gatherColumns(const Caller &who, const void *in, void *out, uint64_t rows,
-                                 std::span<const uint64_t> begins, uint32_t root,
-                                 Element element) {
+                                 std::span<const uint64_t> begins, uint32_t root, Element element) {
   if (root != kEveryone && root >= size())
     return Status::invalidArgument("the root of a gather is a chip of the group");
   uint32_t set = 0;
@@ -121,9 +121,8 @@ Status LocalGroup::gatherColumns(const Caller &who, const void *in, void *out, u
   return Status::ok();
 }
 
-Status LocalGroup::reduceScatterColumns(const Caller &who, const void *in, void *out,
-                                        uint64_t rows, std::span<const uint64_t> begins,
-                                        Addition how) {
+Status LocalGroup::reduceScatterColumns(const Caller &who, const void *in, void *out, uint64_t rows,
+                                        std::span<const uint64_t> begins, Addition how) {
   uint32_t set = 0;
   TENON_RETURN_IF_ERROR(enter(who, in, set));
   const Share share(rows, who);

@@ -37,7 +37,8 @@ void MessageBatch::post(bool sends, uint32_t peer, int tag, void *data, uint64_t
     const auto lock = cluster.line.take();
     if (!(sends ? transport.send(at, part, peer, tag, message.request)
                 : transport.receive(at, part, peer, tag, message.request))) {
-      refused = Status::unavailable(cluster.nameOf(peer) + " cannot be reached: " + transport.error());
+      refused =
+          Status::unavailable(cluster.nameOf(peer) + " cannot be reached: " + transport.error());
       return;
     }
     messages.push_back(message);
@@ -109,8 +110,8 @@ Status MessageBatch::waitUntil(size_t count, Wait mode, double seconds) {
     else if (polls >= polite)
       sched_yield();
     if (seconds > 0 && polls >= polite && double(nowNanos() - began) * 1e-9 > seconds)
-      cluster.fail(Status::unavailable(cluster.nameOf(messages[done].peer) +
-                                       " did not answer in time"));
+      cluster.fail(
+          Status::unavailable(cluster.nameOf(messages[done].peer) + " did not answer in time"));
   }
   health.activity.store(before, std::memory_order_relaxed);
   return Status::ok();

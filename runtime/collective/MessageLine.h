@@ -14,8 +14,8 @@ namespace tenon::collective {
 
 class Cluster;
 
-/// Keeps calls of the transport apart. Threads that wait for messages poll in turns and make way for
-/// the monitor, which comes rarely and must not starve.
+/// Keeps calls of the transport apart. Threads that wait for messages poll in turns and make way
+/// for the monitor, which comes rarely and must not starve.
 class MessageLine {
 public:
   explicit MessageLine(Transport &transport) : transport(transport) {}
@@ -46,8 +46,8 @@ public:
     Busy, ///< The answer is being computed: polls, and counts as waiting for the rank.
     Idle, ///< It may take hours: sleeps between polls, and says nothing about the rank.
   };
-  /// Returns when all posted messages are done, or the job has failed. `seconds`: fails the job, naming
-  /// the rank that is waited for, when it takes longer; 0: the monitor alone decides.
+  /// Returns when all posted messages are done, or the job has failed. `seconds`: fails the job,
+  /// naming the rank that is waited for, when it takes longer; 0: the monitor alone decides.
   Status wait(Wait wait = Wait::Busy, double seconds = 0);
 
   /// As wait(), for the first `count` messages that were posted; the others stay under way.
@@ -72,7 +72,7 @@ private:
   Cluster &cluster;
   std::vector<Message> messages;
   size_t done = 0; ///< The first message that may be pending.
-  Status refused; ///< Of a post.
+  Status refused;  ///< Of a post.
   uint64_t receivedBytes = 0;
 };
 

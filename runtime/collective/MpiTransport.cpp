@@ -29,8 +29,8 @@ void pack(MPI_Request from, Transport::Request &request) {
 class MpiTransport final : public Transport {
 public:
   bool start(const char **why) {
-    // Open MPI asks hwloc, whose plugins load parts of X11 and an XML parser: 3 MB of every process, for nothing that
-    // is used here. A path of the user's own stays.
+    // Open MPI asks hwloc, whose plugins load parts of X11 and an XML parser: 3 MB of every
+    // process, for nothing that is used here. A path of the user's own stays.
     setenv("HWLOC_PLUGINS_PATH", "/nonexistent", /*overwrite=*/0);
     int provided = MPI_THREAD_SINGLE;
     if (!succeeded(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided))) {

@@ -12,7 +12,8 @@
 namespace tenon::collective {
 
 RemoteGroup::RemoteGroup(Cluster &c, Setup s)
-    : cluster(c), setup(std::move(s)), messages(c, 2 * setup.ranks.size() * setup.ranks.size() + setup.overlappingMessages) {
+    : cluster(c), setup(std::move(s)),
+      messages(c, 2 * setup.ranks.size() * setup.ranks.size() + setup.overlappingMessages) {
   while (firstHere < size() && !isHere(firstHere))
     ++firstHere;
   for (uint32_t threads : setup.workers) {
@@ -26,15 +27,14 @@ RemoteGroup::RemoteGroup(Cluster &c, Setup s)
 }
 
 uint64_t RemoteGroup::bufferBytes(const Cluster &cluster, const Setup &setup) {
-  const auto elsewhere = static_cast<uint64_t>(
-      std::count_if(setup.ranks.begin(), setup.ranks.end(),
-                    [&](uint32_t rank) { return rank != cluster.rank(); }));
+  const auto elsewhere =
+      static_cast<uint64_t>(std::count_if(setup.ranks.begin(), setup.ranks.end(),
+                                          [&](uint32_t rank) { return rank != cluster.rank(); }));
   return elsewhere * ((setup.mostBytes + 63) / 64 * 64) * (setup.overlappingMessages ? 2 : 1);
 }
 
 StatusOr<std::unique_ptr<RemoteGroup>> RemoteGroup::create(Cluster &cluster, Setup setup) {
-  const auto own =
-      std::count(setup.ranks.begin(), setup.ranks.end(), cluster.rank());
+  const auto own = std::count(setup.ranks.begin(), setup.ranks.end(), cluster.rank());
   if (own == 0 || size_t(own) != setup.workers.size() ||
       std::find(setup.workers.begin(), setup.workers.end(), 0u) != setup.workers.end() ||
       !std::is_sorted(setup.ranks.begin(), setup.ranks.end()) ||
@@ -63,10 +63,9 @@ Status RemoteGroup::check(const Caller &who) const {
   if (who.member < size() && isHere(who.member) && who.worker < who.workers &&
       who.workers == setup.workers[who.member - firstHere])
     return Status::ok();
-  return Status::invalidArgument("worker " + std::to_string(who.worker) + " of " +
-                                 std::to_string(who.workers) + " on chip " +
-                                 std::to_string(who.member) +
-                                 " does not belong to the group's part in this process");
+  return Status::invalidArgument(
+      "worker " + std::to_string(who.worker) + " of " + std::to_string(who.workers) + " on chip " +
+      std::to_string(who.member) + " does not belong to the group's part in this process");
 }
 
 Status RemoteGroup::failure() const {
@@ -113,7 +112,8 @@ Status RemoteGroup::exchangeRows(const Caller &who, const void *in, uint64_t byt
       if (!isHere(m))
         messages.receive(setup.ranks[m], setup.tag, arrival(m, set), bytes);
       else
-        forOtherRanks([&](uint32_t rank) { messages.send(rank, setup.tag, rowsOf(m, set), bytes); });
+        forOtherRanks(
+            [&](uint32_t rank) { messages.send(rank, setup.tag, rowsOf(m, set), bytes); });
   });
 }
 
@@ -165,8 +165,8 @@ Status RemoteGroup::gatherColumns(const Caller &who, const void *in, void *out, 
 Status RemoteGroup::reduceScatterColumns(const Caller &who, const void *in, void *out,
                                          uint64_t rows, std::span<const uint64_t> begins,
                                          Addition how) {
-  // Whole rows travel, also the columns that the other end does not sum: no plan scatters columns, and
-  // packing would take a buffer of every member's own rows.
+  // Whole rows travel, also the columns that the other end does not sum: no plan scatters columns,
+  // and packing would take a buffer of every member's own rows.
   uint32_t set = 0;
   TENON_RETURN_IF_ERROR(exchangeRows(who, in, rows * begins.back() * bytesOf(how.in), set));
   const Share share(rows, who);
@@ -183,7 +183,8 @@ Share RemoteGroup::rowsOfRank(uint64_t rows, uint32_t rank) const {
   const auto first = std::lower_bound(setup.ranks.begin(), setup.ranks.end(), rank);
   const auto last = std::upper_bound(first, setup.ranks.end(), rank);
   Share share = rowsOfMember(rows, static_cast<uint32_t>(first - setup.ranks.begin()), size());
-  share.last = rowsOfMember(rows, static_cast<uint32_t>(last - setup.ranks.begin()) - 1, size()).last;
+  share.last =
+      rowsOfMember(rows, static_cast<uint32_t>(last - setup.ranks.begin()) - 1, size()).last;
   return share;
 }
 
@@ -195,9 +196,11 @@ Status RemoteGroup::reduceScatterRows(const Caller &who, const void *in, void *o
   TENON_RETURN_IF_ERROR(check(who));
   bool &begun = here(who.member).each[who.worker].begun;
   uint32_t set = 0;
-  // Each rank gets the rows that its members add up, from everybody; they lie where they do at home.
+  // Each rank gets the rows that its members add up, from everybody; they lie where they do at
+  // home.
   TENON_RETURN_IF_ERROR(meet(who, in, set, [&] {
-    if (begun) // They are on their way; of the last blocks this barrier has shown that they are done.
+    if (begun) // They are on their way; of the last blocks this barrier has shown that they are
+               // done.
       return sendBlocks();
     const Share own = rowsOfRank(rows, cluster.rank());
     for (uint32_t m = 0; m < size(); ++m)
@@ -232,7 +235,8 @@ Status RemoteGroup::gatherRows(const Caller &who, void *data, uint64_t rows, uin
         messages.receive(setup.ranks[m], setup.tag, arrival(m, set) + at, bytes);
       else
         forOtherRanks([&](uint32_t rank) {
-          messages.send(rank, setup.tag, static_cast<const std::byte *>(rowsOf(m, set)) + at, bytes);
+          messages.send(rank, setup.tag, static_cast<const std::byte *>(rowsOf(m, set)) + at,
+                        bytes);
         });
     }
   }));
@@ -253,7 +257,8 @@ Status RemoteGroup::broadcast(const Caller &who, void *data, uint64_t bytes, uin
   uint32_t set = 0;
   TENON_RETURN_IF_ERROR(meet(who, data, set, [&] {
     if (isHere(root))
-      forOtherRanks([&](uint32_t rank) { messages.send(rank, setup.tag, rowsOf(root, set), bytes); });
+      forOtherRanks(
+          [&](uint32_t rank) { messages.send(rank, setup.tag, rowsOf(root, set), bytes); });
     else
       messages.receive(setup.ranks[root], setup.tag, data, bytes);
   }));
@@ -279,8 +284,8 @@ Status RemoteGroup::send(const Caller &who, const void *data, uint64_t bytes, ui
   if (!own.workers->arriveAndWait())
     return failure();
   if (who.worker == 0) {
-    own.messages->send(setup.ranks[to],
-                       setup.tag + 1 + static_cast<int>(who.member * size() + to), data, bytes);
+    own.messages->send(setup.ranks[to], setup.tag + 1 + static_cast<int>(who.member * size() + to),
+                       data, bytes);
     own.exchanged = own.messages->wait();
   }
   return own.workers->arriveAndWait() ? own.exchanged : failure();

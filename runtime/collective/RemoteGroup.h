@@ -18,19 +18,21 @@
 
 namespace tenon::collective {
 
-/// A group of which this process has some members and other processes the rest. Members of this process
-/// read each other's inputs where they lie; those of others are fetched into a buffer first. From there on
-/// everything is as in LocalGroup, sums included, so that both give the same bits. Workers of members
-/// elsewhere may be any number.
+/// A group of which this process has some members and other processes the rest. Members of this
+/// process read each other's inputs where they lie; those of others are fetched into a buffer
+/// first. From there on everything is as in LocalGroup, sums included, so that both give the same
+/// bits. Workers of members elsewhere may be any number.
 class RemoteGroup final : public Group, private OverlappingGroup {
 public:
   struct Setup {
     std::vector<uint32_t> ranks;   ///< Of each member; ascending.
     std::vector<uint32_t> workers; ///< Of each member of this process, in order.
     int tag = Tag::Groups;         ///< First of tagsOf(members) that no other group uses.
-    uint64_t mostBytes = 0; ///< Of a collective's widest operand: rows * all columns * bytes of an element.
+    uint64_t mostBytes =
+        0; ///< Of a collective's widest operand: rows * all columns * bytes of an element.
     SpinPolicy policy;
-    /// Messages of a collective that overlaps with compute, at most; 0: none does. Arrivals take twice the memory then.
+    /// Messages of a collective that overlaps with compute, at most; 0: none does. Arrivals take
+    /// twice the memory then.
     uint64_t overlappingMessages = 0;
   };
   static int tagsOf(size_t members) { return static_cast<int>(members * members) + 1; }
@@ -65,10 +67,11 @@ private:
     /// Two sets, used in turn: a worker may be in the next collective while another still reads.
     const void *offered[2] = {};
     struct alignas(64) Worker {
-      uint32_t entered = 0;            ///< Collectives.
-      bool begun = false;              ///< The next one is a reduceScatterRows whose rows are on their way.
+      uint32_t entered = 0; ///< Collectives.
+      bool begun = false;   ///< The next one is a reduceScatterRows whose rows are on their way.
       std::atomic<uint64_t> blocks{0}; ///< Done, of all overlapping collectives.
-      std::optional<RowBlocks> awaited; ///< Where it is in a gather, and how many blocks of others it has had.
+      std::optional<RowBlocks>
+          awaited; ///< Where it is in a gather, and how many blocks of others it has had.
       size_t arrived = 0;
       std::byte *into = nullptr; ///< Of the gather.
       uint64_t rowBytes = 0;
@@ -81,15 +84,16 @@ private:
   bool isHere(uint32_t member) const { return setup.ranks[member] == cluster.rank(); }
   Member &here(uint32_t member) { return members[member - firstHere]; }
   bool leads(const Caller &who) const { return who.member == firstHere && who.worker == 0; }
-  /// Where the rows of a member of another process arrive. One set where nothing overlaps; two else, so that rows
-  /// of a collective arrive while workers still read those of the one before.
+  /// Where the rows of a member of another process arrive. One set where nothing overlaps; two
+  /// else, so that rows of a collective arrive while workers still read those of the one before.
   std::byte *arrival(uint32_t member, uint32_t set) const;
   /// The rows of any member, once fetched.
   const void *rowsOf(uint32_t member, uint32_t set) const;
 
   Status check(const Caller &who) const;
   /// What it returns is the same for all workers here: they leave a failed collective together.
-  /// `exchange` is called by one of them when all have offered `data`, in `set`, and posts messages.
+  /// `exchange` is called by one of them when all have offered `data`, in `set`, and posts
+  /// messages.
   template <typename Exchange>
   Status meet(const Caller &who, const void *data, uint32_t &set, const Exchange &exchange);
   /// Everybody's `bytes` of rows to everybody.
@@ -104,10 +108,11 @@ private:
   Status failure() const;
 
   RowBlocks blocks(uint64_t rows, uint64_t block, RowBlocks::Order order) const override;
-  Status beginReduceScatterRows(const Caller &who, const void *in, uint64_t rows, uint64_t columns, Element element,
-                                uint64_t block) override;
+  Status beginReduceScatterRows(const Caller &who, const void *in, uint64_t rows, uint64_t columns,
+                                Element element, uint64_t block) override;
   Status blockDone(const Caller &who) override;
-  Status beginGatherRows(const Caller &who, void *data, uint64_t rows, uint64_t rowBytes, uint64_t block) override;
+  Status beginGatherRows(const Caller &who, void *data, uint64_t rows, uint64_t rowBytes,
+                         uint64_t block) override;
   Status awaitBlock(const Caller &who) override;
   Status endGatherRows(const Caller &who) override;
   Status checkOverlap(const Caller &who, uint64_t rows, uint64_t rowBytes, uint64_t block) const;
@@ -127,7 +132,8 @@ private:
   /// The leader's, of a sum that has begun: the blocks that others wait for.
   struct Outgoing {
     std::optional<RowBlocks> blocks; ///< At the one to be sent next; empty when all are.
-    uint64_t rowBytes = 0, before = 0, sent = 0; ///< `before`: blocks that workers had done when it began.
+    uint64_t rowBytes = 0, before = 0,
+             sent = 0; ///< `before`: blocks that workers had done when it began.
     uint32_t set = 0;
   } outgoing;
 };

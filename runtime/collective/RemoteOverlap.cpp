@@ -11,16 +11,18 @@ RowBlocks RemoteGroup::blocks(uint64_t rows, uint64_t block, RowBlocks::Order or
   return {setup.ranks, cluster.rank(), rows, block, order};
 }
 
-Status RemoteGroup::checkOverlap(const Caller &who, uint64_t rows, uint64_t rowBytes, uint64_t block) const {
+Status RemoteGroup::checkOverlap(const Caller &who, uint64_t rows, uint64_t rowBytes,
+                                 uint64_t block) const {
   TENON_RETURN_IF_ERROR(check(who));
   if (block == 0 || rows * rowBytes > setup.mostBytes || block * rowBytes > Transport::kMostBytes ||
       (size() + 1) * RowBlocks::most(rows, block, size()) > setup.overlappingMessages)
-    return Status::invalidArgument("rows that travel while chips compute, of a group that was not made for so many");
+    return Status::invalidArgument(
+        "rows that travel while chips compute, of a group that was not made for so many");
   return Status::ok();
 }
 
-Status RemoteGroup::beginReduceScatterRows(const Caller &who, const void *in, uint64_t rows, uint64_t columns,
-                                           Element element, uint64_t block) {
+Status RemoteGroup::beginReduceScatterRows(const Caller &who, const void *in, uint64_t rows,
+                                           uint64_t columns, Element element, uint64_t block) {
   const uint64_t rowBytes = columns * bytesOf(element);
   TENON_RETURN_IF_ERROR(checkOverlap(who, rows, rowBytes, block));
   Member &own = here(who.member);
@@ -31,15 +33,18 @@ Status RemoteGroup::beginReduceScatterRows(const Caller &who, const void *in, ui
   worker.begun = true;
   if (!leads(who))
     return Status::ok();
-  // Whoever sends goes block by block, and in a block member by member. This set was last read two collectives ago.
+  // Whoever sends goes block by block, and in a block member by member. This set was last read two
+  // collectives ago.
   forOtherRanks([&](uint32_t rank) {
     RowBlocks mine = blocks(rows, block, RowBlocks::Order::OwnFirst);
     while (mine.next() && mine.isOwn())
       for (uint32_t m = 0; m < size(); ++m)
         if (setup.ranks[m] == rank)
-          messages.receive(rank, setup.tag, arrival(m, set) + mine.first() * rowBytes, mine.rowCount() * rowBytes);
+          messages.receive(rank, setup.tag, arrival(m, set) + mine.first() * rowBytes,
+                           mine.rowCount() * rowBytes);
   });
-  outgoing = {blocks(rows, block, RowBlocks::Order::OwnLast), rowBytes, worker.blocks.load(std::memory_order_relaxed), 0, set};
+  outgoing = {blocks(rows, block, RowBlocks::Order::OwnLast), rowBytes,
+              worker.blocks.load(std::memory_order_relaxed), 0, set};
   if (!outgoing.blocks->next() || outgoing.blocks->isOwn())
     outgoing.blocks.reset();
   return Status::ok();
@@ -57,7 +62,8 @@ void RemoteGroup::sendBlocks() {
     const RowBlocks &block = *outgoing.blocks;
     for (const Member &member : members)
       messages.send(setup.ranks[block.member()], setup.tag,
-                    static_cast<const std::byte *>(member.offered[outgoing.set]) + block.first() * outgoing.rowBytes,
+                    static_cast<const std::byte *>(member.offered[outgoing.set]) +
+                        block.first() * outgoing.rowBytes,
                     block.rowCount() * outgoing.rowBytes);
     ++outgoing.sent;
     if (!outgoing.blocks->next() || outgoing.blocks->isOwn())
@@ -79,16 +85,20 @@ void RemoteGroup::postGather(uint64_t rows, uint64_t rowBytes, uint64_t block, u
   while (coming.next()) // First what is waited for: awaitBlock() counts them.
     if (!coming.isOwn())
       messages.receive(setup.ranks[coming.member()], setup.tag,
-                       arrival(coming.member(), set) + coming.first() * rowBytes, coming.rowCount() * rowBytes);
+                       arrival(coming.member(), set) + coming.first() * rowBytes,
+                       coming.rowCount() * rowBytes);
   RowBlocks own = blocks(rows, block, RowBlocks::Order::OwnFirst);
   while (own.next() && own.isOwn())
     forOtherRanks([&](uint32_t rank) {
-      messages.send(rank, setup.tag, static_cast<const std::byte *>(rowsOf(own.member(), set)) + own.first() * rowBytes,
+      messages.send(rank, setup.tag,
+                    static_cast<const std::byte *>(rowsOf(own.member(), set)) +
+                        own.first() * rowBytes,
                     own.rowCount() * rowBytes);
     });
 }
 
-Status RemoteGroup::beginGatherRows(const Caller &who, void *data, uint64_t rows, uint64_t rowBytes, uint64_t block) {
+Status RemoteGroup::beginGatherRows(const Caller &who, void *data, uint64_t rows, uint64_t rowBytes,
+                                    uint64_t block) {
   TENON_RETURN_IF_ERROR(checkOverlap(who, rows, rowBytes, block));
   Member &own = here(who.member);
   Member::Worker &worker = own.each[who.worker];
@@ -110,7 +120,8 @@ Status RemoteGroup::beginGatherRows(const Caller &who, void *data, uint64_t rows
       continue;
     const Share share = rowsOfMember(rows, m, size()), mine(share.count() * rowBytes, who);
     const uint64_t at = share.first * rowBytes + mine.first;
-    std::memcpy(worker.into + at, static_cast<const std::byte *>(rowsOf(m, set)) + at, mine.count());
+    std::memcpy(worker.into + at, static_cast<const std::byte *>(rowsOf(m, set)) + at,
+                mine.count());
   }
   return own.workers->arriveAndWait() ? Status::ok() : failure();
 }

@@ -41,8 +41,8 @@ inline std::byte *advanced(void *values, uint64_t count, Element element) {
   return static_cast<std::byte *>(values) + count * bytesOf(element);
 }
 
-/// Adds `count` values of each of `parts` in order into `out`. `part(p)` points at the first value of
-/// part p. Every implementation sums by it: the same bits wherever the members are.
+/// Adds `count` values of each of `parts` in order into `out`. `part(p)` points at the first value
+/// of part p. Every implementation sums by it: the same bits wherever the members are.
 void sumInOrder(void *out, uint64_t count, uint32_t parts, Addition how, const auto &part) {
   if (parts == 2)
     return sumOfTwo(out, part(0), part(1), count, how);

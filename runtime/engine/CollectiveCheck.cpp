@@ -33,8 +33,8 @@ bool holds(const BufferPlan &buffer, const CollectivePlan &c, uint64_t row) {
 Status checkBuffers(const Plan &plan, const ChipPlan &chip, const Sequence &list) {
   for (const LaunchPlan *launch : list) {
     const CollectivePlan &c = *launch->collective;
-    const uint32_t rank = c.axis + 1 == plan.grid.size() ? chip.id % plan.grid.back()
-                                                         : chip.id / plan.grid.back();
+    const uint32_t rank =
+        c.axis + 1 == plan.grid.size() ? chip.id % plan.grid.back() : chip.id / plan.grid.back();
     const uint64_t gives = c.kind == CollectiveKind::GatherColumns
                                ? c.columns[rank + 1] - c.columns[rank]
                                : c.columns.back();
@@ -42,19 +42,22 @@ Status checkBuffers(const Plan &plan, const ChipPlan &chip, const Sequence &list
     if (plan.logitsBlock && c.kind == CollectiveKind::GatherColumns &&
         launch->args.back().index == plan.logitsBuffer) {
       if (c.columns.size() > kMaxWorkers + 1)
-        return bad("collective '{}' gathers from {} chips; at most {} can share logits", launch->name,
-                   c.columns.size() - 1, kMaxWorkers);
+        return bad("collective '{}' gathers from {} chips; at most {} can share logits",
+                   launch->name, c.columns.size() - 1, kMaxWorkers);
       for (size_t i = 0; i + 1 < c.columns.size(); ++i)
         if (c.columns[i] % plan.logitsBlock)
-          return bad("collective '{}' cuts logits at column {}, within a block of {} with one maximum",
-                     launch->name, c.columns[i], plan.logitsBlock);
+          return bad(
+              "collective '{}' cuts logits at column {}, within a block of {} with one maximum",
+              launch->name, c.columns[i], plan.logitsBlock);
       more = cpu::logitsBlocks(gives);
       moreAll = cpu::logitsBlocks(c.columns.back());
     }
-    if (c.gives() && !holds(chip.buffers[launch->args.front().index], c, (gives + more) * c.givenBytes()))
+    if (c.gives() &&
+        !holds(chip.buffers[launch->args.front().index], c, (gives + more) * c.givenBytes()))
       return bad("chip {} collective '{}': buffer '{}' has no {} columns", chip.id, launch->name,
                  chip.buffers[launch->args.front().index].name, gives + more);
-    if (c.gets() && !holds(chip.buffers[launch->args.back().index], c, (c.columns.back() + moreAll) * sizeof(float)))
+    if (c.gets() && !holds(chip.buffers[launch->args.back().index], c,
+                           (c.columns.back() + moreAll) * sizeof(float)))
       return bad("chip {} collective '{}': buffer '{}' has no {} columns", chip.id, launch->name,
                  chip.buffers[launch->args.back().index].name, c.columns.back() + moreAll);
   }
@@ -81,8 +84,9 @@ Status checkStage(const Plan &plan, uint32_t first, const std::vector<Sequence> 
       if (a.kind != b.kind || a.columns != b.columns || a.logitRows != b.logitRows ||
           a.fence != b.fence || a.given != b.given || wanted[i]->ownRows != found[i]->ownRows ||
           a.overlap.from != b.overlap.from || a.overlap.block != b.overlap.block)
-        return bad("collective {} of a step is '{}' on chip {} and '{}' on chip {}, and they differ",
-                   i, wanted[i]->name, first, found[i]->name, chip);
+        return bad(
+            "collective {} of a step is '{}' on chip {} and '{}' on chip {}, and they differ", i,
+            wanted[i]->name, first, found[i]->name, chip);
     }
   }
   return Status::ok();

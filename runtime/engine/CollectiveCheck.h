@@ -8,9 +8,9 @@
 
 namespace tenon::engine {
 
-/// Checks what no chip's program says alone: that chips enter the same collectives in the same order,
-/// so that none waits for ever, and that their buffers hold the rows. The rest of the plan has been
-/// checked. DataLoss names the chip and the collective.
+/// Checks what no chip's program says alone: that chips enter the same collectives in the same
+/// order, so that none waits for ever, and that their buffers hold the rows. The rest of the plan
+/// has been checked. DataLoss names the chip and the collective.
 Status checkCollectives(const Plan &plan);
 
 } // namespace tenon::engine

@@ -63,11 +63,11 @@ Status Engine::load(std::span<const std::byte> bytes, const EngineOptions &optio
   TENON_RETURN_IF_ERROR(checkPlan(checkedPlan, weightBytes));
   const auto chipCount = static_cast<uint32_t>(checkedPlan.chips.size());
   if (options.processes > chipCount)
-    return Status::invalidArgument(
-        "the plan is for " + std::to_string(chipCount) + " chips and " +
-        std::to_string(options.processes) + " processes were started; start at most " +
-        std::to_string(chipCount) + ", or compile with --chips " +
-        std::to_string(options.processes));
+    return Status::invalidArgument("the plan is for " + std::to_string(chipCount) + " chips and " +
+                                   std::to_string(options.processes) +
+                                   " processes were started; start at most " +
+                                   std::to_string(chipCount) + ", or compile with --chips " +
+                                   std::to_string(options.processes));
   own = chipsOfProcess(chipCount, options.process, options.processes);
   for (const Section &s : sectionTable.sections())
     if (SectionKind(s.entry.kind) == SectionKind::Weights && !own.holds(s.entry.chip))

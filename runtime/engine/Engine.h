@@ -29,12 +29,12 @@ struct EngineOptions {
   /// Load the kernels and make random weights. Without it the engine can be inspected, not run.
   bool runnable = true;
   unsigned threads = 1; ///< For making random weights.
-  /// Copy stored weights into memory of this process, in huge pages where the system gives them, instead
-  /// of reading them where the file is mapped. Steps bound by memory get faster; opening takes as long as the
-  /// copy, and processes that serve the same engine no longer share its pages.
+  /// Copy stored weights into memory of this process, in huge pages where the system gives them,
+  /// instead of reading them where the file is mapped. Steps bound by memory get faster; opening
+  /// takes as long as the copy, and processes that serve the same engine no longer share its pages.
   bool copyWeights = false;
-  /// Which process of how many this is: chips are shared out (chipsOfProcess), and the weights of other
-  /// processes' chips are not mapped.
+  /// Which process of how many this is: chips are shared out (chipsOfProcess), and the weights of
+  /// other processes' chips are not mapped.
   uint32_t process = 0, processes = 1;
 };
 
@@ -82,8 +82,8 @@ public:
   /// First byte of weight `index` for `chip`, one of chips(). Only for runnable engines.
   const std::byte *weight(uint32_t index, uint32_t chip = 0) const;
 
-  /// Takes a section's pages out of this process until they are read again. Checking a section touches
-  /// all of it; using it often touches little.
+  /// Takes a section's pages out of this process until they are read again. Checking a section
+  /// touches all of it; using it often touches little.
   void releasePages(SectionKind kind) const;
 
   /// Reads and checks all weights that are here (seconds for gigabytes).

@@ -1,8 +1,8 @@
 //===- EngineFormat.h - Container of an engine file -------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Little endian. Page 0 holds FileHeader and the section table; every section starts on a 4,096-byte
-// boundary. docs/engine-format.md specifies it byte by byte.
+// Little endian. Page 0 holds FileHeader and the section table; every section starts on a
+// 4,096-byte boundary. docs/engine-format.md specifies it byte by byte.
 //
 #ifndef TENON_RUNTIME_ENGINE_ENGINEFORMAT_H
 #define TENON_RUNTIME_ENGINE_ENGINEFORMAT_H
@@ -28,7 +28,15 @@ enum class SectionKind : uint32_t {
   Certificate = 8,  ///< JSON written by --verify.
 };
 
-enum class Variant : uint32_t { None = 0, Avx2 = 1, Avx512 = 2, Amx = 3, Neon = 4, AvxVnni = 5, NeonI8mm = 6 };
+enum class Variant : uint32_t {
+  None = 0,
+  Avx2 = 1,
+  Avx512 = 2,
+  Amx = 3,
+  Neon = 4,
+  AvxVnni = 5,
+  NeonI8mm = 6
+};
 inline constexpr Variant kLastVariant = Variant::NeonI8mm;
 
 /// 64 bytes.
@@ -37,8 +45,8 @@ struct SectionEntry {
   uint32_t variant;
   uint32_t chip;
   uint32_t reserved;
-  uint64_t offset; ///< From the start of the file; a multiple of kPage.
-  uint64_t size;   ///< Bytes, without padding.
+  uint64_t offset;            ///< From the start of the file; a multiple of kPage.
+  uint64_t size;              ///< Bytes, without padding.
   uint64_t xxh3Low, xxh3High; ///< XXH3-128 of the section's bytes.
   uint64_t zero[2];
 };
@@ -54,7 +62,7 @@ struct FileHeader {
   uint32_t sectionCount;
   uint32_t reserved;
   uint64_t tableXxh3Low, tableXxh3High; ///< XXH3-128 of the section table's bytes.
-  uint64_t headerXxh3;       ///< XXH3-64 of this header with this field zero.
+  uint64_t headerXxh3;                  ///< XXH3-64 of this header with this field zero.
   uint8_t zero[184];
 };
 static_assert(sizeof(FileHeader) == 256);

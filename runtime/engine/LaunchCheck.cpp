@@ -62,10 +62,11 @@ bool worksRowByRow(KernelKind kind) {
   }
 }
 
-/// Whether a kernel's rows are those of its step and a part of them can be done alone: its pointers and the tables of
-/// the step then begin with that part.
+/// Whether a kernel's rows are those of its step and a part of them can be done alone: its pointers
+/// and the tables of the step then begin with that part.
 bool worksInBlocks(KernelKind kind) {
-  return kind == KernelKind::Linear || kind == KernelKind::LinearGate || kind == KernelKind::LinearQkv;
+  return kind == KernelKind::Linear || kind == KernelKind::LinearGate ||
+         kind == KernelKind::LinearQkv;
 }
 
 class LaunchChecker {
@@ -107,8 +108,9 @@ Status LaunchChecker::checkFunction(size_t index) {
                  launch.name, launch.kernel, plan.kernels.size());
     const KernelKind kind = plan.kernels[launch.kernel].kind;
     if (launch.ownRows && !worksRowByRow(kind))
-      return bad("function '{}' launch {} ('{}'): {} does not work row by row, and is to do own rows",
-                 function.name, l, launch.name, plan.kernels[launch.kernel].kindName);
+      return bad(
+          "function '{}' launch {} ('{}'): {} does not work row by row, and is to do own rows",
+          function.name, l, launch.name, plan.kernels[launch.kernel].kindName);
     const std::string_view form = signature(kind);
     const size_t fewest = std::min(form.find('|'), form.size());
     std::string letters(form.substr(0, fewest));
@@ -139,7 +141,8 @@ Status LaunchChecker::checkCollective(const FunctionPlan &function, size_t l) {
   if (c.kind > CollectiveKind::GatherRows)
     return wrong("its kind is unknown");
   const bool gathersRows = c.kind == CollectiveKind::GatherRows;
-  if (gathersRows ? launch.ownRows == 0 : launch.ownRows != 0 && c.kind != CollectiveKind::AllReduce)
+  if (gathersRows ? launch.ownRows == 0
+                  : launch.ownRows != 0 && c.kind != CollectiveKind::AllReduce)
     return wrong("only sums and gathered rows are of own rows, and gathered rows always");
   if (launch.ownRows && c.logitRows)
     return wrong("rows with logits are no chip's own");
@@ -158,34 +161,42 @@ Status LaunchChecker::checkCollective(const FunctionPlan &function, size_t l) {
       return wrong("an argument is no buffer");
   if (launch.args.size() == 2 && launch.args[0].index == launch.args[1].index)
     return wrong("it gives and gets one buffer");
-  return c.overlap.from || c.overlap.block || !c.overlap.strides.empty() ? checkOverlap(function, l) : Status::ok();
+  return c.overlap.from || c.overlap.block || !c.overlap.strides.empty() ? checkOverlap(function, l)
+                                                                         : Status::ok();
 }
 
-/// Whether the launch beside the collective can go through token rows in blocks, and what is said of these lies within its buffers.
+/// Whether the launch beside the collective can go through token rows in blocks, and what is said
+/// of these lies within its buffers.
 Status LaunchChecker::checkOverlap(const FunctionPlan &function, size_t l) {
   const LaunchPlan &launch = function.launches[l];
   const CollectivePlan &c = *launch.collective;
   const OverlapPlan &o = c.overlap;
   const auto wrong = [&](const std::string &what) {
-    return bad("function '{}' collective {} ('{}') overlaps with a launch: {}", function.name, l, launch.name, what);
+    return bad("function '{}' collective {} ('{}') overlaps with a launch: {}", function.name, l,
+               launch.name, what);
   };
   const bool gathers = c.kind == CollectiveKind::GatherRows;
   if (!gathers && c.kind != CollectiveKind::AllReduce)
     return wrong("only sums and gathered rows can");
   if (launch.ownRows == 0 || o.from < launch.ownRows)
-    return wrong(fmt::format("from {} rows on, and chips have rows of their own from {} on", o.from, launch.ownRows));
+    return wrong(fmt::format("from {} rows on, and chips have rows of their own from {} on", o.from,
+                             launch.ownRows));
   if (o.block == 0 || o.block > kMaxStepTokens)
-    return wrong(fmt::format("in blocks of {} rows; 1 to {} are possible", o.block, kMaxStepTokens));
+    return wrong(
+        fmt::format("in blocks of {} rows; 1 to {} are possible", o.block, kMaxStepTokens));
   const size_t beside = gathers ? l + 1 : l - 1; // Before the first launch: beyond any.
-  const LaunchPlan *other = beside < function.launches.size() ? &function.launches[beside] : nullptr;
+  const LaunchPlan *other =
+      beside < function.launches.size() ? &function.launches[beside] : nullptr;
   if (!other || other->collective || other->kernel >= plan.kernels.size() ||
       !worksInBlocks(plan.kernels[other->kernel].kind))
     return wrong(gathers ? "no product stands behind it" : "no product stands before it");
   const size_t buffer = gathers ? 0 : other->args.size() - 1;
-  if (other->args.empty() || other->args.size() > kMostBlockArguments || o.strides.size() != other->args.size() ||
-      other->args[buffer].kind != ArgKind::Buffer || other->args[buffer].index != launch.args.front().index)
-    return wrong(fmt::format("'{}' does not work on its rows, or {} strides are given for {} arguments", other->name,
-                             o.strides.size(), other->args.size()));
+  if (other->args.empty() || other->args.size() > kMostBlockArguments ||
+      o.strides.size() != other->args.size() || other->args[buffer].kind != ArgKind::Buffer ||
+      other->args[buffer].index != launch.args.front().index)
+    return wrong(
+        fmt::format("'{}' does not work on its rows, or {} strides are given for {} arguments",
+                    other->name, o.strides.size(), other->args.size()));
   const size_t again = gathers ? l + 2 : l - 2;
   if (again < function.launches.size() && function.launches[again].collective &&
       function.launches[again].collective->overlap.from &&
@@ -197,12 +208,14 @@ Status LaunchChecker::checkOverlap(const FunctionPlan &function, size_t l) {
         return wrong(fmt::format("argument {} is no buffer and has a stride", a));
       continue;
     }
-    for (const ChipPlan &chip : plan.chips) // Buffers that a chip does not use are empty; its program does not come here.
+    for (const ChipPlan &chip :
+         plan.chips) // Buffers that a chip does not use are empty; its program does not come here.
       if (other->args[a].index < chip.buffers.size() && usedBy(chip, function) &&
           (o.strides[a] == 0 || o.strides[a] > chip.buffers[other->args[a].index].size.perToken))
-        return wrong(fmt::format("rows of argument {} are {} bytes apart, and those of buffer '{}' of chip {} have {}", a,
-                                 o.strides[a], chip.buffers[other->args[a].index].name, chip.id,
-                                 chip.buffers[other->args[a].index].size.perToken));
+        return wrong(fmt::format(
+            "rows of argument {} are {} bytes apart, and those of buffer '{}' of chip {} have {}",
+            a, o.strides[a], chip.buffers[other->args[a].index].name, chip.id,
+            chip.buffers[other->args[a].index].size.perToken));
   }
   return Status::ok();
 }

@@ -8,9 +8,9 @@
 
 namespace tenon::engine {
 
-/// Checks the functions and calls of a plan: the arguments of every launch against its kernel's kind, each
-/// collective's own fields, and the weights and KV layers that calls give to functions. Chips, weights and kernels
-/// have been checked. DataLoss names the function or the call.
+/// Checks the functions and calls of a plan: the arguments of every launch against its kernel's
+/// kind, each collective's own fields, and the weights and KV layers that calls give to functions.
+/// Chips, weights and kernels have been checked. DataLoss names the function or the call.
 Status checkLaunches(const Plan &plan);
 
 } // namespace tenon::engine

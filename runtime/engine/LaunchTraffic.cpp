@@ -55,7 +55,8 @@ Traffic trafficOf(const Plan &plan, const ChipPlan &chip, const LaunchPlan &laun
                   const StepSize &whole) {
   Traffic traffic;
   const uint32_t chips = plan.chipsPerStage();
-  const bool gathersRows = launch.collective && launch.collective->kind == CollectiveKind::GatherRows;
+  const bool gathersRows =
+      launch.collective && launch.collective->kind == CollectiveKind::GatherRows;
   if (gathersRows && !launch.ofOwnRows(whole.tokens))
     return traffic; // Chips do not meet.
   StepSize step = whole;
@@ -65,8 +66,8 @@ Traffic trafficOf(const Plan &plan, const ChipPlan &chip, const LaunchPlan &laun
     if (launch.args[a].kind == ArgKind::Buffer && useOf(plan, launch, a).writes)
       traffic.written += double(bytesOf(chip.buffers[launch.args[a].index].size, step));
   if (!launch.collective && plan.kernels[launch.kernel].kind == KernelKind::LinearQkv)
-    traffic.written += 2.0 * double(step.tokens) * chip.kvHeads * plan.kv.headDim *
-                       plan.kv.elementBytes;
+    traffic.written +=
+        2.0 * double(step.tokens) * chip.kvHeads * plan.kv.headDim * plan.kv.elementBytes;
   traffic.written = std::min(traffic.written, all);
   traffic.read = all - traffic.written;
   if (launch.collective) {

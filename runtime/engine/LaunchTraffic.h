@@ -1,9 +1,9 @@
 //===- LaunchTraffic.h - Which bytes a launch reads and writes --*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The plan states what a launch moves in all (CostForm). Which of its buffers are read and which are
-// written follows from the kernel's kind; from both follow the parts of the sum, and how much of the
-// arena a step needs at a time.
+// The plan states what a launch moves in all (CostForm). Which of its buffers are read and which
+// are written follows from the kernel's kind; from both follow the parts of the sum, and how much
+// of the arena a step needs at a time.
 //
 #ifndef TENON_RUNTIME_ENGINE_LAUNCHTRAFFIC_H
 #define TENON_RUNTIME_ENGINE_LAUNCHTRAFFIC_H

@@ -46,10 +46,10 @@ struct WeightPlan {
   uint64_t offset = 0; ///< In the chip's weights section, or in the made region.
   uint64_t size = 0;
   bool packed = false;
-  uint64_t randomSeed = 0; ///< != 0: made at load.
-  uint32_t program = 0;    ///< Chips that run another do not have it.
-  std::string tensor;      ///< Of the checkpoint.
-  uint32_t partDim = 0;    ///< Dimension that chips share, 0: rows, 1: columns.
+  uint64_t randomSeed = 0;          ///< != 0: made at load.
+  uint32_t program = 0;             ///< Chips that run another do not have it.
+  std::string tensor;               ///< Of the checkpoint.
+  uint32_t partDim = 0;             ///< Dimension that chips share, 0: rows, 1: columns.
   std::vector<uint64_t> partBegins; ///< By chip of the grid's last axis; empty: the whole tensor.
 };
 
@@ -91,7 +91,8 @@ enum class Element : uint8_t { F32, BF16 };
 struct OverlapPlan {
   uint32_t from = 0;  ///< Token rows of a micro-batch from which on they do; 0: never.
   uint32_t block = 0; ///< Rows that are computed, and travel, together.
-  std::vector<uint64_t> strides; ///< By argument of that launch: bytes of a token row, 0: it has none.
+  std::vector<uint64_t>
+      strides; ///< By argument of that launch: bytes of a token row, 0: it has none.
 };
 /// Arguments of a launch that goes through its rows in blocks, at most.
 inline constexpr size_t kMostBlockArguments = 16;
@@ -107,7 +108,9 @@ struct CollectivePlan {
   OverlapPlan overlap; ///< With the launch before an AllReduce, or behind a GatherRows.
   uint64_t givenBytes() const { return given == Element::BF16 ? 2 : 4; }
   /// Whether there is a buffer for it. Rows are gathered in place, in the buffer that gets.
-  bool gives() const { return kind != CollectiveKind::Receive && kind != CollectiveKind::GatherRows; }
+  bool gives() const {
+    return kind != CollectiveKind::Receive && kind != CollectiveKind::GatherRows;
+  }
   bool gets() const { return kind != CollectiveKind::Send; }
 };
 
@@ -115,10 +118,12 @@ struct LaunchPlan {
   uint32_t kernel = 0; ///< Unless it is a collective.
   std::vector<ArgPlan> args;
   bool barrierBefore = true;
-  uint32_t ownRows = 0; ///< From so many token rows on, each chip of a stage does its own alone; 0: never.
+  uint32_t ownRows =
+      0; ///< From so many token rows on, each chip of a stage does its own alone; 0: never.
   std::string name;
   CostForm cost;
-  /// Args are then the buffer that is given (but for Receive) and the one that is got (but for Send).
+  /// Args are then the buffer that is given (but for Receive) and the one that is got (but for
+  /// Send).
   std::optional<CollectivePlan> collective;
 
   bool ofOwnRows(uint64_t tokens) const { return ownRows && tokens >= ownRows; }
@@ -170,10 +175,10 @@ struct ChipPlan {
   std::vector<BufferPlan> buffers;
   LinearForm arena;
   uint64_t weightsBytes = 0;
-  uint32_t program = 0;                ///< A step is the calls of this program.
-  uint32_t kvLayers = 0, kvHeads = 0;  ///< What it caches.
-  uint32_t firstToken = 0;             ///< Id of the first row of its embedding table.
-  uint32_t firstKvHead = 0;            ///< Of the model's, the first that it caches.
+  uint32_t program = 0;               ///< A step is the calls of this program.
+  uint32_t kvLayers = 0, kvHeads = 0; ///< What it caches.
+  uint32_t firstToken = 0;            ///< Id of the first row of its embedding table.
+  uint32_t firstKvHead = 0;           ///< Of the model's, the first that it caches.
 };
 
 struct CheckPlan {
@@ -202,10 +207,12 @@ inline ChipRange chipsOfProcess(uint32_t chips, uint32_t process, uint32_t proce
 }
 
 struct Plan {
-  uint32_t formatMinor = kFormatMinor; ///< Of the file: what its kernels know of their step (KernelAbi.h).
+  uint32_t formatMinor =
+      kFormatMinor; ///< Of the file: what its kernels know of their step (KernelAbi.h).
   std::string producer, target;
   std::vector<uint32_t> grid;
-  uint32_t replicas = 1; ///< Grids like this one that work side by side; the rest of the plan is of one of them.
+  uint32_t replicas =
+      1; ///< Grids like this one that work side by side; the rest of the plan is of one of them.
   ModelPlan model;
   LimitsPlan limits;
   std::vector<ChipPlan> chips;
@@ -215,7 +222,8 @@ struct Plan {
   std::vector<FunctionPlan> functions;
   std::vector<CallPlan> calls;
   uint32_t logitsBuffer = 0;
-  uint32_t logitsBlock = 0; ///< Columns of a block whose maxima follow the step's logits; 0: none do.
+  uint32_t logitsBlock =
+      0; ///< Columns of a block whose maxima follow the step's logits; 0: none do.
   std::vector<CheckPlan> checks;
   std::optional<PoolingPlan> pooling; ///< Absent in engines of format 3.1 and in pipelines.
 
@@ -235,7 +243,7 @@ struct Plan {
   uint32_t chipsPerStage() const { return grid.back(); }
   /// The chip that holds the logits at the end of a step.
   uint32_t logitsChip() const { return static_cast<uint32_t>(chips.size()) - chipsPerStage(); }
-  uint64_t scratchBytes() const;      ///< Scratch of one worker: the most that any kernel needs.
+  uint64_t scratchBytes() const; ///< Scratch of one worker: the most that any kernel needs.
   bool isEos(int32_t token) const;
   /// "linear_gate", "all_reduce": the kernel's kind, or the collective's.
   std::string kindOf(const LaunchPlan &launch) const;

@@ -113,8 +113,8 @@ Status Checker::checkChips() {
   if (grid == 0 || grid != plan.chips.size())
     return bad("the grid has {} chips and the plan describes {}", grid, plan.chips.size());
   if (plan.replicas == 0 || plan.replicas > kMaxReplicas || plan.replicas * grid > 65536)
-    return bad("{} replicas of {} chips; 1 to {} are possible, and 65536 chips together", plan.replicas, grid,
-               kMaxReplicas);
+    return bad("{} replicas of {} chips; 1 to {} are possible, and 65536 chips together",
+               plan.replicas, grid, kMaxReplicas);
   for (size_t i = 0; i < plan.chips.size(); ++i) {
     const ChipPlan &chip = plan.chips[i];
     if (chip.id != i)
@@ -131,11 +131,10 @@ Status Checker::checkChips() {
       return bad("chip {} caches {} layers of {} heads; the model has {} of {}", i, chip.kvLayers,
                  chip.kvHeads, plan.kv.layers, plan.kv.kvHeads);
     if (chip.firstKvHead > plan.kv.kvHeads - chip.kvHeads)
-      return bad("chip {} caches {} KV heads from {} on; the model has {}", i, chip.kvHeads, chip.firstKvHead,
-                 plan.kv.kvHeads);
+      return bad("chip {} caches {} KV heads from {} on; the model has {}", i, chip.kvHeads,
+                 chip.firstKvHead, plan.kv.kvHeads);
     if (chip.firstToken >= plan.model.vocabulary)
-      return bad("chip {}: its first token is {} of {}", i, chip.firstToken,
-                 plan.model.vocabulary);
+      return bad("chip {}: its first token is {} of {}", i, chip.firstToken, plan.model.vocabulary);
     if (chip.buffers.size() != plan.chips[0].buffers.size())
       return bad("chip {} has {} buffers and chip 0 has {}; one program needs equal lists", i,
                  chip.buffers.size(), plan.chips[0].buffers.size());
@@ -145,21 +144,22 @@ Status Checker::checkChips() {
     return bad("logits_buffer is {}, and there are {} buffers", plan.logitsBuffer,
                plan.chips[0].buffers.size());
   if (plan.logitsBlock != 0 && plan.logitsBlock != cpu::kLogitsBlock)
-    return bad("logits_block is {}; this runtime reads maxima of blocks of {}", plan.logitsBlock, cpu::kLogitsBlock);
+    return bad("logits_block is {}; this runtime reads maxima of blocks of {}", plan.logitsBlock,
+               cpu::kLogitsBlock);
   if (plan.logitsBlock != 0 && plan.grid.size() > 1 && plan.grid.front() > 1)
-    return bad("logits_block is {} and the chips form {} stages, whose steps leave no room behind their logits",
+    return bad("logits_block is {} and the chips form {} stages, whose steps leave no room behind "
+               "their logits",
                plan.logitsBlock, plan.grid.front());
   const ChipPlan &chip = plan.chips[plan.logitsChip()];
-  const uint64_t rowFloats =
-      uint64_t(plan.model.vocabulary) + (plan.logitsBlock ? cpu::logitsBlocks(plan.model.vocabulary) : 0);
+  const uint64_t rowFloats = uint64_t(plan.model.vocabulary) +
+                             (plan.logitsBlock ? cpu::logitsBlocks(plan.model.vocabulary) : 0);
   for (const StepLimits &at : corners()) {
-      const uint64_t needed = at.logitRows * rowFloats * sizeof(float);
-      if (chip.buffers[plan.logitsBuffer].size.at(at) < needed)
-        return bad("logits buffer '{}' has {} bytes for {} rows of {} logits, which need {}",
-                   chip.buffers[plan.logitsBuffer].name,
-                   chip.buffers[plan.logitsBuffer].size.at(at), at.logitRows, plan.model.vocabulary,
-                   needed);
-    }
+    const uint64_t needed = at.logitRows * rowFloats * sizeof(float);
+    if (chip.buffers[plan.logitsBuffer].size.at(at) < needed)
+      return bad("logits buffer '{}' has {} bytes for {} rows of {} logits, which need {}",
+                 chip.buffers[plan.logitsBuffer].name, chip.buffers[plan.logitsBuffer].size.at(at),
+                 at.logitRows, plan.model.vocabulary, needed);
+  }
   return Status::ok();
 }
 

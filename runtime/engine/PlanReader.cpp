@@ -139,7 +139,8 @@ StatusOr<Plan> readPlan(std::span<const std::byte> section) {
                                  std::to_string(kNumWeightFormats - 1));
     WeightPlan weight;
     weight.name = text(w.name());
-    weight.format = static_cast<WeightFormat>(std::min<uint32_t>(w.format(), kNumWeightFormats - 1));
+    weight.format =
+        static_cast<WeightFormat>(std::min<uint32_t>(w.format(), kNumWeightFormats - 1));
     weight.rows = w.rows();
     weight.columns = w.columns();
     weight.offset = w.offset();

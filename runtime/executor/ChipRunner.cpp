@@ -74,17 +74,21 @@ void ChipRunner::bind() {
   };
 
   /// The column of the step's logits that an argument points to, if it does.
-  const auto columnOf = [&](const engine::LaunchPlan &launch, const engine::ArgPlan &arg) -> std::optional<uint64_t> {
+  const auto columnOf = [&](const engine::LaunchPlan &launch,
+                            const engine::ArgPlan &arg) -> std::optional<uint64_t> {
     if (inPlace && &launch == inPlace->launch && &arg == &launch.args.back())
       return inPlace->firstColumn;
-    if (setup.chip == plan.logitsChip() && arg.kind == engine::ArgKind::Buffer && arg.index == plan.logitsBuffer)
+    if (setup.chip == plan.logitsChip() && arg.kind == engine::ArgKind::Buffer &&
+        arg.index == plan.logitsBuffer)
       return 0;
     return std::nullopt;
   };
   const uint32_t stage = plan.chipsPerStage();
   uint32_t blockClaims = 0;
-  /// Whether rows may travel beside launch `l` of a function; then which of its neighbours they belong to.
-  const auto besideOf = [&](const engine::FunctionPlan &function, size_t l) -> std::optional<size_t> {
+  /// Whether rows may travel beside launch `l` of a function; then which of its neighbours they
+  /// belong to.
+  const auto besideOf = [&](const engine::FunctionPlan &function,
+                            size_t l) -> std::optional<size_t> {
     const auto is = [&](size_t at, engine::CollectiveKind kind) {
       const auto *c = at < function.launches.size() && function.launches[at].collective
                           ? &*function.launches[at].collective
@@ -99,8 +103,9 @@ void ChipRunner::bind() {
     return is(l + 1, engine::CollectiveKind::AllReduce) ? std::optional(l + 1) : std::nullopt;
   };
   const auto touchesLogits = [&](const engine::LaunchPlan &launch) {
-    return std::any_of(launch.args.begin(), launch.args.end(),
-                       [&](const engine::ArgPlan &arg) { return columnOf(launch, arg).has_value(); });
+    return std::any_of(launch.args.begin(), launch.args.end(), [&](const engine::ArgPlan &arg) {
+      return columnOf(launch, arg).has_value();
+    });
   };
   slots.resize(setup.slots);
   for (Slot &slot : slots)
@@ -221,8 +226,9 @@ Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments, c
   collective::Group &group = *membership.group;
   switch (c.kind) {
   case engine::CollectiveKind::AllReduce: {
-    const collective::Addition how = {.in = c.given == engine::Element::BF16 ? collective::Element::BF16
-                                                                             : collective::Element::F32,
+    const collective::Addition how = {.in = c.given == engine::Element::BF16
+                                                ? collective::Element::BF16
+                                                : collective::Element::F32,
                                       .accumulate = c.accumulate};
     TENON_RETURN_IF_ERROR(ownRows ? group.reduceScatterRows(who, in, out, rows, columns, how)
                                   : group.allReduce(who, in, out, rows, columns, how));
@@ -231,7 +237,8 @@ Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments, c
   case engine::CollectiveKind::GatherRows:
     if (!ownRows)
       return Status::ok(); // Every chip has made all rows.
-    if (collective::OverlappingGroup *beside = overlapping(launch, micro)) // The product behind it goes on with it.
+    if (collective::OverlappingGroup *beside =
+            overlapping(launch, micro)) // The product behind it goes on with it.
       return beside->beginGatherRows(who, out, rows, columns * sizeof(float), c.overlap.block);
     TENON_RETURN_IF_ERROR(group.gatherRows(who, out, rows, columns * sizeof(float)));
     break;
@@ -278,8 +285,9 @@ Status ChipRunner::run(size_t number, Micro &micro, uint32_t worker, Tracing *tr
 
 void ChipRunner::compute(size_t number, Micro &micro, uint32_t worker, bool ownRows) {
   const BoundLaunch &launch = launches[number];
-  // Of rows that the chips of a stage share out, this chip's workers are some of all chips' workers: worker w of W on
-  // chip i of n has the share of worker i W + w of n W, and those of a chip together rows [T i/n, T (i + 1)/n).
+  // Of rows that the chips of a stage share out, this chip's workers are some of all chips'
+  // workers: worker w of W on chip i of n has the share of worker i W + w of n W, and those of a
+  // chip together rows [T i/n, T (i + 1)/n).
   const Membership &stage = setup.groups.back();
   const uint32_t first = ownRows ? stage.member * setup.workers : 0;
   const uint32_t workers = ownRows ? stage.group->size() * setup.workers : setup.workers;
@@ -287,13 +295,16 @@ void ChipRunner::compute(size_t number, Micro &micro, uint32_t worker, bool ownR
                 &micro.claims[number]);
 }
 
-collective::OverlappingGroup *ChipRunner::overlapping(const BoundLaunch &launch, const Micro &micro) const {
+collective::OverlappingGroup *ChipRunner::overlapping(const BoundLaunch &launch,
+                                                      const Micro &micro) const {
   const engine::OverlapPlan &overlap = launch.collective->overlap;
-  return overlap.from && micro.view.numTokens >= overlap.from ? setup.groups[launch.collective->axis].group->overlapping()
-                                                              : nullptr;
+  return overlap.from && micro.view.numTokens >= overlap.from
+             ? setup.groups[launch.collective->axis].group->overlapping()
+             : nullptr;
 }
 
-Status ChipRunner::computeBlocks(size_t number, size_t beside, Micro &micro, uint32_t worker, Tracing *trace) {
+Status ChipRunner::computeBlocks(size_t number, size_t beside, Micro &micro, uint32_t worker,
+                                 Tracing *trace) {
   const BoundLaunch &launch = launches[number];
   const engine::CollectivePlan &c = *launches[beside].collective;
   const Membership &membership = setup.groups[c.axis];
@@ -306,14 +317,17 @@ Status ChipRunner::computeBlocks(size_t number, size_t beside, Micro &micro, uin
   if (!gathers)
     TENON_RETURN_IF_ERROR(group.beginReduceScatterRows(
         who, whole[c.overlap.strides.size() - 1], rows, c.columns.back(),
-        c.given == engine::Element::BF16 ? collective::Element::BF16 : collective::Element::F32, c.overlap.block));
+        c.given == engine::Element::BF16 ? collective::Element::BF16 : collective::Element::F32,
+        c.overlap.block));
 
   using Order = collective::RowBlocks::Order;
-  collective::RowBlocks block = group.blocks(rows, c.overlap.block, gathers ? Order::OwnFirst : Order::OwnLast);
+  collective::RowBlocks block =
+      group.blocks(rows, c.overlap.block, gathers ? Order::OwnFirst : Order::OwnLast);
   for (uint32_t index = 0; block.next(); ++index) {
     if (gathers && !block.isOwn()) {
       if (trace)
-        trace->note(number, micro.number, std::exchange(noted, true) ? TraceEvent::Did::More : TraceEvent::Did::Launch);
+        trace->note(number, micro.number,
+                    std::exchange(noted, true) ? TraceEvent::Did::More : TraceEvent::Did::Launch);
       workerPulses[worker].set(WorkerPulse::Meeting - static_cast<int32_t>(beside));
       TENON_RETURN_IF_ERROR(group.awaitBlock(who));
       workerPulses[worker].set(static_cast<int32_t>(number));
@@ -459,8 +473,9 @@ Status ChipRunner::workObserved(uint32_t number, uint32_t worker, LaunchObserver
         return stopped();
       if (worker == 0) {
         const engine::CallPlan &call = engine.plan().calls[launchTimings[i].call];
-        observer.beforeLaunch(call, engine.plan().functions[call.function].launches[launchTimings[i].launch],
-                              argumentsOf(i, slot.micro[m]), slot.micro[m].view);
+        observer.beforeLaunch(
+            call, engine.plan().functions[call.function].launches[launchTimings[i].launch],
+            argumentsOf(i, slot.micro[m]), slot.micro[m].view);
       }
       TENON_RETURN_IF_ERROR(meet(i, worker, /*chipHasMet=*/true));
       TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker));

@@ -1,12 +1,12 @@
 //===- ChipRunner.h - One chip's share of a step ----------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// What one chip of the plan is in this process: its arena, KV pool and scratch, and one flat list of
-// (kernel or collective, pointers, barrier) bound to them. Its workers walk the list, once for each micro-batch
-// of a step; the tables that say which tokens a step has are the executor's.
+// What one chip of the plan is in this process: its arena, KV pool and scratch, and one flat list
+// of (kernel or collective, pointers, barrier) bound to them. Its workers walk the list, once for
+// each micro-batch of a step; the tables that say which tokens a step has are the executor's.
 //
-// Several steps may be under way: their stages on other chips. A chip does them in order. What it needs to know
-// of each lies in one of a few slots.
+// Several steps may be under way: their stages on other chips. A chip does them in order. What it
+// needs to know of each lies in one of a few slots.
 //
 #ifndef TENON_RUNTIME_EXECUTOR_CHIPRUNNER_H
 #define TENON_RUNTIME_EXECUTOR_CHIPRUNNER_H
@@ -41,10 +41,11 @@ struct LaunchTiming {
 /// What a worker did for a while in a step, in nanoseconds of the monotonic clock.
 struct TraceEvent {
   uint64_t began = 0, ended = 0;
-  uint32_t launch = 0;  ///< In the chip's list.
-  uint32_t micro = 0;   ///< Micro-batch of the step.
-  /// Barrier: it waited for the chip's other workers before the launch. Arrival: for rows that travel while the chip
-  /// computes, of the collective `launch`. More: after that it went on with a launch.
+  uint32_t launch = 0; ///< In the chip's list.
+  uint32_t micro = 0;  ///< Micro-batch of the step.
+  /// Barrier: it waited for the chip's other workers before the launch. Arrival: for rows that
+  /// travel while the chip computes, of the collective `launch`. More: after that it went on with a
+  /// launch.
   enum class Did : uint8_t { Launch, More, Barrier, Arrival } did = Did::Launch;
 };
 
@@ -61,14 +62,16 @@ public:
     uint32_t workers = 1;
     SpinPolicy barrierPolicy;
     bool populate = true;
-    bool trace = false; ///< Make room for workTraced().
-    uint32_t slots = 1; ///< Steps that may be under way.
-    uint32_t microBatches = 1; ///< Of a step at most.
+    bool trace = false;             ///< Make room for workTraced().
+    uint32_t slots = 1;             ///< Steps that may be under way.
+    uint32_t microBatches = 1;      ///< Of a step at most.
     std::vector<Membership> groups; ///< By axis of the grid.
-    /// The chip before that owns the KV pool this one works in, null if it is its own; and the one with the step's
-    /// logits if this one writes its part there, null if it is itself or gives its part to a gather. Both outlive it.
+    /// The chip before that owns the KV pool this one works in, null if it is its own; and the one
+    /// with the step's logits if this one writes its part there, null if it is itself or gives its
+    /// part to a gather. Both outlive it.
     ChipRunner *poolOwner = nullptr, *logitsOwner = nullptr;
-    /// Counts launches done, for whoever watches over this process; may be null. Outlives the runner.
+    /// Counts launches done, for whoever watches over this process; may be null. Outlives the
+    /// runner.
     std::atomic<uint64_t> *progress = nullptr;
   };
 
@@ -79,8 +82,8 @@ public:
   /// Takes over the tables of a step, which stay valid through it. Its logits are to begin at row
   /// `firstLogit` of their buffer.
   void prepare(uint32_t slot, std::span<const MicroBatch> step, uint32_t firstLogit);
-  /// Does the share of `worker` in the prepared step. All workers of the chip call it. Whoever gets an
-  /// error calls stop() of every chip: others may be waiting. Cancelled: somebody has done so.
+  /// Does the share of `worker` in the prepared step. All workers of the chip call it. Whoever gets
+  /// an error calls stop() of every chip: others may be waiting. Cancelled: somebody has done so.
   Status work(uint32_t slot, uint32_t worker);
   /// Around work() and its like: whether `worker` is in a step, which pulses() say.
   void enters(uint32_t worker, bool step);
@@ -98,7 +101,8 @@ public:
   std::span<const WorkerPulse> pulses() const { return {workerPulses.get(), setup.workers}; }
   /// What launch `number` of the chip's list is called.
   const std::string &nameOf(uint32_t number) const;
-  /// For good, by any thread: ends the chip's waits, and those of the chips in its groups with `why`.
+  /// For good, by any thread: ends the chip's waits, and those of the chips in its groups with
+  /// `why`.
   void stop(const Status &why);
   /// Adds a prepared step's bytes and operations to the timings.
   void countWork(uint32_t slot);
@@ -119,10 +123,12 @@ private:
     void *const *arguments;
     Meeting before;
     uint32_t ownRows; ///< LaunchPlan's.
-    /// Of a product: where the collective is whose rows may travel beside it, and the first of its Micro::blockClaims.
+    /// Of a product: where the collective is whose rows may travel beside it, and the first of its
+    /// Micro::blockClaims.
     int32_t beside = -1;
     uint32_t blockClaims = 0;
-    int32_t shifted = -1; ///< Where its pointers are in Micro::shifted; -1: they are the same in every step.
+    int32_t shifted =
+        -1; ///< Where its pointers are in Micro::shifted; -1: they are the same in every step.
   };
   /// A micro-batch as this chip sees it.
   struct Micro {
@@ -130,8 +136,9 @@ private:
     uint32_t number = 0; ///< In its step.
     uint64_t context = 0;
     std::vector<uint32_t> claims; ///< One word a launch, zeroed before the step.
-    std::vector<uint32_t> blockClaims; ///< The same by block, of launches that go through rows in blocks.
-    std::vector<void *> shifted;  ///< Pointer lists of the launches that touch the logits.
+    std::vector<uint32_t>
+        blockClaims;             ///< The same by block, of launches that go through rows in blocks.
+    std::vector<void *> shifted; ///< Pointer lists of the launches that touch the logits.
   };
   /// A worker's looks at the clock in a traced step.
   struct Tracing {
@@ -147,9 +154,11 @@ private:
   ChipRunner(const engine::Engine &engine, const Capacity &capacity, Setup setup);
   Status allocate();
   void bind();
-  /// Before a micro-batch other than a lonely one: workers of the stage's chips may still be in the one before.
+  /// Before a micro-batch other than a lonely one: workers of the stage's chips may still be in the
+  /// one before.
   Status follow(uint32_t worker);
-  /// The meeting of the workers of all chips of the stage before launch `number`, or behind the last.
+  /// The meeting of the workers of all chips of the stage before launch `number`, or behind the
+  /// last.
   Status meetStage(size_t number, uint32_t worker);
   /// Before launch `number`, unless `chipHasMet`.
   Status meet(size_t number, uint32_t worker, bool chipHasMet = false);
@@ -157,13 +166,15 @@ private:
   void *const *argumentsOf(size_t number, const Micro &micro) const;
   /// `trace`: where to note what it waits for within a launch; may be null.
   Status run(size_t launch, Micro &micro, uint32_t worker, Tracing *trace = nullptr);
-  /// What goes on beside the launches of `collective` in a micro-batch; null if chips compute before it or after it.
-  collective::OverlappingGroup *overlapping(const BoundLaunch &collective, const Micro &micro) const;
+  /// What goes on beside the launches of `collective` in a micro-batch; null if chips compute
+  /// before it or after it.
+  collective::OverlappingGroup *overlapping(const BoundLaunch &collective,
+                                            const Micro &micro) const;
   /// A product in blocks of rows, beside the launch `beside`.
   Status computeBlocks(size_t number, size_t beside, Micro &micro, uint32_t worker, Tracing *trace);
   void compute(size_t number, Micro &micro, uint32_t worker, bool ownRows);
-  Status exchange(const BoundLaunch &launch, void *const *arguments, const Micro &micro, uint32_t worker,
-                  bool ownRows);
+  Status exchange(const BoundLaunch &launch, void *const *arguments, const Micro &micro,
+                  uint32_t worker, bool ownRows);
   const engine::ChipPlan &chip() const { return engine.plan().chips[setup.chip]; }
   std::byte *scratchOf(uint32_t worker) const { return scratch.data() + worker * scratchStride; }
 

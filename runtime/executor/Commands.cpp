@@ -16,9 +16,9 @@ using collective::MessageBatch;
 using collective::Tag;
 
 namespace {
-constexpr size_t kFewWords = 64;    // Every command but a step.
+constexpr size_t kFewWords = 64;     // Every command but a step.
 constexpr size_t kPrepareWords = 10; // After the command.
-constexpr size_t kRowWords = 4;     // Of a sequence in a step.
+constexpr size_t kRowWords = 4;      // Of a sequence in a step.
 } // namespace
 
 Outcome Outcome::of(const Status &status) {
@@ -40,7 +40,8 @@ Status agree(Cluster &cluster, const Outcome &own) {
   for (uint32_t r = 1; r < all.size(); ++r)
     if (all[r].identity != all[0].identity)
       return Status::invalidArgument(fmt::format(
-          "{} has another engine than rank 0: {} bytes with checksum {:016x}{:016x}, and rank 0 has {} "
+          "{} has another engine than rank 0: {} bytes with checksum {:016x}{:016x}, and rank 0 "
+          "has {} "
           "bytes with {:016x}{:016x}; give all ranks the same file",
           cluster.nameOf(r), all[r].identity.bytes, all[r].identity.high, all[r].identity.low,
           all[0].identity.bytes, all[0].identity.high, all[0].identity.low));
@@ -69,7 +70,8 @@ CommandSender::~CommandSender() {
 
 void CommandSender::post(Message &message) {
   for (uint32_t r = 1; r < cluster.size(); ++r)
-    message.batch.send(r, Tag::Command, message.words.data(), message.words.size() * sizeof(uint32_t));
+    message.batch.send(r, Tag::Command, message.words.data(),
+                       message.words.size() * sizeof(uint32_t));
 }
 
 Status CommandSender::send(Command what, std::span<const uint32_t> words) {
@@ -79,14 +81,15 @@ Status CommandSender::send(Command what, std::span<const uint32_t> words) {
   return command.batch.wait();
 }
 
-Status CommandSender::prepare(const Capacity &c, bool timeLaunches, bool trace, uint32_t microBatchRows) {
+Status CommandSender::prepare(const Capacity &c, bool timeLaunches, bool trace,
+                              uint32_t microBatchRows) {
   for (uint32_t step = 0; step < c.stepsInFlight; ++step) {
     steps.push_back({MessageBatch(cluster, cluster.size()), {}});
     steps.back().words.reserve(mostCommandWords(c));
   }
-  const uint32_t words[kPrepareWords] = {c.stepTokens, c.sequences, c.logitRows, c.context,
-                                         c.kvBlocks,   c.blockTableStride, timeLaunches, trace, microBatchRows,
-                                         c.stepsInFlight};
+  const uint32_t words[kPrepareWords] = {
+      c.stepTokens,       c.sequences,  c.logitRows, c.context,      c.kvBlocks,
+      c.blockTableStride, timeLaunches, trace,       microBatchRows, c.stepsInFlight};
   return send(Command::Prepare, words);
 }
 
@@ -145,7 +148,8 @@ StatusOr<Command> CommandReceiver::take() {
   return Command(message[0]);
 }
 
-Status CommandReceiver::readPrepare(Capacity &c, bool &timeLaunches, bool &trace, uint32_t &microBatchRows) {
+Status CommandReceiver::readPrepare(Capacity &c, bool &timeLaunches, bool &trace,
+                                    uint32_t &microBatchRows) {
   const auto w = words();
   if (w.size() != kPrepareWords || w[0] == 0 || w[1] == 0 || w[2] == 0 || w[3] == 0 || w[4] == 0 ||
       w[0] > engine::kMaxStepTokens || w[1] > engine::kMaxSequences ||

@@ -1,9 +1,9 @@
 //===- Commands.h - What rank 0 tells the other processes -------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rank 0 schedules, samples and speaks; the others run their chips. What they need to know is little:
-// which engine, how large, and for every step its tokens and block tables. A command is one message of 32-bit
-// words. Where an answer is wanted, every rank collects everyone's.
+// Rank 0 schedules, samples and speaks; the others run their chips. What they need to know is
+// little: which engine, how large, and for every step its tokens and block tables. A command is one
+// message of 32-bit words. Where an answer is wanted, every rank collects everyone's.
 //
 #ifndef TENON_RUNTIME_EXECUTOR_COMMANDS_H
 #define TENON_RUNTIME_EXECUTOR_COMMANDS_H
@@ -41,8 +41,8 @@ struct Outcome {
 
   static Outcome of(const Status &status);
 };
-/// Every rank's outcome to every rank. The first that failed, named; or, where they name engines that
-/// differ, the first that has not rank 0's.
+/// Every rank's outcome to every rank. The first that failed, named; or, where they name engines
+/// that differ, the first that has not rank 0's.
 Status agree(collective::Cluster &cluster, const Outcome &own);
 
 /// Figures of one process.
@@ -66,8 +66,8 @@ public:
 
   Status send(Command command, std::span<const uint32_t> words = {});
   Status prepare(const Capacity &capacity, bool timeLaunches, bool trace, uint32_t microBatchRows);
-  /// Returns before the others have it: they may be at work on the step before. Waits for the oldest of as many steps
-  /// as may be under way.
+  /// Returns before the others have it: they may be at work on the step before. Waits for the
+  /// oldest of as many steps as may be under way.
   Status step(std::span<const StepRows> rows);
 
 private:
@@ -89,7 +89,8 @@ class CommandReceiver {
 public:
   explicit CommandReceiver(collective::Cluster &cluster);
 
-  /// Waits for the next command, without using the processor for long. DataLoss if it makes no sense.
+  /// Waits for the next command, without using the processor for long. DataLoss if it makes no
+  /// sense.
   StatusOr<Command> next();
   /// The next command if it is there already.
   StatusOr<std::optional<Command>> poll();

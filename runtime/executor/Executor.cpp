@@ -19,7 +19,9 @@ Executor::~Executor() {
     (void)commands->send(Command::Release); // A failure is the job's, and known by then.
 }
 
-std::string Executor::whose() const { return options.replica ? fmt::format("replica {}, ", *options.replica) : ""; }
+std::string Executor::whose() const {
+  return options.replica ? fmt::format("replica {}, ", *options.replica) : "";
+}
 
 void Executor::watchForStalls(double seconds, std::function<void(const Status &)> stuck) {
   if ((chips.size() < 2 && !options.replica) || options.observer)
@@ -109,7 +111,8 @@ void Executor::work(void *context, uint32_t worker) {
   ChipRunner &chip = *executor.chips[place.chip];
   const ExecutorOptions &options = executor.options;
   chip.enters(place.worker, true);
-  const Status status = options.observer       ? chip.workObserved(step.slot, place.worker, *options.observer)
+  const Status status = options.observer
+                            ? chip.workObserved(step.slot, place.worker, *options.observer)
                         : options.timeLaunches ? chip.workTimed(step.slot, place.worker)
                         : options.trace        ? chip.workTraced(step.slot, place.worker)
                                                : chip.work(step.slot, place.worker);
@@ -157,8 +160,7 @@ void Executor::stopChips(uint32_t chip, const Status &status) {
   stoppedBy = {status.code(), fmt::format("{}chip {}: {}", whose(), chip, status.message())};
   if (collective::Cluster *cluster = options.cluster) {
     if (cluster->failure().isOk()) // Else it is of another process, and named.
-      cluster->fail({status.code(),
-                     cluster->nameOf(cluster->rank()) + ", " + stoppedBy.message()});
+      cluster->fail({status.code(), cluster->nameOf(cluster->rank()) + ", " + stoppedBy.message()});
     stoppedBy = cluster->failure();
   }
   for (const auto &each : chips)
@@ -192,16 +194,17 @@ std::optional<HiddenState> Executor::hiddenState(std::string *why) const {
     return std::nullopt;
   };
   if (plan.grid.size() > 1 && plan.grid.front() > 1)
-    return no("stages that work at the same time keep no hidden states; embeddings need an engine of one stage");
+    return no("stages that work at the same time keep no hidden states; embeddings need an engine "
+              "of one stage");
   if (!plan.pooling)
     return no("the engine has no embeddings; compile it again with this version");
   if (!limits.chips.holds(chip))
     return no("another process has the last hidden states; embeddings need one process");
   const engine::PoolingPlan &pooling = *plan.pooling;
-  return HiddenState{
-      reinterpret_cast<const float *>(chips[chip - limits.chips.first]->buffer(pooling.hiddenBuffer)),
-      reinterpret_cast<const float *>(engine.weight(pooling.normWeight, chip)), pooling.normEps,
-      plan.model.hidden};
+  return HiddenState{reinterpret_cast<const float *>(
+                         chips[chip - limits.chips.first]->buffer(pooling.hiddenBuffer)),
+                     reinterpret_cast<const float *>(engine.weight(pooling.normWeight, chip)),
+                     pooling.normEps, plan.model.hidden};
 }
 
 void Executor::copyBlock(int32_t from, int32_t to) {

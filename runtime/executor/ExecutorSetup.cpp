@@ -28,9 +28,9 @@ StatusOr<std::unique_ptr<Executor>> Executor::create(const engine::Engine &engin
     return Status::invalidArgument(fmt::format("{}: {} workers for {} chips; each needs one",
                                                engine.name(), capacity.workers, chips.count));
   if (chips.first != engine.chips().first || chips.count != engine.chips().count)
-    return Status::invalidArgument(
-        fmt::format("{}: chips {} to {} are wanted and {} to {} loaded", engine.name(), chips.first,
-                    chips.end(), engine.chips().first, engine.chips().end()));
+    return Status::invalidArgument(fmt::format("{}: chips {} to {} are wanted and {} to {} loaded",
+                                               engine.name(), chips.first, chips.end(),
+                                               engine.chips().first, engine.chips().end()));
   std::unique_ptr<Executor> executor(new Executor(engine, capacity, options));
   collective::Cluster *cluster = options.cluster;
   if (cluster)
@@ -69,22 +69,25 @@ uint32_t Executor::rankOf(uint32_t chip) const {
 }
 
 Status Executor::allocate() {
-  auto made =
-      Arena::map(memoryPlan.stepTables, {.hugePages = true, .populate = options.populate},
-                 "the step's tables");
+  auto made = Arena::map(memoryPlan.stepTables, {.hugePages = true, .populate = options.populate},
+                         "the step's tables");
   if (!made)
     return made.status();
   tables = std::move(*made);
 
   const engine::Plan &plan = engine.plan();
   if (stagesOf(plan) > 1 && logitsStandApart(plan, limits))
-    mostMicro = options.microBatchRows == 0
-                    ? mostMicroBatches(limits.stepTokens, stagesOf(plan))
-                    : std::clamp(limits.stepTokens / options.microBatchRows + 1, 1u, kMostMicroBatches);
+    mostMicro =
+        options.microBatchRows == 0
+            ? mostMicroBatches(limits.stepTokens, stagesOf(plan))
+            : std::clamp(limits.stepTokens / options.microBatchRows + 1, 1u, kMostMicroBatches);
   for (uint32_t slot = 0; slot < limits.stepsInFlight; ++slot) {
     steps.push_back({StepTables(limits, vocabulary, mostMicro,
                                 tables.data() + slot * StepTables::bytes(limits)),
-                     {}, this, slot, nullptr});
+                     {},
+                     this,
+                     slot,
+                     nullptr});
     if (options.cluster)
       steps.back().message = std::make_unique<collective::MessageBatch>(*options.cluster, 4);
   }
@@ -138,22 +141,23 @@ static uint64_t widestOperand(const engine::Plan &plan, const Capacity &limits, 
 }
 
 /// Messages of a collective that overlaps with compute, at most; 0 if none does.
-static uint64_t overlappingMessages(const engine::Plan &plan, const Capacity &limits, uint32_t axis) {
+static uint64_t overlappingMessages(const engine::Plan &plan, const Capacity &limits,
+                                    uint32_t axis) {
   uint64_t most = 0;
   const uint32_t chips = plan.grid[axis];
   for (const engine::FunctionPlan &function : plan.functions)
     for (const engine::LaunchPlan &launch : function.launches)
       if (launch.collective && launch.collective->axis == axis && launch.collective->overlap.from)
-        most = std::max(most, (chips + 1) * collective::RowBlocks::most(limits.stepTokens,
-                                                                        launch.collective->overlap.block, chips));
+        most = std::max(most, (chips + 1) *
+                                  collective::RowBlocks::most(
+                                      limits.stepTokens, launch.collective->overlap.block, chips));
   return most;
 }
 
-/// The group of the line of chips that begins with `first`; null if none of them is here. Every process
-/// makes all groups in the same order, so that they agree about `tag`.
-StatusOr<std::unique_ptr<collective::Group>> Executor::makeGroup(uint32_t axis, uint32_t first,
-                                                                 uint32_t stride, SpinPolicy policy,
-                                                                 int &tag) {
+/// The group of the line of chips that begins with `first`; null if none of them is here. Every
+/// process makes all groups in the same order, so that they agree about `tag`.
+StatusOr<std::unique_ptr<collective::Group>>
+Executor::makeGroup(uint32_t axis, uint32_t first, uint32_t stride, SpinPolicy policy, int &tag) {
   const engine::Plan &plan = engine.plan();
   const uint32_t size = plan.grid[axis];
   collective::RemoteGroup::Setup setup;

@@ -16,8 +16,8 @@ namespace {
 class Follower {
 public:
   Follower(collective::Cluster &cluster,
-           const std::function<StatusOr<std::unique_ptr<engine::Engine>>()> &open,
-           uint32_t workers, ExecutorOptions options)
+           const std::function<StatusOr<std::unique_ptr<engine::Engine>>()> &open, uint32_t workers,
+           ExecutorOptions options)
       : cluster(cluster), open(open), workers(workers), options(options), commands(cluster) {}
 
   Status run();
@@ -58,12 +58,13 @@ Status Follower::openEngine() {
 Status Follower::prepare() {
   executor.reset();
   Capacity capacity;
-  TENON_RETURN_IF_ERROR(commands.readPrepare(capacity, options.timeLaunches, options.trace,
-                                             options.microBatchRows));
+  TENON_RETURN_IF_ERROR(
+      commands.readPrepare(capacity, options.timeLaunches, options.trace, options.microBatchRows));
   if (!engine)
     return Status::dataLoss(cluster.nameOf(0) + " wants steps of no engine");
   if (capacity.stepsInFlight > stagesOf(engine->plan()))
-    return Status::dataLoss(cluster.nameOf(0) + " wants more steps under way than there are stages");
+    return Status::dataLoss(cluster.nameOf(0) +
+                            " wants more steps under way than there are stages");
   capacity.chips = engine->chips();
   capacity.workers = std::max(workers, capacity.chips.count);
   rows.reserve(capacity.sequences);
@@ -80,8 +81,8 @@ Status Follower::step() {
   return executor->start(rows);
 }
 
-/// The next command. As long as steps are under way, each is finished as soon as it is computed, for rank 0 waits for
-/// its logits, or as soon as no further one may begin.
+/// The next command. As long as steps are under way, each is finished as soon as it is computed,
+/// for rank 0 waits for its logits, or as soon as no further one may begin.
 StatusOr<Command> Follower::nextCommand() {
   while (executor && executor->inFlight() > 0) {
     const bool full = executor->inFlight() == executor->maxInFlight();

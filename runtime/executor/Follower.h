@@ -13,8 +13,8 @@
 namespace tenon::executor {
 
 /// Does what rank 0 commands until it says stop. `open` opens this process's copy of the engine.
-/// `options` are those of its executors, the cluster included. An error is the job's: what fails here and
-/// leaves the job whole is reported to rank 0, which decides.
+/// `options` are those of its executors, the cluster included. An error is the job's: what fails
+/// here and leaves the job whole is reported to rank 0, which decides.
 Status follow(collective::Cluster &cluster,
               const std::function<StatusOr<std::unique_ptr<engine::Engine>>()> &open,
               uint32_t workers, ExecutorOptions options);

@@ -10,8 +10,9 @@
 
 namespace tenon::executor {
 
-/// ResourceExhausted if what the plan makes (all but the mapped weights, whose pages can be read again) is more than
-/// `available` bytes, with the numbers and a remedy. Where nothing is known, everything fits.
+/// ResourceExhausted if what the plan makes (all but the mapped weights, whose pages can be read
+/// again) is more than `available` bytes, with the numbers and a remedy. Where nothing is known,
+/// everything fits.
 Status checkFits(const MemoryPlan &plan, std::optional<uint64_t> available);
 
 } // namespace tenon::executor

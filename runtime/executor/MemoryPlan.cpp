@@ -33,8 +33,7 @@ StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityReques
   c.context = request.context.value_or(limits.maxContext);
   if (c.context == 0 || c.context > limits.maxContext)
     return outOfRange("--max-context", c.context, limits.maxContext);
-  c.chips = request.chips.value_or(
-      engine::ChipRange{0, static_cast<uint32_t>(plan.chips.size())});
+  c.chips = request.chips.value_or(engine::ChipRange{0, static_cast<uint32_t>(plan.chips.size())});
   c.workers = request.workers;
   if (c.workers != 0) // Every chip needs a worker.
     c.workers = std::max(c.workers, c.chips.count);

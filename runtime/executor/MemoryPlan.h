@@ -29,15 +29,16 @@ struct CapacityRequest {
 struct Capacity {
   uint32_t stepTokens = 0, sequences = 0, logitRows = 0, context = 0, kvBlocks = 0, workers = 1;
   uint32_t blockTableStride = 0; ///< Entries per sequence.
-  uint32_t stepsInFlight = 1;    ///< That the stages of a pipeline work on at once, one behind the other.
-  engine::ChipRange chips;       ///< Of this process.
+  uint32_t stepsInFlight =
+      1;                   ///< That the stages of a pipeline work on at once, one behind the other.
+  engine::ChipRange chips; ///< Of this process.
 
   /// T and S rounded up to 16, as the plan's forms want them.
   engine::StepLimits limits() const;
 };
 
-/// Bytes of one chip, or of all. The sum over chips is what the process occupies beyond a fixed cost
-/// of its own.
+/// Bytes of one chip, or of all. The sum over chips is what the process occupies beyond a fixed
+/// cost of its own.
 struct MemoryPlan {
   uint64_t storedWeights = 0; ///< Mapped from the file.
   uint64_t madeWeights = 0;
@@ -57,7 +58,8 @@ StatusOr<Capacity> chooseCapacity(const engine::Plan &plan, const CapacityReques
 
 /// Of all chips of the process; the step's tables are there once.
 MemoryPlan planMemory(const engine::Plan &plan, const Capacity &capacity);
-/// Of one chip; a KV pool that chips share (SharedMemory.h) is the first one's, its own tables are the token ids that it renumbers.
+/// Of one chip; a KV pool that chips share (SharedMemory.h) is the first one's, its own tables are
+/// the token ids that it renumbers.
 MemoryPlan planMemory(const engine::Plan &plan, const Capacity &capacity, uint32_t chip);
 
 /// Stages of a plan's grid.
@@ -65,8 +67,9 @@ inline uint32_t stagesOf(const engine::Plan &plan) {
   return plan.grid.size() > 1 ? plan.grid.front() : 1;
 }
 
-/// Whether nothing else of a step is ever kept where the logits are, so that those of one micro-batch survive the
-/// next. The compiler sees to it for pipelines; a plan where it is not so runs one step at a time, uncut.
+/// Whether nothing else of a step is ever kept where the logits are, so that those of one
+/// micro-batch survive the next. The compiler sees to it for pipelines; a plan where it is not so
+/// runs one step at a time, uncut.
 bool logitsStandApart(const engine::Plan &plan, const Capacity &capacity);
 
 /// Workers of a chip of the process: the capacity's shared out evenly, at least one each.

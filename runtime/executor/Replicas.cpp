@@ -11,14 +11,17 @@
 
 namespace tenon::executor {
 
-StatusOr<std::unique_ptr<Replicas>> Replicas::create(const engine::Engine &engine, const Capacity &capacity,
-                                                     const ExecutorOptions &options, uint32_t count) {
+StatusOr<std::unique_ptr<Replicas>> Replicas::create(const engine::Engine &engine,
+                                                     const Capacity &capacity,
+                                                     const ExecutorOptions &options,
+                                                     uint32_t count) {
   if (count == 0 || count > engine::kMaxReplicas)
-    return Status::invalidArgument(fmt::format("{}: {} replicas are wanted; 1 to {} are possible", engine.name(), count,
-                                               engine::kMaxReplicas));
+    return Status::invalidArgument(fmt::format("{}: {} replicas are wanted; 1 to {} are possible",
+                                               engine.name(), count, engine::kMaxReplicas));
   if (count > 1 && options.cluster)
-    return Status::invalidArgument(fmt::format("{}: {} replicas run in one process, not in several that share its chips",
-                                               engine.name(), count));
+    return Status::invalidArgument(
+        fmt::format("{}: {} replicas run in one process, not in several that share its chips",
+                    engine.name(), count));
   std::unique_ptr<Replicas> replicas(new Replicas);
   replicas->executors.resize(count);
   replicas->outcomes.resize(count);
@@ -27,11 +30,13 @@ StatusOr<std::unique_ptr<Replicas>> Replicas::create(const engine::Engine &engin
     for (uint32_t replica = 1; replica < count; ++replica)
       replicas->threads.emplace_back([&set = *replicas, replica] { set.serve(replica); });
   } catch (const std::system_error &error) {
-    return Status::resourceExhausted(fmt::format("{}: no thread for replica {} of {}: {}", engine.name(),
-                                                 replicas->threads.size() + 1, count, error.what()));
+    return Status::resourceExhausted(fmt::format("{}: no thread for replica {} of {}: {}",
+                                                 engine.name(), replicas->threads.size() + 1, count,
+                                                 error.what()));
   }
 
-  const uint64_t workers = std::max<uint64_t>(capacity.workers, uint64_t(count) * capacity.chips.count);
+  const uint64_t workers =
+      std::max<uint64_t>(capacity.workers, uint64_t(count) * capacity.chips.count);
   TENON_RETURN_IF_ERROR(replicas->onEach([&](uint32_t replica) -> Status {
     Capacity own = capacity;
     ExecutorOptions placed = options;

@@ -16,7 +16,8 @@ struct Stage {
   uint32_t first, end;
 };
 
-/// The stage of a chip, if kernels can share and the process has all of its chips and more than one.
+/// The stage of a chip, if kernels can share and the process has all of its chips and more than
+/// one.
 std::optional<Stage> stageHere(const engine::Plan &plan, const Capacity &capacity, uint32_t chip) {
   const uint32_t size = plan.chipsPerStage(), first = chip / size * size;
   if (plan.formatMinor < kFirstMinor || size == 1 || !capacity.chips.holds(first) ||
@@ -43,8 +44,8 @@ std::vector<uint64_t> cacheOrder(const engine::Plan &plan, const engine::ChipPla
   return order;
 }
 
-/// Whether chips of the stage can meet where they read each other's keys: they go through the same layers in the same
-/// order, and each has as many heads as the next, or heads behind those.
+/// Whether chips of the stage can meet where they read each other's keys: they go through the same
+/// layers in the same order, and each has as many heads as the next, or heads behind those.
 bool canShare(const engine::Plan &plan, Stage stage) {
   const engine::ChipPlan &first = plan.chips[stage.first];
   const std::vector<uint64_t> order = cacheOrder(plan, first);
@@ -83,9 +84,11 @@ PoolShare poolOf(const engine::Plan &plan, const Capacity &capacity, uint32_t ch
   pool.heads = endOfHeads(plan.chips[last]) - plan.chips[pool.owner].firstKvHead;
   pool.firstHead = own.firstKvHead - plan.chips[pool.owner].firstKvHead;
   if (chip > pool.owner)
-    pool.skippedKeys = std::min(own.kvHeads, std::max(endOfHeads(plan.chips[chip - 1]), own.firstKvHead) - own.firstKvHead);
+    pool.skippedKeys = std::min(
+        own.kvHeads, std::max(endOfHeads(plan.chips[chip - 1]), own.firstKvHead) - own.firstKvHead);
   if (chip < last)
-    pool.skippedValues = endOfHeads(own) - std::clamp(plan.chips[chip + 1].firstKvHead, own.firstKvHead, endOfHeads(own));
+    pool.skippedValues = endOfHeads(own) - std::clamp(plan.chips[chip + 1].firstKvHead,
+                                                      own.firstKvHead, endOfHeads(own));
   return pool;
 }
 
@@ -97,7 +100,8 @@ bool stageSharesPools(const engine::Plan &plan, const Capacity &capacity, uint32
   return false;
 }
 
-/// The part of a chip that ends its step with a gather of logits which a product right before it has made.
+/// The part of a chip that ends its step with a gather of logits which a product right before it
+/// has made.
 static std::optional<LogitsPart> partOf(const engine::Plan &plan, const engine::ChipPlan &chip) {
   LogitsPart part;
   for (const engine::CallPlan &call : plan.calls) {
@@ -112,7 +116,8 @@ static std::optional<LogitsPart> partOf(const engine::Plan &plan, const engine::
                         plan.kernels[launches[l - 1].kernel].kind == engine::KernelKind::Linear &&
                         launches[l - 1].args.back().kind == engine::ArgKind::Buffer &&
                         launches[l - 1].args.back().index == launches[l].args.front().index;
-      if (part.gather || !made || !c->logitRows || launches[l].args.back().index != plan.logitsBuffer ||
+      if (part.gather || !made || !c->logitRows ||
+          launches[l].args.back().index != plan.logitsBuffer ||
           c->columns.back() != plan.model.vocabulary)
         return std::nullopt;
       part = {&launches[l - 1], &launches[l], c->columns[chip.id % plan.chipsPerStage()]};
@@ -121,7 +126,8 @@ static std::optional<LogitsPart> partOf(const engine::Plan &plan, const engine::
   return part.gather ? std::optional(part) : std::nullopt;
 }
 
-std::optional<LogitsPart> logitsInPlace(const engine::Plan &plan, const Capacity &capacity, uint32_t chip) {
+std::optional<LogitsPart> logitsInPlace(const engine::Plan &plan, const Capacity &capacity,
+                                        uint32_t chip) {
   const std::optional<Stage> stage = stageHere(plan, capacity, chip);
   if (!stage || stage->first != plan.logitsChip() || !logitsStandApart(plan, capacity))
     return std::nullopt;

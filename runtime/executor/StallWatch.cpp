@@ -23,7 +23,9 @@ StallWatch::~StallWatch() {
   thread.join();
 }
 
-static int32_t placeOf(const WorkerPulse &pulse) { return pulse.at.load(std::memory_order_relaxed); }
+static int32_t placeOf(const WorkerPulse &pulse) {
+  return pulse.at.load(std::memory_order_relaxed);
+}
 
 uint64_t StallWatch::movement() const {
   uint64_t sum = 0;
@@ -39,7 +41,8 @@ bool StallWatch::behind(uint32_t &chip, uint32_t &worker) const {
     for (worker = 0; worker < setup.chips[chip].size(); ++worker)
       for (size_t other = 0; other < setup.chips.size(); ++other)
         for (const WorkerPulse &pulse : setup.chips[other])
-          if (stageOf(other) == stageOf(chip) && placeOf(pulse) < placeOf(setup.chips[chip][worker]))
+          if (stageOf(other) == stageOf(chip) &&
+              placeOf(pulse) < placeOf(setup.chips[chip][worker]))
             return true; // The further on, the lower.
   return false;
 }
@@ -57,8 +60,9 @@ bool StallWatch::blame(uint32_t &chip, std::string &what) const {
   // Who computes holds the others up; then who is about to; then who has not begun. Who waits for
   // other chips is never to blame while there is anybody else.
   if (find([](int32_t at) { return at >= 0; }))
-    what = fmt::format("worker {} has been in launch '{}'", worker,
-                       setup.nameOf(chip, static_cast<uint32_t>(placeOf(setup.chips[chip][worker]))));
+    what =
+        fmt::format("worker {} has been in launch '{}'", worker,
+                    setup.nameOf(chip, static_cast<uint32_t>(placeOf(setup.chips[chip][worker]))));
   else if (find([](int32_t at) { return at == WorkerPulse::Between; }))
     what = "its workers have stood between two launches";
   else if (!find(meets))
@@ -66,8 +70,10 @@ bool StallWatch::blame(uint32_t &chip, std::string &what) const {
   else if (find([](int32_t at) { return at == WorkerPulse::Idle; }))
     what = fmt::format("worker {} has not begun its part of a step", worker);
   else if (behind(chip, worker))
-    what = fmt::format("worker {} has not come out of collective '{}', as others have,", worker,
-                       setup.nameOf(chip, static_cast<uint32_t>(WorkerPulse::Meeting - placeOf(setup.chips[chip][worker]))));
+    what =
+        fmt::format("worker {} has not come out of collective '{}', as others have,", worker,
+                    setup.nameOf(chip, static_cast<uint32_t>(WorkerPulse::Meeting -
+                                                             placeOf(setup.chips[chip][worker]))));
   else if (find(meets))
     what = "all chips have waited for each other";
   return true;
@@ -95,12 +101,14 @@ void StallWatch::watch() {
     if (still < setup.seconds || !blame(chip, what))
       continue;
     lock.unlock();
-    const Status why(StatusCode::Unavailable, fmt::format("hangs: {} for {:.1f} seconds", what, still));
+    const Status why(StatusCode::Unavailable,
+                     fmt::format("hangs: {} for {:.1f} seconds", what, still));
     setup.stalled(chip, why);
     lock.lock();
     wake.wait_for(lock, std::chrono::duration<double>(setup.graceSeconds), [&] { return ending; });
     if (!ending && underWay.load(std::memory_order_relaxed) != 0 && setup.stuck)
-      setup.stuck({why.code(), fmt::format("{}chip {}: {}", setup.owner, setup.firstChip + chip, why.message())});
+      setup.stuck({why.code(), fmt::format("{}chip {}: {}", setup.owner, setup.firstChip + chip,
+                                           why.message())});
     return;
   }
 }

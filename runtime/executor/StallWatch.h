@@ -1,9 +1,10 @@
 //===- StallWatch.h - Does every chip of a step move? -----------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Chips of one process wait for each other without a bound: a collective costs well under a microsecond. So
-// somebody else looks: a thread that wakes a few times in as long as a launch may take. Between processes a
-// rank is judged by its messages (collective/ClusterMonitor.h); this says which chip of a process it is.
+// Chips of one process wait for each other without a bound: a collective costs well under a
+// microsecond. So somebody else looks: a thread that wakes a few times in as long as a launch may
+// take. Between processes a rank is judged by its messages (collective/ClusterMonitor.h); this says
+// which chip of a process it is.
 //
 #ifndef TENON_RUNTIME_EXECUTOR_STALLWATCH_H
 #define TENON_RUNTIME_EXECUTOR_STALLWATCH_H
@@ -26,17 +27,20 @@ namespace tenon::executor {
 class StallWatch {
 public:
   struct Setup {
-    double seconds = 6;            ///< Without any worker's doing a launch: a stall.
-    double graceSeconds = 2;       ///< From a stall to `stuck`, if the step has not ended by then.
-    uint32_t firstChip = 0;        ///< Of this process, for messages.
-    std::string owner;             ///< "replica 1, ": goes before the chip in messages; may be empty.
-    std::vector<std::span<const WorkerPulse>> chips; ///< The workers of each of this process. Outlive the watch.
-    uint32_t chipsPerStage = 1;    ///< Chips that meet in the same collectives are neighbours.
+    double seconds = 6;      ///< Without any worker's doing a launch: a stall.
+    double graceSeconds = 2; ///< From a stall to `stuck`, if the step has not ended by then.
+    uint32_t firstChip = 0;  ///< Of this process, for messages.
+    std::string owner;       ///< "replica 1, ": goes before the chip in messages; may be empty.
+    std::vector<std::span<const WorkerPulse>>
+        chips;                  ///< The workers of each of this process. Outlive the watch.
+    uint32_t chipsPerStage = 1; ///< Chips that meet in the same collectives are neighbours.
     /// "ffn_down": what launch `number` of chip `chip` (from 0 here) is called.
     std::function<std::string(uint32_t chip, uint32_t number)> nameOf;
-    /// Called once, on a thread of the watch: chip `chip` (from 0 here) is to blame. Ends the others' waits.
+    /// Called once, on a thread of the watch: chip `chip` (from 0 here) is to blame. Ends the
+    /// others' waits.
     std::function<void(uint32_t chip, const Status &)> stalled;
-    /// Called after that, if the thread that hangs holds the step up for ever. Ends the process; may be empty.
+    /// Called after that, if the thread that hangs holds the step up for ever. Ends the process;
+    /// may be empty.
     std::function<void(const Status &)> stuck;
   };
 

@@ -10,9 +10,10 @@
 namespace tenon::executor {
 
 uint64_t StepTables::bytes(const Capacity &c) {
-  const uint64_t exact = uint64_t(c.stepTokens) * (3 * sizeof(int32_t) + sizeof(cpu::AttentionTile)) +
-                         uint64_t(c.logitRows) * sizeof(int32_t) +
-                         uint64_t(c.sequences) * c.blockTableStride * sizeof(int32_t);
+  const uint64_t exact =
+      uint64_t(c.stepTokens) * (3 * sizeof(int32_t) + sizeof(cpu::AttentionTile)) +
+      uint64_t(c.logitRows) * sizeof(int32_t) +
+      uint64_t(c.sequences) * c.blockTableStride * sizeof(int32_t);
   return (exact + 63) / 64 * 64;
 }
 

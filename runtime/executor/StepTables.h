@@ -16,13 +16,14 @@ namespace tenon::executor {
 
 /// Consecutive rows of a step that a chip computes together.
 struct MicroBatch {
-  cpu::StepView view;      ///< Rows are counted from the micro-batch's first, sequences from the step's.
+  cpu::StepView view; ///< Rows are counted from the micro-batch's first, sequences from the step's.
   uint32_t firstRow = 0;   ///< Of the step.
   uint32_t firstLogit = 0; ///< Of the step's rows with logits.
   uint64_t context = 0;    ///< Sum over its rows of the positions each attends to.
 };
 
-/// The tables of one step as kernels read them, in memory of the caller. Filling them allocates nothing.
+/// The tables of one step as kernels read them, in memory of the caller. Filling them allocates
+/// nothing.
 class StepTables {
 public:
   /// What the tables of a step take; a multiple of 64.
@@ -31,8 +32,8 @@ public:
   /// `memory`: bytes(limits), aligned to 64. `micro`: micro-batches of a step at most.
   StepTables(const Capacity &limits, uint32_t vocabulary, uint32_t micro, std::byte *memory);
 
-  /// Takes a step's rows over, `each` to a micro-batch. InvalidArgument if they exceed the capacity or name
-  /// a token, position or block that does not exist.
+  /// Takes a step's rows over, `each` to a micro-batch. InvalidArgument if they exceed the capacity
+  /// or name a token, position or block that does not exist.
   Status fill(std::span<const StepRows> rows, uint32_t each);
 
   std::span<const MicroBatch> microBatches() const { return batches; }

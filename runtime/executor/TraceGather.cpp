@@ -73,8 +73,8 @@ Status TraceGather::collect() {
   return Status::ok();
 }
 
-/// Two messages: the first chip, and for each chip its workers and how many events each has; then all
-/// events.
+/// Two messages: the first chip, and for each chip its workers and how many events each has; then
+/// all events.
 Status TraceGather::send(Cluster &cluster, uint32_t firstChip,
                          const std::vector<std::vector<std::span<const TraceEvent>>> &events) {
   std::vector<uint32_t> head = {firstChip, static_cast<uint32_t>(events.size())};

@@ -1,10 +1,10 @@
 //===- TraceGather.h - Traced steps of several processes --------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// What workers of other processes did in a step, on rank 0 and by its clock. Hosts have clocks of their
-// own: how far one is ahead is found as NTP does (RFC 5905, section 8), from the exchange of messages
-// that took the shortest, and is known to half of the time that it took. Clocks that differ by no more
-// than that are taken for one and the same, which those of a host are.
+// What workers of other processes did in a step, on rank 0 and by its clock. Hosts have clocks of
+// their own: how far one is ahead is found as NTP does (RFC 5905, section 8), from the exchange of
+// messages that took the shortest, and is known to half of the time that it took. Clocks that
+// differ by no more than that are taken for one and the same, which those of a host are.
 //
 #ifndef TENON_RUNTIME_EXECUTOR_TRACEGATHER_H
 #define TENON_RUNTIME_EXECUTOR_TRACEGATHER_H
@@ -17,13 +17,14 @@
 
 namespace tenon::executor {
 
-/// Nanoseconds to add to times of another clock: its own said `theirs` between `asked` and `answered`. 0
-/// where that may be one clock.
+/// Nanoseconds to add to times of another clock: its own said `theirs` between `asked` and
+/// `answered`. 0 where that may be one clock.
 int64_t clockOffset(uint64_t asked, uint64_t answered, uint64_t theirs);
 
 class TraceGather {
 public:
-  /// On rank 0, once every process has its executor: learns their clocks and workers. Both outlive it.
+  /// On rank 0, once every process has its executor: learns their clocks and workers. Both outlive
+  /// it.
   static StatusOr<TraceGather> create(collective::Cluster &cluster, CommandSender &commands,
                                       uint32_t chips);
 

@@ -113,7 +113,8 @@ StatusOr<bool> Generator::begin() {
   // Shares of those that run, but no smaller than what a stage computes as fast as one row.
   const auto depth = static_cast<uint32_t>(flights.size());
   if (depth > 1)
-    room.decodes = std::max((scheduler.runningCount() + depth - 1) / depth, executor::kRowsReadTogether);
+    room.decodes =
+        std::max((scheduler.runningCount() + depth - 1) / depth, executor::kRowsReadTogether);
   scheduler.planStep(flight.planned, room);
   if (flight.planned.empty())
     return false;
@@ -323,8 +324,9 @@ void Generator::deliver(Active &a, const schedule::ScheduledRows &p, size_t &nex
 
 PromptView Generator::promptOf(uint64_t request) const {
   const Active *a = find(request);
-  return a && !a->cancelled ? PromptView{a->request.prompt, a->request.sampling.topLogprobs, a->request.scoreOnly}
-           : PromptView{};
+  return a && !a->cancelled
+             ? PromptView{a->request.prompt, a->request.sampling.topLogprobs, a->request.scoreOnly}
+             : PromptView{};
 }
 
 void Generator::cancel(uint64_t request) {

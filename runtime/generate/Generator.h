@@ -100,18 +100,20 @@ struct StepTimes {
   uint64_t grammar = 0; ///< Masks of requests; not in `sample`.
   uint32_t masked = 0;  ///< Tokens drawn under a mask.
   uint32_t rows = 0, promptRows = 0, logitRows = 0;
-  uint64_t context = 0;   ///< Sum over the rows of the positions each attends to.
-  uint64_t positions = 0; ///< Sum over the sequences of the positions that any of their rows attends to.
+  uint64_t context = 0; ///< Sum over the rows of the positions each attends to.
+  uint64_t positions =
+      0; ///< Sum over the sequences of the positions that any of their rows attends to.
   schedule::Scheduler::Slots kvSlots; ///< When the rows were computed.
 };
 
-/// Drives one executor. One thread at a time. On a pipeline it keeps as many steps under way as the executor takes,
-/// of different requests: while one stage computes a step, another has the next, and tokens of a third are drawn.
+/// Drives one executor. One thread at a time. On a pipeline it keeps as many steps under way as the
+/// executor takes, of different requests: while one stage computes a step, another has the next,
+/// and tokens of a third are drawn.
 class Generator {
 public:
   /// `executor` outlives the generator and serves nobody else meanwhile. `prefixTree`: keep the KV
-  /// of finished beginnings, and start requests from them. `directory`, which may be null and outlives the generator,
-  /// is told which.
+  /// of finished beginnings, and start requests from them. `directory`, which may be null and
+  /// outlives the generator, is told which.
   Generator(executor::Executor &executor, const engine::Plan &plan, bool prefixTree = false,
             kv::PrefixDirectory *directory = nullptr);
   ~Generator();
@@ -119,8 +121,9 @@ public:
   /// Queues a request and returns its number (0, 1, 2, ...). InvalidArgument names what is wrong.
   StatusOr<uint64_t> add(Request request);
 
-  /// Runs one step, and begins those that may follow it. Does nothing when there is no work. After an error of the
-  /// executor nothing has advanced: the steps may be tried again, or their requests cancelled.
+  /// Runs one step, and begins those that may follow it. Does nothing when there is no work. After
+  /// an error of the executor nothing has advanced: the steps may be tried again, or their requests
+  /// cancelled.
   Status step(Listener &listener);
 
   /// Ends a request early: the listener hears no more of it. Unknown or finished ones are ignored.
@@ -168,7 +171,8 @@ private:
   StepDraws stepDraws;
   std::vector<std::unique_ptr<Active>> active; ///< Numbers ascend.
   std::vector<executor::StepRows> rows;
-  std::vector<Flight> flights; ///< Used in turn: those under way are `inFlight` from `firstFlight` on.
+  std::vector<Flight>
+      flights; ///< Used in turn: those under way are `inFlight` from `firstFlight` on.
   size_t firstFlight = 0, inFlight = 0;
   uint64_t lastEnded = 0; ///< When the last step had ended.
   StepStats totals;

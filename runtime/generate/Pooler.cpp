@@ -9,8 +9,8 @@
 namespace tenon::generate {
 
 Pooler::Pooler(Pooling kind, uint32_t promptTokens, uint32_t width)
-    : kind(kind), promptTokens(promptTokens), sum(kind == Pooling::Mean ? width : 0),
-      state(width) {}
+    : kind(kind), promptTokens(promptTokens), sum(kind == Pooling::Mean ? width : 0), state(width) {
+}
 
 void Pooler::add(const executor::HiddenState &states, uint32_t row, uint32_t position,
                  uint32_t count) {

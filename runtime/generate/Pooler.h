@@ -22,8 +22,8 @@ public:
   /// `kind` is not None.
   Pooler(Pooling kind, uint32_t promptTokens, uint32_t width);
 
-  /// Rows of the step from `row` on are the prompt's tokens from `position` on. Positions that were there
-  /// before (computed again after a preemption) are passed over.
+  /// Rows of the step from `row` on are the prompt's tokens from `position` on. Positions that were
+  /// there before (computed again after a preemption) are passed over.
   void add(const executor::HiddenState &states, uint32_t row, uint32_t position, uint32_t count);
 
   /// The vector, not normalised; [width]. When the last token has been added.
@@ -37,7 +37,8 @@ private:
   std::vector<float> state;
 };
 
-/// The first `dimensions` of a pooled vector (0: all of them), at length 1 if `normalise`; zeros stay zeros.
+/// The first `dimensions` of a pooled vector (0: all of them), at length 1 if `normalise`; zeros
+/// stay zeros.
 std::vector<float> toEmbedding(std::span<const float> vector, uint32_t dimensions, bool normalise);
 
 } // namespace tenon::generate

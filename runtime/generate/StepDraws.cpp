@@ -25,8 +25,9 @@ void StepDraws::reserveAlternatives(uint32_t most) {
 void StepDraws::draw(sample::Sampler &sampler, Draw &d) {
   while (true) {
     d.alternatives.clear();
-    d.sampled = sampler.sample(d.logits, *d.params, *d.history, d.index,
-                               d.params->topLogprobs ? &d.alternatives : nullptr, d.limits, d.maxima);
+    d.sampled =
+        sampler.sample(d.logits, *d.params, *d.history, d.index,
+                       d.params->topLogprobs ? &d.alternatives : nullptr, d.limits, d.maxima);
     if (!d.mask || d.mask->failed() || d.mask->admits(d.sampled.token))
       return;
     d.limits.allowed = d.mask->next();
@@ -36,7 +37,8 @@ void StepDraws::draw(sample::Sampler &sampler, Draw &d) {
 
 template <typename Work>
 void StepDraws::share(executor::Executor &executor, size_t items, Work &&work) {
-  // Waking the others costs more than one row does, and workers with further steps under way have better things to do.
+  // Waking the others costs more than one row does, and workers with further steps under way have
+  // better things to do.
   if (items < 2 || samplers.size() == 1 || executor.inFlight() > 0) {
     for (size_t i = 0; i < items; ++i)
       work(0, i);
@@ -58,7 +60,8 @@ void StepDraws::run(executor::Executor &executor) {
   maskTime = 0;
   if (!masked.empty()) {
     const uint64_t began = nowNanos();
-    share(executor, masked.size(), [&](uint32_t, size_t i) { masked[i]->limits.allowed = masked[i]->mask->next(); });
+    share(executor, masked.size(),
+          [&](uint32_t, size_t i) { masked[i]->limits.allowed = masked[i]->mask->next(); });
     maskTime = nowNanos() - began;
   }
   share(executor, all.size(), [&](uint32_t worker, size_t i) { draw(samplers[worker], all[i]); });

@@ -11,9 +11,9 @@
 
 namespace tenon::generate {
 
-/// Collects what a step has to draw, draws it with a sampler for each worker of the executor, and keeps the results
-/// until the next step. A draw depends on nothing but its own row, so who draws it does not matter. One thread at a
-/// time, the executor's worker 0.
+/// Collects what a step has to draw, draws it with a sampler for each worker of the executor, and
+/// keeps the results until the next step. A draw depends on nothing but its own row, so who draws
+/// it does not matter. One thread at a time, the executor's worker 0.
 class StepDraws {
 public:
   /// At most `rows` draws a step.
@@ -23,21 +23,22 @@ public:
   void reserveAlternatives(uint32_t count);
 
   struct Draw {
-    std::span<float> logits;       ///< No other draw's. Written to during run(), and put back.
-    std::span<const float> maxima; ///< Of their blocks; empty if unknown.
+    std::span<float> logits;           ///< No other draw's. Written to during run(), and put back.
+    std::span<const float> maxima;     ///< Of their blocks; empty if unknown.
     sample::TokenMask *mask = nullptr; ///< No other draw's.
     const sample::SamplingParams *params = nullptr;
     const sample::TokenHistory *history = nullptr;
     uint64_t index = 0;
     sample::DrawLimits limits; ///< `allowed` is the mask's, filled in by run().
-    sample::Sampled sampled;                        ///< Result.
+    sample::Sampled sampled;   ///< Result.
     std::vector<sample::TokenLogprob> alternatives; ///< Result.
   };
 
   void clear() { count = 0; }
   /// The next draw, to be filled in; its results are those of an earlier step.
   Draw &add() { return draws[count++]; }
-  /// Draws all: first every worker asks some of the masks, then every worker draws some of the rows.
+  /// Draws all: first every worker asks some of the masks, then every worker draws some of the
+  /// rows.
   void run(executor::Executor &executor);
   /// How long the masks took in the last run(), of the caller's time.
   uint64_t maskNanos() const { return maskTime; }

@@ -124,8 +124,9 @@ void setDeadline(uint32_t milliseconds) {
         status = grammar.status();
       setDeadline(0);
     }
-    const bool sent = status ? sendFrame(socket, Compiled, 0, out)
-                             : sendFrame(socket, Refused, uint32_t(status.code()), status.message());
+    const bool sent = status
+                          ? sendFrame(socket, Compiled, 0, out)
+                          : sendFrame(socket, Refused, uint32_t(status.code()), status.message());
     if (!sent)
       break;
   }
@@ -214,11 +215,12 @@ StatusOr<std::string> CompileProcess::compile(const Constraint &constraint,
   case Refused:
     return Status(static_cast<StatusCode>(frame.detail), std::move(body));
   default:
-    return Status::invalidArgument(fmt::format(
-        "the constraint is too complex: {} of processor time and {} MiB of memory were not enough; simplify it",
-        bounds.milliseconds % 1000 ? fmt::format("{} ms", bounds.milliseconds)
-                                   : fmt::format("{} s", bounds.milliseconds / 1000),
-        bounds.bytes >> 20));
+    return Status::invalidArgument(
+        fmt::format("the constraint is too complex: {} of processor time and {} MiB of memory were "
+                    "not enough; simplify it",
+                    bounds.milliseconds % 1000 ? fmt::format("{} ms", bounds.milliseconds)
+                                               : fmt::format("{} s", bounds.milliseconds / 1000),
+                    bounds.bytes >> 20));
   }
 }
 

@@ -1,9 +1,9 @@
 //===- CompileProcess.h - Grammars compiled behind a wall -------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// A client's schema may be made to take for ever, or all memory, and a library call cannot be interrupted. So a process of
-// its own compiles, within bounds that the kernel keeps; one that meets them is replaced. What parts of grammars share
-// is kept there between compiles.
+// A client's schema may be made to take for ever, or all memory, and a library call cannot be
+// interrupted. So a process of its own compiles, within bounds that the kernel keeps; one that
+// meets them is replaced. What parts of grammars share is kept there between compiles.
 //
 #ifndef TENON_RUNTIME_GRAMMAR_COMPILEPROCESS_H
 #define TENON_RUNTIME_GRAMMAR_COMPILEPROCESS_H
@@ -21,22 +21,24 @@ namespace tenon::grammar {
 class CompileProcess {
 public:
   struct Bounds {
-    uint32_t milliseconds = 10'000;       ///< Of processor time for one grammar; four times that by the clock.
+    uint32_t milliseconds =
+        10'000; ///< Of processor time for one grammar; four times that by the clock.
     size_t bytes = size_t(1) << 30;       ///< Of memory beyond what the process had at its start.
     size_t cacheBytes = size_t(64) << 20; ///< For parts that grammars share.
   };
 
-  /// Forks: call it before other threads run. The vocabulary's tables are made with the first grammar, once: the
-  /// processes that replace one another share them.
+  /// Forks: call it before other threads run. The vocabulary's tables are made with the first
+  /// grammar, once: the processes that replace one another share them.
   static StatusOr<std::unique_ptr<CompileProcess>> start(const text::Tokenizer &tokenizer,
                                                          const std::vector<int32_t> &stopTokens,
                                                          uint32_t vocabulary, const Bounds &bounds);
   /// The process ends; in the middle of a compile when that is over.
   ~CompileProcess();
 
-  /// The grammar, serialized (TokenGrammar::read()). InvalidArgument: it is wrong, or met the bounds. One thread at a
-  /// time; calls `meanwhile`, then waits.
-  StatusOr<std::string> compile(const Constraint &constraint, const std::function<void()> &meanwhile = {});
+  /// The grammar, serialized (TokenGrammar::read()). InvalidArgument: it is wrong, or met the
+  /// bounds. One thread at a time; calls `meanwhile`, then waits.
+  StatusOr<std::string> compile(const Constraint &constraint,
+                                const std::function<void()> &meanwhile = {});
 
   /// Any thread: compile() fails now, and from now on.
   void interrupt();

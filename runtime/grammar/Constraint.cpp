@@ -42,16 +42,17 @@ StatusOr<Constraint> Constraint::ofGrammar(std::string ebnf, const Limits &limit
   if (!repetitions)
     return repetitions.status();
   if (*repetitions > limits.repetitions)
-    return Status::invalidArgument(
-        fmt::format("the grammar repeats more than {} times; nested bounds may multiply to that at most",
-                    limits.repetitions));
+    return Status::invalidArgument(fmt::format(
+        "the grammar repeats more than {} times; nested bounds may multiply to that at most",
+        limits.repetitions));
   return Constraint{Kind::Grammar, std::move(ebnf)};
 }
 
-StatusOr<Constraint> Constraint::ofChoices(std::span<const std::string> choices, const Limits &limits) {
+StatusOr<Constraint> Constraint::ofChoices(std::span<const std::string> choices,
+                                           const Limits &limits) {
   if (choices.empty() || choices.size() > limits.choices)
-    return Status::invalidArgument(fmt::format("there are {} choices; 1 to {} are possible",
-                                               choices.size(), limits.choices));
+    return Status::invalidArgument(
+        fmt::format("there are {} choices; 1 to {} are possible", choices.size(), limits.choices));
   std::string ebnf = "root ::= ";
   for (const std::string &choice : choices) {
     ebnf += ebnf.ends_with(' ') ? "\"" : " | \"";

@@ -14,15 +14,17 @@
 
 namespace tenon::grammar {
 
-/// What a client may ask of the compiler. Beyond a limit it is refused before anything is built; what is within
-/// them all and still too much meets the bounds of time and memory of the compiling process.
+/// What a client may ask of the compiler. Beyond a limit it is refused before anything is built;
+/// what is within them all and still too much meets the bounds of time and memory of the compiling
+/// process.
 struct Limits {
   size_t bytes = size_t(128) << 10; ///< Of a schema, pattern, grammar or list of choices.
   uint32_t depth = 64;              ///< Levels of a schema.
   uint32_t nodes = 20'000;          ///< Schemas within a schema, after references are merged.
   uint32_t choices = 4096;          ///< Of a list of choices, or an enum.
-  uint32_t repetitions = 4096;      ///< Of a pattern or grammar: the largest bound, nested ones multiplied.
-  size_t patternBytes = 4096;       ///< Of a regular expression.
+  uint32_t repetitions =
+      4096; ///< Of a pattern or grammar: the largest bound, nested ones multiplied.
+  size_t patternBytes = 4096; ///< Of a regular expression.
 };
 
 /// A checked request for structure, as text. Equal ones are equal grammars.

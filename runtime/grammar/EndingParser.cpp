@@ -26,7 +26,9 @@ void EndingParser::unread(size_t bytes) {
     PopLastStates(static_cast<int32_t>(bytes));
 }
 
-static uint64_t keyOf(int32_t rule, int32_t start) { return uint64_t(uint32_t(rule)) << 32 | uint32_t(start); }
+static uint64_t keyOf(int32_t rule, int32_t start) {
+  return uint64_t(uint32_t(rule)) << 32 | uint32_t(start);
+}
 
 static uint32_t sum(uint32_t a, uint64_t b) {
   return a == ShortestEnds::kNever || b >= ShortestEnds::kNever
@@ -53,7 +55,8 @@ int32_t EndingParser::search() {
   const auto row = scanable_state_history_[scanable_state_history_.size() - 1];
   for (int32_t i = 0; i < row.data_len; ++i) {
     const ParserState &s = row[i];
-    reach({s.rule_id, s.rule_start_pos, ends->fromState(s.rule_id, s.element_id), s.element_id, -1, 0, -1});
+    reach({s.rule_id, s.rule_start_pos, ends->fromState(s.rule_id, s.element_id), s.element_id, -1,
+           0, -1});
   }
   while (!queue.empty()) { // Dijkstra's order.
     const auto [least, nearest] = queue.top();
@@ -68,9 +71,12 @@ int32_t EndingParser::search() {
       const auto &[rule, place] = asked[i];
       if (rule != b.rule)
         continue;
-      // Either the place stands behind the rule already, or before an edge that wants it several times.
+      // Either the place stands behind the rule already, or before an edge that wants it several
+      // times.
       Begun next{place.rule_id, place.rule_start_pos, b.least, place.element_id, -1, 0, nearest};
-      for (const auto &edge : grammar_->per_rule_fsms[size_t(place.rule_id)]->GetFsm().GetFsm().GetEdges(place.element_id)) {
+      for (const auto &edge :
+           grammar_->per_rule_fsms[size_t(place.rule_id)]->GetFsm().GetFsm().GetEdges(
+               place.element_id)) {
         if (!edge.IsRepeatRef())
           continue;
         const auto repeat = grammar_->complete_fsm.GetRepeatEdgeInfo(edge.GetAuxIndex());

@@ -18,8 +18,9 @@
 
 namespace tenon::grammar {
 
-/// Reads an answer as far as it is written, and knows the shortest text that makes it whole: the library's parser, whose
-/// chart says of every rule that has begun where it may go on when it is over. One thread at a time.
+/// Reads an answer as far as it is written, and knows the shortest text that makes it whole: the
+/// library's parser, whose chart says of every rule that has begun where it may go on when it is
+/// over. One thread at a time.
 class EndingParser : private xgrammar::EarleyParser {
 public:
   EndingParser(const xgrammar::Grammar &grammar, std::shared_ptr<const ShortestEnds> ends);
@@ -29,7 +30,8 @@ public:
   /// Takes back the last `bytes` bytes that were read.
   void unread(size_t bytes);
 
-  /// The least number of bytes that make the answer whole, 0 if it is; ShortestEnds::kNever if bytes alone do not.
+  /// The least number of bytes that make the answer whole, 0 if it is; ShortestEnds::kNever if
+  /// bytes alone do not.
   uint32_t leastBytes();
   /// So many bytes that do. Not where it is kNever.
   std::string ending();
@@ -39,8 +41,8 @@ private:
   struct Begun {
     int32_t rule, start; ///< `start`: row of the chart.
     uint32_t least;      ///< From the end of the answer so far to the end of this rule.
-    // What lies between, spelled backwards: the rest of this rule from `state` on, after `times` texts of `repeated`;
-    // before that all of `inner`.
+    // What lies between, spelled backwards: the rest of this rule from `state` on, after `times`
+    // texts of `repeated`; before that all of `inner`.
     int32_t state, repeated;
     uint32_t times;
     int32_t inner; ///< An index; -1: `state` is where the answer is now.

@@ -10,8 +10,9 @@
 
 namespace tenon::grammar {
 
-/// Processor time that one mask may take. Grammars of real schemas take 5 to 500 µs; one that is ambiguous without
-/// bound grows with every token, and its sequence is ended before it holds up the others for longer than this.
+/// Processor time that one mask may take. Grammars of real schemas take 5 to 500 µs; one that is
+/// ambiguous without bound grows with every token, and its sequence is ended before it holds up the
+/// others for longer than this.
 static constexpr uint64_t kMaskNanosAtMost = 100'000'000;
 
 /// Draws that may be refused for one token; then the ending's own is taken.
@@ -23,10 +24,12 @@ static uint64_t threadNanos() {
   return uint64_t(t.tv_sec) * 1'000'000'000u + uint64_t(t.tv_nsec);
 }
 
-GrammarMask::GrammarMask(const xgrammar::CompiledGrammar &grammar, std::shared_ptr<const ShortestEnds> ends,
+GrammarMask::GrammarMask(const xgrammar::CompiledGrammar &grammar,
+                         std::shared_ptr<const ShortestEnds> ends,
                          const std::vector<int32_t> &stops, uint32_t tokens)
-    : matcher(grammar, stops), info(grammar.GetTokenizerInfo()), stopTokens(stops), size(info.GetVocabSize()),
-      allowed(size_t(xgrammar::GetBitmaskSize(size))), shape{int64_t(allowed.size())}, left(tokens),
+    : matcher(grammar, stops), info(grammar.GetTokenizerInfo()), stopTokens(stops),
+      size(info.GetVocabSize()), allowed(size_t(xgrammar::GetBitmaskSize(size))),
+      shape{int64_t(allowed.size())}, left(tokens),
       parser(std::make_unique<EndingParser>(grammar.GetGrammar(), std::move(ends))) {
   ending = endingWithin(left - std::min(left, 1u));
   if (!ending)
@@ -50,7 +53,8 @@ bool GrammarMask::isStop(int32_t token) const {
 
 std::string_view GrammarMask::textOf(int32_t token) const {
   const auto &texts = info.GetDecodedVocab();
-  return token >= 0 && size_t(token) < texts.size() ? std::string_view(texts[size_t(token)]) : std::string_view();
+  return token >= 0 && size_t(token) < texts.size() ? std::string_view(texts[size_t(token)])
+                                                    : std::string_view();
 }
 
 void GrammarMask::fill() {
@@ -90,8 +94,8 @@ std::span<const uint32_t> GrammarMask::next() {
 }
 
 std::optional<std::vector<int32_t>> GrammarMask::spell(std::string_view text, uint32_t most) const {
-  // Longest first: the tokens of what is left of the text do not depend on those before. The vocabulary is sorted, so the
-  // tokens that begin with so many bytes of the text are neighbours.
+  // Longest first: the tokens of what is left of the text do not depend on those before. The
+  // vocabulary is sorted, so the tokens that begin with so many bytes of the text are neighbours.
   const auto &sorted = info->GetSortedDecodedVocab();
   std::vector<int32_t> tokens;
   while (!text.empty()) {
@@ -100,7 +104,9 @@ std::optional<std::vector<int32_t>> GrammarMask::spell(std::string_view text, ui
     auto low = sorted.begin(), high = sorted.end(), longest = sorted.end();
     for (size_t length = 1; length <= text.size(); ++length) {
       const std::string_view beginning = text.substr(0, length);
-      low = std::lower_bound(low, high, beginning, [](const auto &entry, std::string_view b) { return entry.second < b; });
+      low = std::lower_bound(low, high, beginning, [](const auto &entry, std::string_view b) {
+        return entry.second < b;
+      });
       high = std::upper_bound(low, high, beginning, [](std::string_view b, const auto &entry) {
         return b < std::string_view(entry.second).substr(0, b.size());
       });

@@ -15,9 +15,10 @@
 
 namespace tenon::grammar {
 
-/// Lets an answer follow a grammar, and end before its tokens run out. Invariant, unless not even the shortest answer has
-/// room: after every token the answer is whole, or what is left suffices for one ending and a token that stops. A token that
-/// would break this is refused after it was drawn, so that nothing else about the model's choice changes.
+/// Lets an answer follow a grammar, and end before its tokens run out. Invariant, unless not even
+/// the shortest answer has room: after every token the answer is whole, or what is left suffices
+/// for one ending and a token that stops. A token that would break this is refused after it was
+/// drawn, so that nothing else about the model's choice changes.
 class GrammarMask : public sample::TokenMask {
 public:
   /// `tokens`: how many the answer may have, with the one that stops it.
@@ -36,8 +37,8 @@ private:
   void allowOnlyTheEnding();
   bool isStop(int32_t token) const;
   std::string_view textOf(int32_t token) const;
-  /// The tokens of the shortest ending from where the parser is; nothing if the vocabulary cannot spell it, or with more
-  /// than `most`. Empty where the answer is whole.
+  /// The tokens of the shortest ending from where the parser is; nothing if the vocabulary cannot
+  /// spell it, or with more than `most`. Empty where the answer is whole.
   std::optional<std::vector<int32_t>> endingWithin(uint32_t most);
   std::optional<std::vector<int32_t>> spell(std::string_view text, uint32_t most) const;
   bool keepsAnEnding(int32_t token);
@@ -52,7 +53,8 @@ private:
   bool broken = false;
 
   std::unique_ptr<EndingParser> parser; ///< Null where the answer cannot be kept within its tokens.
-  /// The tokens before the stop token that make the answer whole, the next one last; nothing: to be looked for.
+  /// The tokens before the stop token that make the answer whole, the next one last; nothing: to be
+  /// looked for.
   std::optional<std::vector<int32_t>> ending;
   size_t ahead = 0;      ///< Bytes of a token that was admitted, and not yet accepted.
   uint32_t refusals = 0; ///< Since the last token.

@@ -12,7 +12,8 @@
 namespace tenon::grammar {
 
 GrammarStore::GrammarStore(std::unique_ptr<CompileProcess> p, const text::Tokenizer &tokenizer,
-                           std::vector<int32_t> stopTokens, uint32_t vocabulary, const Options &options)
+                           std::vector<int32_t> stopTokens, uint32_t vocabulary,
+                           const Options &options)
     : process(std::move(p)), tokenizer(tokenizer), stopTokens(std::move(stopTokens)),
       vocabularySize(vocabulary), options(options) {
   // The server's signals are for its own threads.

@@ -21,8 +21,8 @@ namespace tenon::grammar {
 
 using GrammarPtr = std::shared_ptr<const TokenGrammar>;
 
-/// Compiles on a thread of its own, through a CompileProcess, one after the other; keeps what was made and what was
-/// refused, least recently used out first.
+/// Compiles on a thread of its own, through a CompileProcess, one after the other; keeps what was
+/// made and what was refused, least recently used out first.
 class GrammarStore {
 public:
   struct Options {
@@ -42,18 +42,21 @@ public:
   /// Those who wait are not called any more.
   ~GrammarStore();
 
-  /// Any thread. Makes in the background what the first constraint would wait for: the vocabulary's tables, and the grammar
-  /// of any JSON object, whose parts those of schemas share.
+  /// Any thread. Makes in the background what the first constraint would wait for: the vocabulary's
+  /// tables, and the grammar of any JSON object, whose parts those of schemas share.
   void prepare();
 
   /// Any thread. What is known already; nothing if it has to be made.
   std::optional<Outcome> find(const Constraint &constraint);
 
-  /// Any thread. `ready` is called on the store's thread and must be quick. False, and nothing taken, when too many wait.
+  /// Any thread. `ready` is called on the store's thread and must be quick. False, and nothing
+  /// taken, when too many wait.
   [[nodiscard]] bool request(Constraint constraint, std::function<void(Outcome)> ready);
 
   Stats stats() const;
-  uint32_t pending() const { return unfinished.load(std::memory_order_relaxed); } ///< Requests not answered.
+  uint32_t pending() const {
+    return unfinished.load(std::memory_order_relaxed);
+  } ///< Requests not answered.
 
 private:
   struct Key {
@@ -83,13 +86,14 @@ private:
   const std::vector<int32_t> stopTokens;
   const uint32_t vocabularySize;
   const Options options;
-  std::shared_ptr<const Vocabulary> vocabulary; ///< The store's thread's; made with the first grammar.
+  std::shared_ptr<const Vocabulary>
+      vocabulary; ///< The store's thread's; made with the first grammar.
 
   mutable std::mutex mutex;
   std::condition_variable something;
-  std::deque<Waiting> waiting;                   ///< Guarded by `mutex`, as is all below.
+  std::deque<Waiting> waiting; ///< Guarded by `mutex`, as is all below.
   std::map<Key, Entry> entries;
-  std::list<const Key *> grammars, refusals;     ///< Most recently used first.
+  std::list<const Key *> grammars, refusals; ///< Most recently used first.
   Stats counts;
   bool stopping = false;
   std::atomic<uint32_t> unfinished{0};

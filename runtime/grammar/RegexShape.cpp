@@ -176,7 +176,8 @@ private:
       bounds = {1, kUnbounded};
       ++at;
       break;
-    case '?': // After a quantifier it means "as few as possible", which changes no language but this bound.
+    case '?': // After a quantifier it means "as few as possible", which changes no language but
+              // this bound.
       bounds = {0, 1};
       ++at;
       break;
@@ -185,8 +186,9 @@ private:
         return false;
       if (bounds.most < bounds.least)
         fail("bounds in the wrong order");
-      one.repetitions = times(one.repetitions, std::max<uint64_t>(
-          1, bounds.most == kUnbounded ? bounds.least : bounds.most));
+      one.repetitions =
+          times(one.repetitions,
+                std::max<uint64_t>(1, bounds.most == kUnbounded ? bounds.least : bounds.most));
       break;
     default:
       return false;
@@ -207,7 +209,8 @@ StatusOr<RegexShape> shapeOfRegex(std::string_view pattern) { return ShapeReader
 
 StatusOr<uint64_t> repetitionsOfGrammar(std::string_view s) {
   uint64_t largest = 1;
-  // The largest bound within each open parenthesis; the last closed one is what a quantifier after ')' repeats.
+  // The largest bound within each open parenthesis; the last closed one is what a quantifier after
+  // ')' repeats.
   std::vector<uint64_t> open{1};
   uint64_t closed = 1;
   for (size_t i = 0; i < s.size();) {
@@ -233,8 +236,8 @@ StatusOr<uint64_t> repetitionsOfGrammar(std::string_view s) {
       open.back() = std::max(open.back(), closed);
       ++i;
     } else if (Bounds bounds; c == '{' && readBraces(s, i, bounds)) {
-      closed = times(closed, std::max<uint64_t>(
-          1, bounds.most == kUnbounded ? bounds.least : bounds.most));
+      closed = times(closed,
+                     std::max<uint64_t>(1, bounds.most == kUnbounded ? bounds.least : bounds.most));
       open.back() = std::max(open.back(), closed);
       largest = std::max(largest, closed);
       closed = 1;

@@ -17,8 +17,8 @@ struct RegexShape {
   uint64_t repetitions = 1;           ///< The largest product of nested bounds.
 };
 
-/// Reads a regular expression in the syntax of ECMAScript as far as its shape goes. InvalidArgument says at which byte
-/// what is wrong. Takes linear time; groups nest 64 levels at most.
+/// Reads a regular expression in the syntax of ECMAScript as far as its shape goes. InvalidArgument
+/// says at which byte what is wrong. Takes linear time; groups nest 64 levels at most.
 StatusOr<RegexShape> shapeOfRegex(std::string_view pattern);
 
 /// The largest product of nested repetition bounds in an EBNF grammar; rules are not followed.

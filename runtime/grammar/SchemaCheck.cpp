@@ -44,7 +44,8 @@ public:
 private:
   json::value refuse(const std::string &path, std::string what) {
     if (problem.empty())
-      problem = fmt::format("at '{}': {}", path.size() > 200 ? path.substr(0, 200) + "..." : path, what);
+      problem =
+          fmt::format("at '{}': {}", path.size() > 200 ? path.substr(0, 200) + "..." : path, what);
     return json::object();
   }
 
@@ -87,7 +88,10 @@ private:
       }
       const std::string conflict = mergeSchemas(out, flatten(part.get_object(), where, depth + 1));
       if (!conflict.empty())
-        refuse(where, fmt::format("'{}' cannot be merged with what stands beside it; write the merged schema", conflict));
+        refuse(
+            where,
+            fmt::format("'{}' cannot be merged with what stands beside it; write the merged schema",
+                        conflict));
     };
     if (const json::value *ref = schema.if_contains("$ref"))
       if (const json::value *found = target(*ref, path); found && problem.empty())
@@ -137,8 +141,9 @@ private:
     json::object s = flatten(*given, path, depth);
     if (!problem.empty())
       return json::object();
-    for (const char *name : {"not", "if", "then", "else", "contains", "minContains", "maxContains", "dependencies",
-                             "dependentRequired", "dependentSchemas", "$dynamicRef", "$recursiveRef"})
+    for (const char *name :
+         {"not", "if", "then", "else", "contains", "minContains", "maxContains", "dependencies",
+          "dependentRequired", "dependentSchemas", "$dynamicRef", "$recursiveRef"})
       if (s.contains(name))
         return refuse(path, fmt::format("'{}' is not supported", name));
     if (const json::value *unique = s.if_contains("uniqueItems")) {
@@ -168,14 +173,18 @@ private:
       values = {*one};
     }
     if (values.size() > limits.choices)
-      return refuse(path, fmt::format("'enum' has {} values; at most {} are possible", values.size(), limits.choices));
+      return refuse(path, fmt::format("'enum' has {} values; at most {} are possible",
+                                      values.size(), limits.choices));
     nodes += static_cast<uint32_t>(values.size() + json::serialize(values).size() / 256);
     for (const auto &[key, value] : s) {
       if (key == "const" || key == "enum" || key == "format")
         continue;
       if (key != "type")
-        return refuse(path, fmt::format("'{}' beside 'enum' or 'const' is not supported; list only values that it allows",
-                                        view(key)));
+        return refuse(
+            path,
+            fmt::format(
+                "'{}' beside 'enum' or 'const' is not supported; list only values that it allows",
+                view(key)));
       const auto wrong = [&value = value](const json::value &v) {
         if (const json::string *type = value.if_string())
           return !hasType(v, view(*type));
@@ -208,7 +217,8 @@ private:
     if (!list.is_array() || list.get_array().empty())
       return refuse(path, fmt::format("'{}' must be an array with at least one schema", keyword));
     if (list.get_array().size() > limits.choices)
-      return refuse(path, fmt::format("'{}' has more than {} alternatives", keyword, limits.choices));
+      return refuse(path,
+                    fmt::format("'{}' has more than {} alternatives", keyword, limits.choices));
     json::array out;
     for (size_t i = 0; i < list.get_array().size() && problem.empty(); ++i) {
       const json::value &branch = list.get_array()[i];
@@ -219,8 +229,10 @@ private:
       }
       json::object merged = flatten(branch.get_object(), at, depth + 1);
       if (const std::string conflict = mergeSchemas(merged, s); !conflict.empty())
-        return refuse(at, fmt::format("'{}' cannot be merged with what stands beside '{}'; write the merged schema",
-                                      conflict, keyword));
+        return refuse(
+            at, fmt::format(
+                    "'{}' cannot be merged with what stands beside '{}'; write the merged schema",
+                    conflict, keyword));
       out.push_back(check(merged, at, depth + 1));
     }
     if (one && problem.empty())
@@ -231,8 +243,12 @@ private:
           if (++nodes > limits.nodes)
             return refuse(path, fmt::format("it has more than {} parts", limits.nodes));
           if (!areDisjoint(out[i], out[j], defs))
-            return refuse(path, fmt::format("alternatives {} and {} of 'oneOf' may both fit; use 'anyOf', or give them a "
-                                            "required property with different constants", j, i));
+            return refuse(
+                path,
+                fmt::format(
+                    "alternatives {} and {} of 'oneOf' may both fit; use 'anyOf', or give them a "
+                    "required property with different constants",
+                    j, i));
         }
     return json::object{{"anyOf", std::move(out)}};
   }
@@ -243,8 +259,8 @@ private:
         return std::any_of(keys.begin(), keys.end(), [&](const char *k) { return s.contains(k); });
       };
       // Any other type would fit as well, but whoever writes these keywords means this one.
-      if (any({"properties", "required", "additionalProperties", "patternProperties", "propertyNames", "minProperties",
-               "maxProperties", "unevaluatedProperties"}))
+      if (any({"properties", "required", "additionalProperties", "patternProperties",
+               "propertyNames", "minProperties", "maxProperties", "unevaluatedProperties"}))
         s["type"] = "object";
       else if (any({"items", "prefixItems", "minItems", "maxItems", "unevaluatedItems"}))
         s["type"] = "array";
@@ -283,13 +299,16 @@ private:
       return std::move(*out);
     }
     if (name == "integer" || name == "number")
-      return keep(s, {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}, path);
+      return keep(
+          s, {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
+          path);
     if (name == "boolean" || name == "null")
       return json::object{{"type", type}};
     return refuse(path, fmt::format("'{}' is not a type", name.substr(0, 100)));
   }
 
-  json::value keep(const json::object &s, std::initializer_list<const char *> keys, const std::string &path) {
+  json::value keep(const json::object &s, std::initializer_list<const char *> keys,
+                   const std::string &path) {
     json::object out;
     for (const char *key : keys)
       if (const json::value *value = s.if_contains(key)) {
@@ -301,7 +320,8 @@ private:
   }
 
   /// Copies a whole number from 0 to what the limits allow.
-  void copyCount(const json::object &s, const char *key, json::object &out, const std::string &path) {
+  void copyCount(const json::object &s, const char *key, json::object &out,
+                 const std::string &path) {
     const json::value *value = s.if_contains(key);
     if (!value)
       return;
@@ -327,7 +347,8 @@ private:
         return refuse(path, "'properties' must be an object");
       for (const auto &[key, schema] : named->get_object())
         if (schema != json::value(false))
-          properties[key] = check(schema, fmt::format("{}/properties/{}", path, view(key)), depth + 1);
+          properties[key] =
+              check(schema, fmt::format("{}/properties/{}", path, view(key)), depth + 1);
     }
     if (const json::value *required = s.if_contains("required")) {
       const json::array *list = required->if_array();
@@ -343,14 +364,16 @@ private:
                                           view(name.get_string()).substr(0, 100)));
         // Named nowhere else: whatever the schema says of further properties.
         properties[name.get_string()] =
-            more && more->is_object() ? check(*more, path + "/additionalProperties", depth + 1) : json::value(json::object());
+            more && more->is_object() ? check(*more, path + "/additionalProperties", depth + 1)
+                                      : json::value(json::object());
       }
       if (!list->empty())
         out["required"] = *list;
     }
     for (const char *key : {"patternProperties", "propertyNames"})
       if (s.contains(key) && !properties.empty())
-        return refuse(path, fmt::format("'{}' beside 'properties' or 'required' is not supported", key));
+        return refuse(path,
+                      fmt::format("'{}' beside 'properties' or 'required' is not supported", key));
     if (const json::value *patterns = s.if_contains("patternProperties")) {
       if (!patterns->is_object())
         return refuse(path, "'patternProperties' must be an object");
@@ -390,7 +413,8 @@ private:
       if (!prefix->is_array())
         return refuse(path, "'prefixItems' must be an array");
       for (size_t i = 0; i < prefix->get_array().size(); ++i)
-        first.push_back(check(prefix->get_array()[i], fmt::format("{}/prefixItems/{}", path, i), depth + 1));
+        first.push_back(
+            check(prefix->get_array()[i], fmt::format("{}/prefixItems/{}", path, i), depth + 1));
     }
     if (!items)
       items = s.if_contains("unevaluatedItems");
@@ -421,7 +445,8 @@ private:
         if (seen)
           return seen == 2;
         seen = 1;
-        // Looked up, not indexed: that may move all definitions, and the loop below stands among them.
+        // Looked up, not indexed: that may move all definitions, and the loop below stands among
+        // them.
         if (const json::value *target = defs.if_contains(name); target && !self(self, *target))
           return false;
         state[name] = 2;

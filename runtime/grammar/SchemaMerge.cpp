@@ -13,20 +13,57 @@ namespace tenon::grammar {
 namespace json = boost::json;
 
 bool isAssertion(std::string_view keyword) {
-  static const std::set<std::string_view> assertions = {
-      "$ref", "$dynamicRef", "$recursiveRef", "additionalItems", "additionalProperties", "allOf", "anyOf", "const",
-      "contains", "dependencies", "dependentRequired", "dependentSchemas", "else", "enum", "exclusiveMaximum",
-      "exclusiveMinimum", "format", "if", "items", "maxContains", "maxItems", "maxLength", "maxProperties", "maximum",
-      "minContains", "minItems", "minLength", "minProperties", "minimum", "multipleOf", "not", "oneOf", "pattern",
-      "patternProperties", "prefixItems", "properties", "propertyNames", "required", "then", "type",
-      "unevaluatedItems", "unevaluatedProperties", "uniqueItems"};
+  static const std::set<std::string_view> assertions = {"$ref",
+                                                        "$dynamicRef",
+                                                        "$recursiveRef",
+                                                        "additionalItems",
+                                                        "additionalProperties",
+                                                        "allOf",
+                                                        "anyOf",
+                                                        "const",
+                                                        "contains",
+                                                        "dependencies",
+                                                        "dependentRequired",
+                                                        "dependentSchemas",
+                                                        "else",
+                                                        "enum",
+                                                        "exclusiveMaximum",
+                                                        "exclusiveMinimum",
+                                                        "format",
+                                                        "if",
+                                                        "items",
+                                                        "maxContains",
+                                                        "maxItems",
+                                                        "maxLength",
+                                                        "maxProperties",
+                                                        "maximum",
+                                                        "minContains",
+                                                        "minItems",
+                                                        "minLength",
+                                                        "minProperties",
+                                                        "minimum",
+                                                        "multipleOf",
+                                                        "not",
+                                                        "oneOf",
+                                                        "pattern",
+                                                        "patternProperties",
+                                                        "prefixItems",
+                                                        "properties",
+                                                        "propertyNames",
+                                                        "required",
+                                                        "then",
+                                                        "type",
+                                                        "unevaluatedItems",
+                                                        "unevaluatedProperties",
+                                                        "uniqueItems"};
   return assertions.contains(keyword);
 }
 
 bool hasType(const json::value &value, std::string_view type) {
   const auto whole = [](double d) { return std::isfinite(d) && d == std::trunc(d); };
   if (type == "integer")
-    return value.is_int64() || value.is_uint64() || (value.is_double() && whole(value.get_double()));
+    return value.is_int64() || value.is_uint64() ||
+           (value.is_double() && whole(value.get_double()));
   if (type == "number")
     return value.is_number();
   if (type == "string")
@@ -89,7 +126,8 @@ static std::string mergeProperties(json::object &into, const json::object &from)
   const auto closes = [](const json::object &schema) {
     return schema.contains("additionalProperties") || schema.contains("patternProperties");
   };
-  const auto names = [&](const json::object &a, const json::object &b) { // Every property of a is one of b's.
+  const auto names = [&](const json::object &a,
+                         const json::object &b) { // Every property of a is one of b's.
     return std::all_of(properties(a).begin(), properties(a).end(),
                        [&](const auto &p) { return properties(b).contains(p.key()); });
   };
@@ -130,7 +168,8 @@ std::string mergeSchemas(json::object &into, const json::object &from) {
       if (!mine->is_array() || !theirs.is_array())
         return "required";
       for (const json::value &v : theirs.get_array())
-        if (std::find(mine->get_array().begin(), mine->get_array().end(), v) == mine->get_array().end())
+        if (std::find(mine->get_array().begin(), mine->get_array().end(), v) ==
+            mine->get_array().end())
           mine->get_array().push_back(v);
     } else if (name.starts_with("min") || name == "exclusiveMinimum") {
       if (!(numberOf(*mine) >= numberOf(theirs)))
@@ -141,7 +180,8 @@ std::string mergeSchemas(json::object &into, const json::object &from) {
     } else if (name == "enum" && mine->is_array() && theirs.is_array()) {
       json::array both;
       for (const json::value &v : mine->get_array())
-        if (std::find(theirs.get_array().begin(), theirs.get_array().end(), v) != theirs.get_array().end())
+        if (std::find(theirs.get_array().begin(), theirs.get_array().end(), v) !=
+            theirs.get_array().end())
           both.push_back(v);
       *mine = std::move(both);
     } else if (name == "items" && mine->is_object() && theirs.is_object()) {
@@ -180,11 +220,13 @@ static bool areDisjoint(const json::value &a, const json::value &b, const json::
                         int depth);
 
 /// Whether nothing that `a` writes fits `b`, by its properties.
-static bool neverFits(const json::object &a, const json::object &b, const json::object &defs, int depth) {
+static bool neverFits(const json::object &a, const json::object &b, const json::object &defs,
+                      int depth) {
   const json::value *mine = a.if_contains("properties"), *theirs = b.if_contains("properties");
   const auto demands = [](const json::object &schema, const json::value &name) {
     const json::value *list = schema.if_contains("required");
-    return list && std::find(list->get_array().begin(), list->get_array().end(), name) != list->get_array().end();
+    return list && std::find(list->get_array().begin(), list->get_array().end(), name) !=
+                       list->get_array().end();
   };
   const json::value *more = a.if_contains("additionalProperties");
   const bool closed = (!more || *more == json::value(false)) && !a.contains("patternProperties");
@@ -200,8 +242,8 @@ static bool neverFits(const json::object &a, const json::object &b, const json::
   return false;
 }
 
-static bool areDisjoint(const json::value &first, const json::value &second, const json::object &defs,
-                        int depth) {
+static bool areDisjoint(const json::value &first, const json::value &second,
+                        const json::object &defs, int depth) {
   if (depth > 4)
     return false;
   const json::object *a = resolve(first, defs).if_object(), *b = resolve(second, defs).if_object();
@@ -209,9 +251,10 @@ static bool areDisjoint(const json::value &first, const json::value &second, con
     return false;
   for (const auto &[x, y] : {std::pair{a, b}, std::pair{b, a}}) {
     if (const json::value *options = x->if_contains("anyOf")) // Each of them must be.
-      return std::all_of(options->get_array().begin(), options->get_array().end(), [&](const json::value &option) {
-        return areDisjoint(option, json::value(*y), defs, depth + 1);
-      });
+      return std::all_of(options->get_array().begin(), options->get_array().end(),
+                         [&](const json::value &option) {
+                           return areDisjoint(option, json::value(*y), defs, depth + 1);
+                         });
   }
   for (const auto &[x, y] : {std::pair{a, b}, std::pair{b, a}})
     if (const json::array *values = valuesOf(*x)) {
@@ -221,7 +264,8 @@ static bool areDisjoint(const json::value &first, const json::value &second, con
       return std::none_of(values->begin(), values->end(), [&](const json::value &v) {
         if (others)
           return std::find(others->begin(), others->end(), v) != others->end();
-        return !type || std::any_of(types.begin(), types.end(), [&](const std::string &t) { return hasType(v, t); });
+        return !type || std::any_of(types.begin(), types.end(),
+                                    [&](const std::string &t) { return hasType(v, t); });
       });
     }
   const json::value *mine = a->if_contains("type"), *theirs = b->if_contains("type");
@@ -230,7 +274,8 @@ static bool areDisjoint(const json::value &first, const json::value &second, con
   json::value both = *mine;
   if (!mergeTypes(both, *theirs))
     return true;
-  return both == json::value("object") && neverFits(*a, *b, defs, depth) && neverFits(*b, *a, defs, depth);
+  return both == json::value("object") && neverFits(*a, *b, defs, depth) &&
+         neverFits(*b, *a, defs, depth);
 }
 
 bool areDisjoint(const json::value &a, const json::value &b, const json::object &defs) {

@@ -21,7 +21,8 @@ struct ShortestEnds::Step {
 };
 
 namespace {
-/// The numbers below `count`, grouped by a key below `rows`; those with a negative key belong to no group.
+/// The numbers below `count`, grouped by a key below `rows`; those with a negative key belong to no
+/// group.
 struct Groups {
   std::vector<uint32_t> starts, items;
 
@@ -79,7 +80,9 @@ void ShortestEnds::search() {
   std::vector<Step> steps;
   std::vector<uint32_t> starts(rules.size(), UINT32_MAX); // Nodes of the rules' starts.
   std::vector<int32_t> starting(nodes.size(), -1);        // And back.
-  std::priority_queue<std::pair<uint32_t, uint32_t>, std::vector<std::pair<uint32_t, uint32_t>>, std::greater<>> queue;
+  std::priority_queue<std::pair<uint32_t, uint32_t>, std::vector<std::pair<uint32_t, uint32_t>>,
+                      std::greater<>>
+      queue;
   for (size_t r = 0; r < rules.size(); ++r) {
     if (!grammar->per_rule_fsms[r])
       continue;
@@ -91,7 +94,8 @@ void ShortestEnds::search() {
       }
       int32_t index = 0;
       for (const FSMEdge &edge : fsm.GetFsm().GetEdges(nodes[n].state)) {
-        Step step{uint32_t(n), uint32_t(find(int32_t(r), edge.target) - nodes.data()), index++, -1, 0};
+        Step step{uint32_t(n), uint32_t(find(int32_t(r), edge.target) - nodes.data()), index++, -1,
+                  0};
         if (edge.IsCharRange()) {
           step.times = 1;
         } else if (edge.IsRuleRef()) {
@@ -110,15 +114,19 @@ void ShortestEnds::search() {
     starts[r] = uint32_t(find(int32_t(r), fsm.GetStart()) - nodes.data());
     starting[starts[r]] = int32_t(r);
   }
-  const Groups byTarget(nodes.size(), steps.size(), [&](uint32_t s) { return int64_t(steps[s].to); });
-  const Groups byRule(rules.size(), steps.size(), [&](uint32_t s) { return int64_t(steps[s].rule); });
+  const Groups byTarget(nodes.size(), steps.size(),
+                        [&](uint32_t s) { return int64_t(steps[s].to); });
+  const Groups byRule(rules.size(), steps.size(),
+                      [&](uint32_t s) { return int64_t(steps[s].rule); });
 
   std::vector<bool> settled(nodes.size());
   const auto relax = [&](uint32_t s) {
     const Step &step = steps[s];
-    if (!settled[step.to] || settled[step.from] || (step.rule >= 0 && rules[size_t(step.rule)].least == kNever))
+    if (!settled[step.to] || settled[step.from] ||
+        (step.rule >= 0 && rules[size_t(step.rule)].least == kNever))
       return;
-    const uint64_t between = uint64_t(step.times) * (step.rule >= 0 ? rules[size_t(step.rule)].least : 1);
+    const uint64_t between =
+        uint64_t(step.times) * (step.rule >= 0 ? rules[size_t(step.rule)].least : 1);
     const uint64_t all = std::min<uint64_t>(nodes[step.to].least + between, kNever - 1);
     Node &from = nodes[step.from];
     if (all < from.least) {
@@ -144,7 +152,8 @@ void ShortestEnds::search() {
 const ShortestEnds::Node *ShortestEnds::find(int32_t rule, int32_t state) const {
   const Rule &r = rules[size_t(rule)];
   const auto begin = nodes.begin() + ptrdiff_t(r.first), end = begin + ptrdiff_t(r.count);
-  const auto at = std::lower_bound(begin, end, state, [](const Node &n, int32_t s) { return n.state < s; });
+  const auto at =
+      std::lower_bound(begin, end, state, [](const Node &n, int32_t s) { return n.state < s; });
   return at != end && at->state == state ? &*at : nullptr;
 }
 
@@ -181,7 +190,8 @@ void ShortestEnds::appendFrom(int32_t rule, int32_t state, std::string &text) co
   struct Place {
     int32_t rule, state;
   };
-  std::vector<Place> places{{rule, state}}; // Innermost last. A rule within itself makes no text shorter: it is not deep.
+  std::vector<Place> places{
+      {rule, state}}; // Innermost last. A rule within itself makes no text shorter: it is not deep.
   while (!places.empty()) {
     Place &place = places.back();
     const Node &node = *find(place.rule, place.state);
@@ -213,6 +223,8 @@ void ShortestEnds::appendFrom(int32_t rule, int32_t state, std::string &text) co
   }
 }
 
-size_t ShortestEnds::bytes() const { return rules.size() * sizeof(Rule) + nodes.size() * sizeof(Node); }
+size_t ShortestEnds::bytes() const {
+  return rules.size() * sizeof(Rule) + nodes.size() * sizeof(Node);
+}
 
 } // namespace tenon::grammar

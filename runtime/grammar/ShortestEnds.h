@@ -1,9 +1,10 @@
 //===- ShortestEnds.h - How far a grammar's states are from an end -*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// An optimised grammar of the library is one automaton a rule, whose edges read a byte, nothing, or another rule. The
-// least number of bytes from each state to its rule's end is the least solution of a system of minima over sums: found in
-// one pass by D. Knuth, "A generalization of Dijkstra's algorithm", Information Processing Letters 6 (1977).
+// An optimised grammar of the library is one automaton a rule, whose edges read a byte, nothing, or
+// another rule. The least number of bytes from each state to its rule's end is the least solution
+// of a system of minima over sums: found in one pass by D. Knuth, "A generalization of Dijkstra's
+// algorithm", Information Processing Letters 6 (1977).
 //
 #ifndef TENON_RUNTIME_GRAMMAR_SHORTESTENDS_H
 #define TENON_RUNTIME_GRAMMAR_SHORTESTENDS_H
@@ -30,7 +31,8 @@ public:
   /// Bytes of the shortest text that leads from a state of the rule's automaton to the rule's end.
   uint32_t fromState(int32_t rule, int32_t state) const;
 
-  /// Appends a shortest text of a rule, or from a state of it, which must not be kNever. The same one every time.
+  /// Appends a shortest text of a rule, or from a state of it, which must not be kNever. The same
+  /// one every time.
   void appendRule(int32_t rule, std::string &text) const;
   void appendFrom(int32_t rule, int32_t state, std::string &text) const;
 
@@ -44,7 +46,8 @@ private:
   struct Node {
     int32_t state;
     uint32_t least;
-    int32_t edge; ///< Of the state's edges, the one that a shortest text takes; -1: here is the end.
+    int32_t
+        edge; ///< Of the state's edges, the one that a shortest text takes; -1: here is the end.
   };
   struct Step; // An edge of an automaton, as the search sees it.
 

@@ -14,9 +14,9 @@ namespace tenon::grammar {
 /// Whether a regular expression is within its limits.
 Status checkPattern(std::string_view pattern, const Limits &limits);
 
-/// A schema of strings with at most one of pattern, format and lengths: the library keeps no two of them. A pattern must
-/// imply the lengths beside it; a format with lengths becomes a pattern that keeps both. InvalidArgument where
-/// that cannot be.
+/// A schema of strings with at most one of pattern, format and lengths: the library keeps no two of
+/// them. A pattern must imply the lengths beside it; a format with lengths becomes a pattern that
+/// keeps both. InvalidArgument where that cannot be.
 StatusOr<boost::json::object> checkString(const boost::json::object &schema, const Limits &limits);
 
 } // namespace tenon::grammar

@@ -34,19 +34,21 @@ struct Vocabulary::Tables {
 Vocabulary::Vocabulary(std::unique_ptr<Tables> tables) : held(std::move(tables)) {}
 Vocabulary::~Vocabulary() = default;
 
-StatusOr<std::shared_ptr<const Vocabulary>>
-Vocabulary::of(const text::Tokenizer &tokenizer, const std::vector<int32_t> &stopTokens,
-               uint32_t size) {
+StatusOr<std::shared_ptr<const Vocabulary>> Vocabulary::of(const text::Tokenizer &tokenizer,
+                                                           const std::vector<int32_t> &stopTokens,
+                                                           uint32_t size) {
   if (stopTokens.empty())
-    return Status::unsupported("the model names no token that ends an answer, so a constrained one would not end");
+    return Status::unsupported(
+        "the model names no token that ends an answer, so a constrained one would not end");
   return guarded<std::shared_ptr<const Vocabulary>>("the vocabulary", [&] {
     // The library takes a token without text for one that no grammar allows.
     std::vector<std::string> texts(static_cast<size_t>(tokenizer.vocabularySize()));
     for (int32_t id = 0; id < tokenizer.vocabularySize(); ++id)
       if (!tokenizer.isSpecial(id))
         texts[size_t(id)] = tokenizer.tokenBytes(id);
-    return std::make_shared<const Vocabulary>(std::make_unique<Tables>(Tables{xgrammar::TokenizerInfo(
-        texts, xgrammar::VocabType::RAW, int(std::max<size_t>(size, texts.size())), stopTokens)}));
+    return std::make_shared<const Vocabulary>(std::make_unique<Tables>(
+        Tables{xgrammar::TokenizerInfo(texts, xgrammar::VocabType::RAW,
+                                       int(std::max<size_t>(size, texts.size())), stopTokens)}));
   });
 }
 
@@ -87,9 +89,9 @@ struct Compiler::State {
 };
 
 Compiler::Compiler(std::shared_ptr<const Vocabulary> vocabulary, size_t cacheBytes)
-    : state(std::make_unique<State>(
-          State{vocabulary, xgrammar::GrammarCompiler(vocabulary->tables().info, /*max_threads=*/1,
-                                                      /*cache_enabled=*/true, int64_t(cacheBytes))})) {}
+    : state(std::make_unique<State>(State{
+          vocabulary, xgrammar::GrammarCompiler(vocabulary->tables().info, /*max_threads=*/1,
+                                                /*cache_enabled=*/true, int64_t(cacheBytes))})) {}
 Compiler::~Compiler() = default;
 
 static xgrammar::CompiledGrammar build(xgrammar::GrammarCompiler &compiler,
@@ -132,11 +134,10 @@ StatusOr<std::shared_ptr<const TokenGrammar>> Compiler::compile(const Constraint
   return guarded<std::shared_ptr<const TokenGrammar>>(
       name, [&]() -> StatusOr<std::shared_ptr<const TokenGrammar>> {
         takeWarning();
-        auto grammar = std::make_shared<const TokenGrammar>(std::make_unique<TokenGrammar::Tables>(
-            build(state->compiler, constraint)));
+        auto grammar = std::make_shared<const TokenGrammar>(
+            std::make_unique<TokenGrammar::Tables>(build(state->compiler, constraint)));
         if (const std::string warning = takeWarning(); !warning.empty())
-          return Status::invalidArgument(
-              fmt::format("{} cannot be promised: {}", name, warning));
+          return Status::invalidArgument(fmt::format("{} cannot be promised: {}", name, warning));
         return grammar;
       });
 }

@@ -1,7 +1,8 @@
 //===- TokenGrammar.h - A grammar over a vocabulary -------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The library behind it is known to TokenGrammar.cpp, GrammarMask, EndingParser, ShortestEnds and XgrammarLog alone.
+// The library behind it is known to TokenGrammar.cpp, GrammarMask, EndingParser, ShortestEnds and
+// XgrammarLog alone.
 //
 #ifndef TENON_RUNTIME_GRAMMAR_TOKENGRAMMAR_H
 #define TENON_RUNTIME_GRAMMAR_TOKENGRAMMAR_H
@@ -19,14 +20,15 @@ namespace tenon::grammar {
 /// Whether this build can compile grammars.
 bool available();
 
-/// The bytes of every token, sorted for the compiler. Immutable; any thread may use it. Holds about 250 bytes a token.
+/// The bytes of every token, sorted for the compiler. Immutable; any thread may use it. Holds about
+/// 250 bytes a token.
 class Vocabulary {
 public:
-  /// `stopTokens`, not empty, end an answer; like control tokens they stand for no text. `size` is the number of
-  /// logits, which may be more than the tokenizer has tokens. Unsupported where this build has no grammars.
-  static StatusOr<std::shared_ptr<const Vocabulary>> of(const text::Tokenizer &tokenizer,
-                                                        const std::vector<int32_t> &stopTokens,
-                                                        uint32_t size);
+  /// `stopTokens`, not empty, end an answer; like control tokens they stand for no text. `size` is
+  /// the number of logits, which may be more than the tokenizer has tokens. Unsupported where this
+  /// build has no grammars.
+  static StatusOr<std::shared_ptr<const Vocabulary>>
+  of(const text::Tokenizer &tokenizer, const std::vector<int32_t> &stopTokens, uint32_t size);
   struct Tables;
   explicit Vocabulary(std::unique_ptr<Tables> tables);
   ~Vocabulary();
@@ -50,9 +52,11 @@ public:
 
   size_t bytes() const; ///< About what it holds.
 
-  /// Which tokens a new sequence may draw, which has at most `tokens`. `stopTokens`, not empty, may come where the grammar
-  /// accepts. Where the shortest answer has room within `tokens`, the sequence's answer is whole when they have run out.
-  std::shared_ptr<sample::TokenMask> newMask(const std::vector<int32_t> &stopTokens, uint32_t tokens) const;
+  /// Which tokens a new sequence may draw, which has at most `tokens`. `stopTokens`, not empty, may
+  /// come where the grammar accepts. Where the shortest answer has room within `tokens`, the
+  /// sequence's answer is whole when they have run out.
+  std::shared_ptr<sample::TokenMask> newMask(const std::vector<int32_t> &stopTokens,
+                                             uint32_t tokens) const;
 
 private:
   std::unique_ptr<Tables> held;
@@ -65,8 +69,8 @@ public:
   Compiler(std::shared_ptr<const Vocabulary> vocabulary, size_t cacheBytes);
   ~Compiler();
 
-  /// InvalidArgument says what in the constraint is wrong or cannot be promised. Takes unbounded time and memory for
-  /// hostile input: see CompileProcess.
+  /// InvalidArgument says what in the constraint is wrong or cannot be promised. Takes unbounded
+  /// time and memory for hostile input: see CompileProcess.
   StatusOr<std::shared_ptr<const TokenGrammar>> compile(const Constraint &constraint);
 
 private:

@@ -8,8 +8,9 @@ namespace tenon::grammar {
 bool available() { return false; }
 
 static Status absent() {
-  return Status::unsupported("this build has no constrained output: xgrammar's sources were not there (tools/setup "
-                             "fetches them)");
+  return Status::unsupported(
+      "this build has no constrained output: xgrammar's sources were not there (tools/setup "
+      "fetches them)");
 }
 
 struct Vocabulary::Tables {};
@@ -31,7 +32,8 @@ TokenGrammar::read(const std::string &, const std::shared_ptr<const Vocabulary> 
 }
 std::string TokenGrammar::serialize() const { return {}; }
 size_t TokenGrammar::bytes() const { return 0; }
-std::shared_ptr<sample::TokenMask> TokenGrammar::newMask(const std::vector<int32_t> &, uint32_t) const {
+std::shared_ptr<sample::TokenMask> TokenGrammar::newMask(const std::vector<int32_t> &,
+                                                         uint32_t) const {
   return nullptr;
 }
 

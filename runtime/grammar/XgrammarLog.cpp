@@ -8,7 +8,8 @@
 
 static thread_local std::string firstWarning;
 
-// The library calls these in place of writing to standard error, where a client's words must not go.
+// The library calls these in place of writing to standard error, where a client's words must not
+// go.
 namespace xgrammar {
 
 [[noreturn]] void LogFatalImpl(const std::string &, int, const std::string &message) {

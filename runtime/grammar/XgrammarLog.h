@@ -7,8 +7,8 @@
 
 namespace tenon::grammar {
 
-/// Takes the first warning of the library on this thread since the last call; empty if there was none. It warns where
-/// it leaves a constraint out: the answer might break it.
+/// Takes the first warning of the library on this thread since the last call; empty if there was
+/// none. It warns where it leaves a constraint out: the answer might break it.
 std::string takeWarning();
 
 } // namespace tenon::grammar

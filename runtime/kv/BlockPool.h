@@ -35,7 +35,8 @@ public:
   /// One holder less; the last one frees the block.
   void release(BlockId block);
 
-  /// Marks a block that its caller holds and would give up for others: a cache's. One caller at a time.
+  /// Marks a block that its caller holds and would give up for others: a cache's. One caller at a
+  /// time.
   void keep(BlockId block);
   /// Takes the mark off; the reference stays.
   void unkeep(BlockId block);
@@ -48,14 +49,15 @@ public:
   bool isShared(BlockId block) const { return referenceCount(block) > 1; }
 
   /// Audits the books: every block is either free once or referenced; free + used == size; the
-  /// references equal `expectedReferences`, the number that the holders count themselves; and so many are kept alone.
+  /// references equal `expectedReferences`, the number that the holders count themselves; and so
+  /// many are kept alone.
   Status checkIntegrity(uint64_t expectedReferences) const;
 
 private:
   std::vector<uint32_t> references; ///< By block.
   std::vector<uint8_t> kept;        ///< By block.
   uint32_t alone = 0;
-  std::vector<BlockId> freeList;    ///< A stack: the block freed last is warm.
+  std::vector<BlockId> freeList; ///< A stack: the block freed last is warm.
 };
 
 } // namespace tenon::kv

@@ -15,7 +15,8 @@ uint64_t pathHash(uint64_t before, std::span<const int32_t> block) {
 std::vector<uint64_t> pathsOf(std::span<const int32_t> tokens, uint32_t blockTokens) {
   std::vector<uint64_t> paths;
   paths.reserve(tokens.size() / blockTokens);
-  for (uint64_t path = kEmptyPath; tokens.size() >= blockTokens; tokens = tokens.subspan(blockTokens))
+  for (uint64_t path = kEmptyPath; tokens.size() >= blockTokens;
+       tokens = tokens.subspan(blockTokens))
     paths.push_back(path = pathHash(path, tokens.first(blockTokens)));
   return paths;
 }

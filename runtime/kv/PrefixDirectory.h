@@ -11,16 +11,17 @@
 
 namespace tenon::kv {
 
-/// A number for every path of a prefix tree: FNV-1a over the tokens of its blocks, from the path before the last
-/// block, `before`, on.
+/// A number for every path of a prefix tree: FNV-1a over the tokens of its blocks, from the path
+/// before the last block, `before`, on.
 inline constexpr uint64_t kEmptyPath = 0xcbf29ce484222325ull;
 uint64_t pathHash(uint64_t before, std::span<const int32_t> block);
 
 /// The paths of `tokens`, in whole blocks, shortest first.
 std::vector<uint64_t> pathsOf(std::span<const int32_t> tokens, uint32_t blockTokens);
 
-/// What one PrefixTree holds, for threads that may not touch the tree: by the numbers of its paths, so that an answer
-/// may be wrong where two have the same. It says where a request had better go, never what it reads. Thread-safe.
+/// What one PrefixTree holds, for threads that may not touch the tree: by the numbers of its paths,
+/// so that an answer may be wrong where two have the same. It says where a request had better go,
+/// never what it reads. Thread-safe.
 class PrefixDirectory {
 public:
   /// Of the tree: a path has come, or has gone.

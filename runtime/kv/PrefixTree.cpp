@@ -10,7 +10,8 @@ namespace tenon::kv {
 struct PrefixTree::Node {
   Node *parent = nullptr;
   BlockId block = -1;
-  uint64_t path = kEmptyPath; ///< pathHash(): only speeds the search up; equality is decided by the tokens.
+  uint64_t path =
+      kEmptyPath; ///< pathHash(): only speeds the search up; equality is decided by the tokens.
   std::vector<int32_t> tokens; ///< Of this block.
   /// By the child's path; equal ones are told apart by the tokens.
   std::unordered_multimap<uint64_t, std::unique_ptr<Node>> children;

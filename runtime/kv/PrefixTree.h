@@ -24,7 +24,8 @@ namespace tenon::kv {
 /// outlive it and have no other tree.
 class PrefixTree {
 public:
-  /// `directory`, which may be null and outlives the tree, is told of every path that comes or goes.
+  /// `directory`, which may be null and outlives the tree, is told of every path that comes or
+  /// goes.
   PrefixTree(BlockPool &pool, uint32_t blockTokens, PrefixDirectory *directory = nullptr);
   ~PrefixTree();
   PrefixTree(const PrefixTree &) = delete;

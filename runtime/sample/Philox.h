@@ -41,10 +41,12 @@ constexpr double uniformDraw(uint64_t seed, uint64_t index, uint32_t attempt = 0
 /// What one attempt at a draw may use: uniformDraw()'s number, and as many words more as it needs.
 class DrawWords {
 public:
-  constexpr DrawWords(uint64_t seed, uint64_t index, uint32_t attempt) : seed(seed), index(index), attempt(attempt) {}
+  constexpr DrawWords(uint64_t seed, uint64_t index, uint32_t attempt)
+      : seed(seed), index(index), attempt(attempt) {}
   constexpr double first() const { return uniformDraw(seed, index, attempt); }
   constexpr std::array<uint32_t, 4> next() {
-    return philox4x32({uint32_t(index), uint32_t(index >> 32), attempt, ++number}, {uint32_t(seed), uint32_t(seed >> 32)});
+    return philox4x32({uint32_t(index), uint32_t(index >> 32), attempt, ++number},
+                      {uint32_t(seed), uint32_t(seed >> 32)});
   }
 
 private:

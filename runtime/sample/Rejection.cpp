@@ -1,10 +1,11 @@
 //===- Rejection.cpp - Draws that look at few logits ----------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rejection sampling (J. von Neumann, "Various techniques used in connection with random digits", 1951): a block of logits
-// is proposed by the weight of its largest, one of its places by chance, and the logit there is taken with the share that
-// its weight has in the largest one's. So every token comes with its own weight's chance, however flat or steep the
-// distribution is, and of the logits only those that were proposed are read.
+// Rejection sampling (J. von Neumann, "Various techniques used in connection with random digits",
+// 1951): a block of logits is proposed by the weight of its largest, one of its places by chance,
+// and the logit there is taken with the share that its weight has in the largest one's. So every
+// token comes with its own weight's chance, however flat or steep the distribution is, and of the
+// logits only those that were proposed are read.
 //
 #include "runtime/sample/Sampler.h"
 
@@ -20,14 +21,16 @@ namespace tenon::sample {
 /// Blocks whose weights are summed up together, so that one is found in few looks.
 static constexpr size_t kProposalGroup = 16;
 
-/// Proposals until everything is summed or sorted instead. Of logits as models have them one in 2 to 20 is taken, of a mask with
-/// one token in each block one in 32; top-p of 0.01 takes one in 100 of those.
+/// Proposals until everything is summed or sorted instead. Of logits as models have them one in 2
+/// to 20 is taken, of a mask with one token in each block one in 32; top-p of 0.01 takes one in 100
+/// of those.
 static constexpr uint32_t kProposalsAtMost = 256, kNucleusProposalsAtMost = 4096;
 
 /// Blocks that are read before it is asked again whether what is known decides.
 static constexpr size_t kBlocksAtOnce = 128;
 
-/// How far a rough sum of weights is from an exact one, as a share of it: sums in other orders differ by less than 4e-6.
+/// How far a rough sum of weights is from an exact one, as a share of it: sums in other orders
+/// differ by less than 4e-6.
 static constexpr double kDoubt = kRoughly + 4e-6;
 
 void Sampler::weighBlocks(const Scan &scan, float inverse) {
@@ -54,27 +57,33 @@ int32_t Sampler::drawProposed(const Scan &scan, float inverse, Proposals &propos
     const Proposals::One &one = proposals.ahead[proposals.next++];
     if (one.token >= scan.logits.size())
       continue;
-    const double share = double(expNegative((scan.logits[one.token] - scan.maxima[one.token / kMaximaBlock]) * inverse));
+    const double share = double(
+        expNegative((scan.logits[one.token] - scan.maxima[one.token / kMaximaBlock]) * inverse));
     if (one.chance < share)
       return static_cast<int32_t>(one.token);
   }
 }
 
-/// Makes further proposals, more each time: logits come from afar, and many can be on their way together. False: there are
-/// none left.
+/// Makes further proposals, more each time: logits come from afar, and many can be on their way
+/// together. False: there are none left.
 bool Sampler::propose(const Scan &scan, Proposals &proposals) {
-  const uint32_t count = std::min({std::max(2 * proposals.made, 2u), uint32_t(proposals.ahead.size()), proposals.left});
+  const uint32_t count = std::min(
+      {std::max(2 * proposals.made, 2u), uint32_t(proposals.ahead.size()), proposals.left});
   proposals.left -= count;
   proposals.made = count;
   proposals.next = 0;
   for (Proposals::One &one : std::span(proposals.ahead).first(count)) {
     const std::array<uint32_t, 4> words = proposals.random.next();
     const double u = unitInterval(words[0], words[1]) * groupEnds.back();
-    const size_t group = std::min(size_t(std::upper_bound(groupEnds.begin(), groupEnds.end(), u) - groupEnds.begin()),
-                                  groupEnds.size() - 1);
+    const size_t group = std::min(
+        size_t(std::upper_bound(groupEnds.begin(), groupEnds.end(), u) - groupEnds.begin()),
+        groupEnds.size() - 1);
     double rest = group ? u - groupEnds[group - 1] : u;
-    size_t block = scan.maxima.size(); // of the group, the last that weighs anything where rounding leaves none
-    for (size_t b = group * kProposalGroup; b < std::min((group + 1) * kProposalGroup, scan.maxima.size()); ++b) {
+    size_t block =
+        scan.maxima
+            .size(); // of the group, the last that weighs anything where rounding leaves none
+    for (size_t b = group * kProposalGroup;
+         b < std::min((group + 1) * kProposalGroup, scan.maxima.size()); ++b) {
       if (!(order[b] > 0))
         continue;
       block = b;
@@ -91,21 +100,26 @@ bool Sampler::propose(const Scan &scan, Proposals &proposals) {
   return count > 0;
 }
 
-/// Whether top-p keeps a token: whether what is likelier weighs less than p of everything. Blocks that hold something
-/// likelier are read, roughly. Each other one weighs at least what its largest logit does, and at most that in all its
-/// places: they are read until these bounds decide. Nothing where only the exact sums do.
+/// Whether top-p keeps a token: whether what is likelier weighs less than p of everything. Blocks
+/// that hold something likelier are read, roughly. Each other one weighs at least what its largest
+/// logit does, and at most that in all its places: they are read until these bounds decide. Nothing
+/// where only the exact sums do.
 std::optional<bool> Sampler::isKept(const Scan &scan, float inverse, float p, int32_t token) {
   const Candidate self{scan.logits[size_t(token)], token};
   const size_t own = size_t(token) / kMaximaBlock, blocks = scan.maxima.size();
   const Parted parted = partAt(scan.maxima, order.data(), self.logit, which.data());
   const std::span<const uint32_t> likelier = std::span(which).first(parted.count);
-  const auto behind = size_t(std::lower_bound(likelier.begin(), likelier.end(), own) - likelier.begin());
-  const WeightsFrom ahead = roughWeightsOfBlocks(scan.logits, scan.max, inverse, self.logit, likelier.first(behind));
+  const auto behind =
+      size_t(std::lower_bound(likelier.begin(), likelier.end(), own) - likelier.begin());
+  const WeightsFrom ahead =
+      roughWeightsOfBlocks(scan.logits, scan.max, inverse, self.logit, likelier.first(behind));
   const WeightsFrom after =
       roughWeightsOfBlocks(scan.logits, scan.max, inverse,
-                           std::nextafter(self.logit, std::numeric_limits<float>::infinity()), likelier.subspan(behind + 1));
+                           std::nextafter(self.logit, std::numeric_limits<float>::infinity()),
+                           likelier.subspan(behind + 1));
   double before = ahead.least + after.least, read = ahead.sum + after.sum;
-  for (size_t i = own * kMaximaBlock; i < std::min((own + 1) * kMaximaBlock, scan.logits.size()); ++i) {
+  for (size_t i = own * kMaximaBlock; i < std::min((own + 1) * kMaximaBlock, scan.logits.size());
+       ++i) {
     const double weight = double(expNegative((scan.logits[i] - scan.max) * inverse));
     read += weight;
     before += isBetter({scan.logits[i], static_cast<int32_t>(i)}, self) ? weight : 0.0;
@@ -128,27 +142,33 @@ std::optional<bool> Sampler::isKept(const Scan &scan, float inverse, float p, in
       past += isRead;
       unread -= isRead ? 0.0 : double(order[at]);
     }
-    read += roughWeightsOfBlocks(scan.logits, scan.max, inverse, scan.max, std::span(next).first(count)).sum;
+    read +=
+        roughWeightsOfBlocks(scan.logits, scan.max, inverse, scan.max, std::span(next).first(count))
+            .sum;
     unread = at < blocks ? std::max(unread, 0.0) : 0;
   }
 }
 
-/// What the tokens that are likelier than `token` weigh, as a share of all; of equals the lower ids are.
+/// What the tokens that are likelier than `token` weigh, as a share of all; of equals the lower ids
+/// are.
 double Sampler::shareBefore(const Scan &scan, float inverse, int32_t token) const {
   const auto at = size_t(token);
   const float logit = scan.logits[at];
   const WeightsFrom before = weightsFrom(scan.logits.first(at), scan.max, inverse, logit);
-  const WeightsFrom after = weightsFrom(scan.logits.subspan(at + 1), scan.max, inverse,
-                                        std::nextafter(logit, std::numeric_limits<float>::infinity()));
+  const WeightsFrom after =
+      weightsFrom(scan.logits.subspan(at + 1), scan.max, inverse,
+                  std::nextafter(logit, std::numeric_limits<float>::infinity()));
   const double all = before.sum + after.sum + double(expNegative((logit - scan.max) * inverse));
   return (before.least + after.least) / all;
 }
 
-/// Top-p, by drawing from all and asking whether what came is among the tokens kept. One that is not says so of all
-/// that are less likely: few need to be asked about.
-int32_t Sampler::drawFromNucleus(const Scan &scan, float inverse, float p, float least, DrawWords &random) {
+/// Top-p, by drawing from all and asking whether what came is among the tokens kept. One that is
+/// not says so of all that are less likely: few need to be asked about.
+int32_t Sampler::drawFromNucleus(const Scan &scan, float inverse, float p, float least,
+                                 DrawWords &random) {
   weighBlocks(scan, inverse);
-  Candidate left{-std::numeric_limits<float>::infinity(), -1}; // The likeliest token that is known to be left out.
+  Candidate left{-std::numeric_limits<float>::infinity(),
+                 -1}; // The likeliest token that is known to be left out.
   Proposals proposals{random, kNucleusProposalsAtMost};
   while (true) {
     const int32_t token = drawProposed(scan, inverse, proposals);

@@ -97,7 +97,8 @@ SoftmaxBase softmaxBase(std::span<const float> logits) {
 }
 
 Sampler::Sampler(uint32_t vocabulary)
-    : ownMaxima(maximaBlocks(vocabulary)), order(ownMaxima.size()), sums(logitBlocks(vocabulary)), which(ownMaxima.size() + 1) {
+    : ownMaxima(maximaBlocks(vocabulary)), order(ownMaxima.size()), sums(logitBlocks(vocabulary)),
+      which(ownMaxima.size() + 1) {
   adjusted.reserve(vocabulary);
   changed.reserve(2 * size_t(vocabulary));
   lowered.reserve(2 * size_t(vocabulary));
@@ -140,7 +141,8 @@ void Sampler::forAtLeast(const Scan &scan, float least, Visitor &&visit) const {
   }
 }
 
-/// Replaces a logit in place, keeping its block's maximum true unless that must be looked for again.
+/// Replaces a logit in place, keeping its block's maximum true unless that must be looked for
+/// again.
 template <typename Change>
 void Sampler::change(std::span<float> logits, int32_t id, Change &&change) {
   float &logit = logits[static_cast<size_t>(id)];
@@ -160,8 +162,8 @@ void Sampler::changeBack(std::span<float> logits) {
   changed.clear();
 }
 
-/// Applies bias, penalties and limits: to a copy under a mask, which concerns every logit, else to the few logits in their
-/// place, until changeBack().
+/// Applies bias, penalties and limits: to a copy under a mask, which concerns every logit, else to
+/// the few logits in their place, until changeBack().
 Sampler::Scan Sampler::adjust(std::span<float> logits, const SamplingParams &params,
                               const TokenHistory &history, const DrawLimits &limits,
                               std::span<const float> maxima) {
@@ -199,7 +201,8 @@ Sampler::Scan Sampler::adjust(std::span<float> logits, const SamplingParams &par
   return scanOf(used, std::span(ownMaxima).first(maxima.size()));
 }
 
-/// A bound that at least `k` logits reach, close to the k-th largest: the k-th largest of the blocks' maxima.
+/// A bound that at least `k` logits reach, close to the k-th largest: the k-th largest of the
+/// blocks' maxima.
 float Sampler::atLeastInTopK(const Scan &scan, uint32_t k) {
   const auto kthLargest = [&](size_t count) {
     std::nth_element(order.begin(), order.begin() + (k - 1), order.begin() + ptrdiff_t(count),
@@ -316,7 +319,8 @@ void Sampler::cutAtMass(float max, float inverse, double mass) {
   }
 }
 
-int32_t Sampler::draw(const Scan &scan, const SamplingParams &params, uint64_t index, uint32_t attempt) {
+int32_t Sampler::draw(const Scan &scan, const SamplingParams &params, uint64_t index,
+                      uint32_t attempt) {
   const float inverse = 1 / params.temperature;
   if (!(std::fabs(scan.max) <= std::numeric_limits<float>::max()) || !(inverse < 1e30f))
     return first(scan);
@@ -349,8 +353,7 @@ Sampled Sampler::sample(std::span<float> logits, const SamplingParams &params,
                         const TokenHistory &history, uint64_t index,
                         std::vector<TokenLogprob> *alternatives, const DrawLimits &limits,
                         std::span<const float> maxima) {
-  const bool changes =
-      params.changesLogits() || !limits.allowed.empty() || !limits.banned.empty();
+  const bool changes = params.changesLogits() || !limits.allowed.empty() || !limits.banned.empty();
   Scan scan = changes ? adjust(logits, params, history, limits, maxima) : scanOf(logits, maxima);
   Sampled result;
   result.token = params.temperature > 0 ? draw(scan, params, index, limits.refusals) : first(scan);

@@ -62,20 +62,21 @@ private:
   std::vector<Entry> entries; ///< Sorted by id.
 };
 
-/// Says which tokens may come next: the place for grammars. One per request; one thread at a time, which need not be
-/// the same each time.
+/// Says which tokens may come next: the place for grammars. One per request; one thread at a time,
+/// which need not be the same each time.
 class TokenMask {
 public:
   virtual ~TokenMask() = default;
-  /// Which tokens may come next: bit t % 32 of word t / 32 says it of token t, and those beyond the words may not. Empty:
-  /// any may, or it has failed. Valid until the next call.
+  /// Which tokens may come next: bit t % 32 of word t / 32 says it of token t, and those beyond the
+  /// words may not. Empty: any may, or it has failed. Valid until the next call.
   virtual std::span<const uint32_t> next() = 0;
-  /// `token` was drawn under next(). False: it may not come for a reason that next() did not know; next() now does, and a
-  /// token is drawn again.
+  /// `token` was drawn under next(). False: it may not come for a reason that next() did not know;
+  /// next() now does, and a token is drawn again.
   virtual bool admits(int32_t token) { return true; }
   /// `token` was drawn, admitted, and belongs to the answer.
   virtual void accept(int32_t token) = 0;
-  /// It cannot go on: what it would allow is not known, or takes too long to find. The sequence must end.
+  /// It cannot go on: what it would allow is not known, or takes too long to find. The sequence
+  /// must end.
   virtual bool failed() const { return false; }
 };
 
@@ -83,7 +84,8 @@ public:
 struct DrawLimits {
   std::span<const uint32_t> allowed; ///< As a TokenMask says it; empty: any.
   std::span<const int32_t> banned;   ///< Never drawn; ids of the vocabulary.
-  uint32_t refusals = 0; ///< How many tokens its mask has refused: each draw after one has a random number of its own.
+  uint32_t refusals = 0; ///< How many tokens its mask has refused: each draw after one has a random
+                         ///< number of its own.
 };
 
 struct Sampled {
@@ -97,9 +99,10 @@ class Sampler {
 public:
   explicit Sampler(uint32_t vocabulary);
 
-  /// Draws token number `index` of a request. `logits` is [vocabulary]: written to meanwhile, and afterwards what it was.
-  /// NaN counts as never. `maxima`, of the blocks of the logits (VocabularyPass.h), spares reading all of them where few
-  /// matter; empty if nobody has them. `alternatives` receives params.topLogprobs entries, best first, if not null.
+  /// Draws token number `index` of a request. `logits` is [vocabulary]: written to meanwhile, and
+  /// afterwards what it was. NaN counts as never. `maxima`, of the blocks of the logits
+  /// (VocabularyPass.h), spares reading all of them where few matter; empty if nobody has them.
+  /// `alternatives` receives params.topLogprobs entries, best first, if not null.
   Sampled sample(std::span<float> logits, const SamplingParams &params, const TokenHistory &history,
                  uint64_t index, std::vector<TokenLogprob> *alternatives = nullptr,
                  const DrawLimits &limits = {}, std::span<const float> maxima = {});
@@ -161,9 +164,10 @@ private:
   void topLogprobs(const Scan &scan, uint32_t count, double logSum,
                    std::vector<TokenLogprob> &into);
 
-  std::vector<float> adjusted;       ///< Logits under a mask.
-  std::vector<Candidate> changed;    ///< Logits changed in place, as they were, in order of change.
-  std::vector<float> ownMaxima;      ///< Of the blocks of the scan, where nobody gives them or they change.
+  std::vector<float> adjusted;    ///< Logits under a mask.
+  std::vector<Candidate> changed; ///< Logits changed in place, as they were, in order of change.
+  std::vector<float>
+      ownMaxima; ///< Of the blocks of the scan, where nobody gives them or they change.
   std::vector<uint32_t> lowered;     ///< Blocks whose largest logit has become smaller.
   std::vector<float> order;          ///< Maxima, partly sorted, or weights of maxima.
   std::vector<Candidate> candidates; ///< What top-k, top-p and min-p leave.

@@ -1,8 +1,8 @@
 //===- Softmax.h - The exponential that sampling uses -----------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Single operations in a stated order, so that the same logits give the same bits everywhere, and written so that
-// compilers vectorise it.
+// Single operations in a stated order, so that the same logits give the same bits everywhere, and
+// written so that compilers vectorise it.
 //
 #ifndef TENON_RUNTIME_SAMPLE_SOFTMAX_H
 #define TENON_RUNTIME_SAMPLE_SOFTMAX_H

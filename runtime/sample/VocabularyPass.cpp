@@ -18,8 +18,8 @@ namespace {
 constexpr size_t kLanes = 16;
 using Lanes [[gnu::vector_size(kLanes * sizeof(float))]] = float;
 
-/// Floats ahead of the block being read. The logits come from the outer cache or from memory, where the processor's own
-/// prefetching stops at each page.
+/// Floats ahead of the block being read. The logits come from the outer cache or from memory, where
+/// the processor's own prefetching stops at each page.
 constexpr size_t kAhead = 2048;
 
 [[gnu::always_inline]] inline void prefetchAhead(const float *block, size_t count) {
@@ -53,7 +53,8 @@ constexpr size_t kAhead = 2048;
   return halves[0];
 }
 
-[[gnu::always_inline]] inline double blockExpSum(const float *block, size_t count, float max, float inverse) {
+[[gnu::always_inline]] inline double blockExpSum(const float *block, size_t count, float max,
+                                                 float inverse) {
   float sums[kLanes] = {};
   size_t i = 0;
   for (; i + kLanes <= count; i += kLanes)
@@ -85,7 +86,8 @@ constexpr size_t kAhead = 2048;
   return i;
 }
 
-[[gnu::always_inline]] inline void allowedOnly(std::span<const float> logits, std::span<const uint32_t> words, float *out) {
+[[gnu::always_inline]] inline void allowedOnly(std::span<const float> logits,
+                                               std::span<const uint32_t> words, float *out) {
   constexpr float never = -std::numeric_limits<float>::infinity();
   for (size_t word = 0, at = 0; at < logits.size(); ++word, at += 32) {
     const uint32_t bits = word < words.size() ? words[word] : 0;
@@ -103,12 +105,14 @@ constexpr size_t kAhead = 2048;
   }
 }
 
-[[gnu::always_inline]] inline void allExponentials(std::span<const float> values, float max, float inverse, float *out) {
+[[gnu::always_inline]] inline void allExponentials(std::span<const float> values, float max,
+                                                   float inverse, float *out) {
   for (size_t i = 0; i < values.size(); ++i)
     out[i] = expNegative((values[i] - max) * inverse);
 }
 
-[[gnu::always_inline]] inline double allExpSums(std::span<const float> logits, float max, float inverse, double *sums) {
+[[gnu::always_inline]] inline double allExpSums(std::span<const float> logits, float max,
+                                                float inverse, double *sums) {
   double total = 0;
   for (size_t at = 0, b = 0; at < logits.size(); at += kLogitBlock, ++b) {
     const size_t count = std::min(kLogitBlock, logits.size() - at);
@@ -119,8 +123,8 @@ constexpr size_t kAhead = 2048;
   return total;
 }
 
-[[gnu::always_inline]] inline WeightsFrom allWeightsFrom(std::span<const float> logits, float max, float inverse,
-                                                         float least) {
+[[gnu::always_inline]] inline WeightsFrom allWeightsFrom(std::span<const float> logits, float max,
+                                                         float inverse, float least) {
   WeightsFrom total{};
   for (size_t at = 0; at < logits.size(); at += kLogitBlock) {
     prefetchAhead(logits.data() + at, kLogitBlock);
@@ -146,19 +150,22 @@ constexpr size_t kAhead = 2048;
 
 using IntLanes [[gnu::vector_size(kLanes * sizeof(int32_t))]] = int32_t;
 
-/// exp(x) for x <= 0 within kRoughly: the exponent's bits by a product, as N. Schraudolph does it ("A fast, compact
-/// approximation of the exponential function", 1999), the fraction's by the quadratic that is nearest to 2^f.
+/// exp(x) for x <= 0 within kRoughly: the exponent's bits by a product, as N. Schraudolph does it
+/// ("A fast, compact approximation of the exponential function", 1999), the fraction's by the
+/// quadratic that is nearest to 2^f.
 [[gnu::always_inline]] inline Lanes roughExp(Lanes x) {
   constexpr float perBit = 8388608.0f, bias = 127 * perBit;
   const Lanes place = x * (1.44269504088896341f * perBit) + bias;
-  const IntLanes isThere = place > perBit; // False for NaN, and for less than the least normal number.
+  const IntLanes isThere =
+      place > perBit; // False for NaN, and for less than the least normal number.
   const IntLanes bits = __builtin_convertvector((Lanes)((IntLanes)place & isThere), IntLanes);
   const Lanes power = (Lanes)(bits & 0x7f800000), g = (Lanes)((bits & 0x007fffff) | 0x3f800000);
   return power * (g * (g * 0.3371894f - 0.0167424f) + 0.6812777f);
 }
 
-[[gnu::always_inline]] inline WeightsFrom allRoughWeightsOfBlocks(std::span<const float> logits, float max, float inverse,
-                                                                  float least, std::span<const uint32_t> blocks) {
+[[gnu::always_inline]] inline WeightsFrom
+allRoughWeightsOfBlocks(std::span<const float> logits, float max, float inverse, float least,
+                        std::span<const uint32_t> blocks) {
   constexpr size_t ahead = 16, group = kLogitBlock / kMaximaBlock; // blocks
   double sum = 0, from = 0;
   for (size_t first = 0; first < blocks.size(); first += group) {
@@ -192,8 +199,8 @@ using IntLanes [[gnu::vector_size(kLanes * sizeof(int32_t))]] = int32_t;
   return {sum, from};
 }
 
-[[gnu::always_inline]] inline Parted allParted(std::span<const float> values, const float *weights, float least,
-                                               uint32_t *places) {
+[[gnu::always_inline]] inline Parted allParted(std::span<const float> values, const float *weights,
+                                               float least, uint32_t *places) {
   Lanes others{};
   size_t count = 0;
   for (size_t i = 0; i < values.size(); i += kLanes) {
@@ -229,36 +236,49 @@ struct Passes {
   void (*exponentials)(std::span<const float>, float, float, float *);
   double (*expSums)(std::span<const float>, float, float, double *);
   WeightsFrom (*weightsFrom)(std::span<const float>, float, float, float);
-  WeightsFrom (*roughOfBlocks)(std::span<const float>, float, float, float, std::span<const uint32_t>);
+  WeightsFrom (*roughOfBlocks)(std::span<const float>, float, float, float,
+                               std::span<const uint32_t>);
   Parted (*parted)(std::span<const float>, const float *, float, uint32_t *);
 };
 
 /// The passes of one instruction set.
-#define TENON_PASSES(NAME, ...)                                                                                        \
-  __VA_ARGS__ void maxima##NAME(std::span<const float> logits, float *maxima) { allMaxima(logits, maxima); }           \
-  __VA_ARGS__ float maximum##NAME(std::span<const float> values) { return maximumOf(values.data(), values.size()); }   \
-  __VA_ARGS__ size_t first##NAME(std::span<const float> values, float value) { return firstEqual(values, value); }     \
-  __VA_ARGS__ void allowed##NAME(std::span<const float> logits, std::span<const uint32_t> words, float *out) {         \
-    allowedOnly(logits, words, out);                                                                                   \
-  }                                                                                                                    \
-  __VA_ARGS__ void exponentials##NAME(std::span<const float> values, float max, float inverse, float *out) {           \
-    allExponentials(values, max, inverse, out);                                                                        \
-  }                                                                                                                    \
-  __VA_ARGS__ double expSums##NAME(std::span<const float> logits, float max, float inverse, double *sums) {            \
-    return allExpSums(logits, max, inverse, sums);                                                                     \
-  }                                                                                                                    \
-  __VA_ARGS__ WeightsFrom weightsFrom##NAME(std::span<const float> logits, float max, float inverse, float least) {    \
-    return allWeightsFrom(logits, max, inverse, least);                                                                \
-  }                                                                                                                    \
-  __VA_ARGS__ WeightsFrom rough##NAME(std::span<const float> logits, float max, float inverse, float least,            \
-                                      std::span<const uint32_t> blocks) {                                              \
-    return allRoughWeightsOfBlocks(logits, max, inverse, least, blocks);                                               \
-  }                                                                                                                    \
-  __VA_ARGS__ Parted parted##NAME(std::span<const float> values, const float *weights, float least, uint32_t *places) { \
-    return allParted(values, weights, least, places);                                                                  \
-  }                                                                                                                    \
-  constexpr Passes k##NAME{maxima##NAME,  maximum##NAME, first##NAME,       allowed##NAME, exponentials##NAME,         \
-                           expSums##NAME, weightsFrom##NAME, rough##NAME, parted##NAME};
+#define TENON_PASSES(NAME, ...)                                                                    \
+  __VA_ARGS__ void maxima##NAME(std::span<const float> logits, float *maxima) {                    \
+    allMaxima(logits, maxima);                                                                     \
+  }                                                                                                \
+  __VA_ARGS__ float maximum##NAME(std::span<const float> values) {                                 \
+    return maximumOf(values.data(), values.size());                                                \
+  }                                                                                                \
+  __VA_ARGS__ size_t first##NAME(std::span<const float> values, float value) {                     \
+    return firstEqual(values, value);                                                              \
+  }                                                                                                \
+  __VA_ARGS__ void allowed##NAME(std::span<const float> logits, std::span<const uint32_t> words,   \
+                                 float *out) {                                                     \
+    allowedOnly(logits, words, out);                                                               \
+  }                                                                                                \
+  __VA_ARGS__ void exponentials##NAME(std::span<const float> values, float max, float inverse,     \
+                                      float *out) {                                                \
+    allExponentials(values, max, inverse, out);                                                    \
+  }                                                                                                \
+  __VA_ARGS__ double expSums##NAME(std::span<const float> logits, float max, float inverse,        \
+                                   double *sums) {                                                 \
+    return allExpSums(logits, max, inverse, sums);                                                 \
+  }                                                                                                \
+  __VA_ARGS__ WeightsFrom weightsFrom##NAME(std::span<const float> logits, float max,              \
+                                            float inverse, float least) {                          \
+    return allWeightsFrom(logits, max, inverse, least);                                            \
+  }                                                                                                \
+  __VA_ARGS__ WeightsFrom rough##NAME(std::span<const float> logits, float max, float inverse,     \
+                                      float least, std::span<const uint32_t> blocks) {             \
+    return allRoughWeightsOfBlocks(logits, max, inverse, least, blocks);                           \
+  }                                                                                                \
+  __VA_ARGS__ Parted parted##NAME(std::span<const float> values, const float *weights,             \
+                                  float least, uint32_t *places) {                                 \
+    return allParted(values, weights, least, places);                                              \
+  }                                                                                                \
+  constexpr Passes k##NAME{maxima##NAME,      maximum##NAME,      first##NAME,                     \
+                           allowed##NAME,     exponentials##NAME, expSums##NAME,                   \
+                           weightsFrom##NAME, rough##NAME,        parted##NAME};
 
 TENON_PASSES(Baseline, )
 #if defined(__x86_64__)
@@ -289,7 +309,9 @@ void blockMaxima(std::span<const float> logits, float *maxima) { passes().maxima
 
 float maximum(std::span<const float> values) { return passes().maximum(values); }
 
-size_t findFirst(std::span<const float> values, float value) { return passes().first(values, value); }
+size_t findFirst(std::span<const float> values, float value) {
+  return passes().first(values, value);
+}
 
 void keepAllowed(std::span<const float> logits, std::span<const uint32_t> words, float *out) {
   passes().allowed(logits, words, out);
@@ -299,16 +321,18 @@ void exponentials(std::span<const float> values, float max, float inverseTempera
   passes().exponentials(values, max, inverseTemperature, out);
 }
 
-double blockExpSums(std::span<const float> logits, float max, float inverseTemperature, double *sums) {
+double blockExpSums(std::span<const float> logits, float max, float inverseTemperature,
+                    double *sums) {
   return passes().expSums(logits, max, inverseTemperature, sums);
 }
 
-WeightsFrom weightsFrom(std::span<const float> logits, float max, float inverseTemperature, float least) {
+WeightsFrom weightsFrom(std::span<const float> logits, float max, float inverseTemperature,
+                        float least) {
   return passes().weightsFrom(logits, max, inverseTemperature, least);
 }
 
-WeightsFrom roughWeightsOfBlocks(std::span<const float> logits, float max, float inverseTemperature, float least,
-                                 std::span<const uint32_t> blocks) {
+WeightsFrom roughWeightsOfBlocks(std::span<const float> logits, float max, float inverseTemperature,
+                                 float least, std::span<const uint32_t> blocks) {
   return passes().roughOfBlocks(logits, max, inverseTemperature, least, blocks);
 }
 

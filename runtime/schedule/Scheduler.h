@@ -26,7 +26,8 @@ struct SchedulerLimits {
   uint32_t blockTokens = 16;
   uint32_t blocks = 0;     ///< Of the KV pool.
   bool prefixTree = false; ///< Keep finished beginnings and start equal ones from them.
-  kv::PrefixDirectory *directory = nullptr; ///< Is told what the prefix tree holds; null: nobody is.
+  kv::PrefixDirectory *directory =
+      nullptr; ///< Is told what the prefix tree holds; null: nobody is.
 };
 
 /// A sequence's part of a step.
@@ -51,13 +52,15 @@ public:
   /// Queues a request. InvalidArgument if it can never run within the limits, saying which.
   StatusOr<Sequence *> add(const SequenceRequest &request);
 
-  /// Plans the next step into `rows` (cleared first; keeps its capacity), of sequences without rows under way and
-  /// within `room`. Empty: nothing is left to do, or what is under way must end first. May preempt those that come
-  /// last: they give their blocks back and are computed again later.
+  /// Plans the next step into `rows` (cleared first; keeps its capacity), of sequences without rows
+  /// under way and within `room`. Empty: nothing is left to do, or what is under way must end
+  /// first. May preempt those that come last: they give their blocks back and are computed again
+  /// later.
   void planStep(std::vector<ScheduledRows> &rows, StepRoom room = {});
 
-  /// Tells that the planned rows are being computed, where further steps are planned before they are: their
-  /// sequences are left out of those, and must not be ended before stepDone() or stepLost().
+  /// Tells that the planned rows are being computed, where further steps are planned before they
+  /// are: their sequences are left out of those, and must not be ended before stepDone() or
+  /// stepLost().
   void stepBegun(std::span<const ScheduledRows> rows);
 
   /// Tells that the planned rows were computed, ...
@@ -87,8 +90,9 @@ public:
   uint64_t waitingTokens() const; ///< Tokens that waiting sequences must have computed.
   const kv::BlockPool &pool() const { return blockPool; }
 
-  /// Token places in the blocks of sequences that run, and how many of them hold a token's K and V. The rest is
-  /// waste: the empty end of each last block. Blocks that only the prefix tree holds do not count.
+  /// Token places in the blocks of sequences that run, and how many of them hold a token's K and V.
+  /// The rest is waste: the empty end of each last block. Blocks that only the prefix tree holds do
+  /// not count.
   struct Slots {
     uint64_t held = 0, filled = 0;
   };

@@ -42,7 +42,8 @@ public:
     if (!choice.announced) {
       choice.announced = true;
       chunk(out, index,
-            callers.empty() ? R"({"role":"assistant","content":""})" : R"({"role":"assistant","content":null})",
+            callers.empty() ? R"({"role":"assistant","content":""})"
+                            : R"({"role":"assistant","content":null})",
             nullptr, nullptr);
     }
     const bool ends = choice.end() != Choice::End::None && !choice.closed;
@@ -133,12 +134,14 @@ private:
         appendJsonString(delta, piece.text);
         delta += '}';
       } else if (piece.kind == Kind::Name) {
-        delta = fmt::format(R"({{"tool_calls":[{{"index":{},"id":"{}","type":"function","function":{{"name":)",
-                            callers[index].begun++, randomId("call_"));
+        delta = fmt::format(
+            R"({{"tool_calls":[{{"index":{},"id":"{}","type":"function","function":{{"name":)",
+            callers[index].begun++, randomId("call_"));
         appendJsonString(delta, piece.text);
         delta += R"(,"arguments":""}}]})";
       } else {
-        delta = fmt::format(R"({{"tool_calls":[{{"index":{},"function":{{"arguments":)", callers[index].begun - 1);
+        delta = fmt::format(R"({{"tool_calls":[{{"index":{},"function":{{"arguments":)",
+                            callers[index].begun - 1);
         appendJsonString(delta, piece.text);
         delta += "}}]}";
       }
@@ -158,8 +161,8 @@ private:
       } else if (piece.kind == Kind::Name) {
         if (callers[index].begun++)
           closeCall(calls, arguments);
-        calls += fmt::format(R"({}{{"id":"{}","type":"function","function":{{"name":)", calls.empty() ? "" : ",",
-                             randomId("call_"));
+        calls += fmt::format(R"({}{{"id":"{}","type":"function","function":{{"name":)",
+                             calls.empty() ? "" : ",", randomId("call_"));
         appendJsonString(calls, piece.text);
       } else {
         arguments += piece.text;
@@ -265,7 +268,8 @@ void chatCompletions(Services &services, const RequestPtr &request, const Respon
   opening->useChat(std::move(messages), tools);
   if (opening->refused())
     return;
-  opening->start(std::make_unique<ChatFormat>(opening->head("chatcmpl-"), services.model, f, tools.wanted()));
+  opening->start(
+      std::make_unique<ChatFormat>(opening->head("chatcmpl-"), services.model, f, tools.wanted()));
 }
 
 } // namespace tenon::server

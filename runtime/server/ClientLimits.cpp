@@ -23,7 +23,8 @@ private:
   bool taken = true;
 };
 
-/// Gives the place back before the last bytes go out: a client that has its answer may ask again at once.
+/// Gives the place back before the last bytes go out: a client that has its answer may ask again at
+/// once.
 class ClientLimits::Counted : public Responder {
 public:
   Counted(std::shared_ptr<Place> place, ResponderPtr inner)

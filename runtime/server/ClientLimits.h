@@ -13,14 +13,15 @@
 
 namespace tenon::server {
 
-/// Counts the requests of each client that are being answered. Thread-safe; holds entries of active clients only.
+/// Counts the requests of each client that are being answered. Thread-safe; holds entries of active
+/// clients only.
 class ClientLimits {
 public:
   /// `most`: requests of one client at a time; 0: any number.
   explicit ClientLimits(uint32_t most) : most(most) {}
 
-  /// `responder` for a request of `client`, which counts until it is answered or its client has left; null if the
-  /// client has as many already. The limits outlive it.
+  /// `responder` for a request of `client`, which counts until it is answered or its client has
+  /// left; null if the client has as many already. The limits outlive it.
   ResponderPtr admit(const std::string &client, const ResponderPtr &responder);
 
   size_t activeClients() const;

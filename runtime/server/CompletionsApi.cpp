@@ -238,8 +238,9 @@ void completions(Services &services, const RequestPtr &request, const ResponderP
     f.promptLogprobs = std::max(f.promptLogprobs.value_or(0), *logprobs);
     echo.prompts = plan.prompts;
   }
-  opening->start(std::make_unique<CompletionFormat>(opening->head("cmpl-"), services.model, f, logprobs, plan.scoreOnly,
-                                                    showPromptLogprobs, std::move(echo)));
+  opening->start(std::make_unique<CompletionFormat>(opening->head("cmpl-"), services.model, f,
+                                                    logprobs, plan.scoreOnly, showPromptLogprobs,
+                                                    std::move(echo)));
 }
 
 } // namespace tenon::server

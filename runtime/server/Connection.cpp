@@ -313,15 +313,17 @@ void Connection::onRead(boost::system::error_code error) {
   abort();
 }
 
-/// Whom a socket's other end counts as: who has an IPv6 address mostly has the 64-bit network it lies in.
+/// Whom a socket's other end counts as: who has an IPv6 address mostly has the 64-bit network it
+/// lies in.
 static std::string clientOf(const asio::ip::tcp::socket &socket) {
   boost::system::error_code error;
   const asio::ip::address address = socket.remote_endpoint(error).address();
   if (error)
     return "unknown";
   if (!address.is_v6() || address.to_v6().is_v4_mapped())
-    return address.is_v6() ? asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string()
-                           : address.to_string();
+    return address.is_v6()
+               ? asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string()
+               : address.to_string();
   asio::ip::address_v6::bytes_type bytes = address.to_v6().to_bytes();
   std::fill(bytes.begin() + 8, bytes.end(), 0);
   return asio::ip::address_v6(bytes).to_string() + "/64";

@@ -14,7 +14,8 @@ using grammar::Constraint;
 
 bool isPlainName(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
   });
 }
 
@@ -23,7 +24,8 @@ static std::optional<Constraint> taken(RequestFields &fields, const std::string 
                                        StatusOr<Constraint> made) {
   if (made)
     return std::move(*made);
-  fields.refuse(name, "invalid_value", fmt::format("Invalid '{}': {}.", name, made.status().message()));
+  fields.refuse(name, "invalid_value",
+                fmt::format("Invalid '{}': {}.", name, made.status().message()));
   return std::nullopt;
 }
 
@@ -45,7 +47,8 @@ static std::optional<Constraint> schemaOf(RequestFields &fields, const std::stri
 }
 
 static std::optional<Constraint> choicesOf(RequestFields &fields, const std::string &name,
-                                           const json::value &value, const grammar::Limits &limits) {
+                                           const json::value &value,
+                                           const grammar::Limits &limits) {
   std::vector<std::string> choices;
   if (const json::array *list = value.if_array())
     for (const json::value &choice : *list)
@@ -63,8 +66,9 @@ std::optional<Constraint> readFormat(RequestFields &fields, const std::string &n
                                      const grammar::Limits &limits) {
   const json::value *type = format.if_contains("type");
   if (!type || !type->is_string()) {
-    fields.refuse(name + ".type", type ? "invalid_type" : "missing_required_parameter",
-                  fmt::format("Invalid '{}.type': expected 'text', 'json_object' or 'json_schema'.", name));
+    fields.refuse(
+        name + ".type", type ? "invalid_type" : "missing_required_parameter",
+        fmt::format("Invalid '{}.type': expected 'text', 'json_object' or 'json_schema'.", name));
     return std::nullopt;
   }
   if (type->get_string() == "text")
@@ -72,8 +76,10 @@ std::optional<Constraint> readFormat(RequestFields &fields, const std::string &n
   if (type->get_string() == "json_object")
     return Constraint{Constraint::Kind::JsonObject, {}};
   if (type->get_string() != "json_schema") {
-    fields.refuse(name + ".type", "invalid_value",
-                  fmt::format("Invalid value for '{}.type': expected 'text', 'json_object' or 'json_schema'.", name));
+    fields.refuse(
+        name + ".type", "invalid_value",
+        fmt::format("Invalid value for '{}.type': expected 'text', 'json_object' or 'json_schema'.",
+                    name));
     return std::nullopt;
   }
   const json::object *holder = &format;
@@ -97,8 +103,9 @@ std::optional<Constraint> readFormat(RequestFields &fields, const std::string &n
   if (!title && !inner.failed())
     inner.take(ApiError::missing(at + ".name"));
   else if (title && !isPlainName(*title))
-    inner.refuse("name", "invalid_value",
-                 fmt::format("Invalid '{}.name': expected 1 to 64 letters, digits, '_' or '-'.", at));
+    inner.refuse(
+        "name", "invalid_value",
+        fmt::format("Invalid '{}.name': expected 1 to 64 letters, digits, '_' or '-'.", at));
   const json::value *schema = inner.find("schema");
   if (!schema)
     inner.take(ApiError::missing(at + ".schema"));
@@ -119,8 +126,9 @@ std::optional<Constraint> readConstraint(RequestFields &fields, const grammar::L
     if (!value || fields.failed())
       return;
     if (++count > 1)
-      return fields.refuse(prefix + name, "invalid_value",
-                           "Only one of 'response_format', 'structured_outputs' and 'guided_*' may ask for a form.");
+      return fields.refuse(
+          prefix + name, "invalid_value",
+          "Only one of 'response_format', 'structured_outputs' and 'guided_*' may ask for a form.");
     field = prefix + name;
     out = make(field, *value);
   };
@@ -131,7 +139,8 @@ std::optional<Constraint> readConstraint(RequestFields &fields, const grammar::L
     return choicesOf(fields, name, value, limits);
   };
   const auto text = [&](auto make) {
-    return [&fields, &limits, make](const std::string &name, const json::value &value) -> std::optional<Constraint> {
+    return [&fields, &limits, make](const std::string &name,
+                                    const json::value &value) -> std::optional<Constraint> {
       if (const json::string *s = value.if_string())
         return taken(fields, name, make(std::string(s->data(), s->size()), limits));
       fields.refuseType(name, "a string", value);

@@ -22,7 +22,8 @@ bool Dispatcher::submit(std::shared_ptr<Job> job) {
   std::iota(order.begin(), order.end(), 0);
   const uint32_t chosen = chooseReplica(states, slack);
   std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-    return std::tuple(a != chosen, states[a].sequences, a) < std::tuple(b != chosen, states[b].sequences, b);
+    return std::tuple(a != chosen, states[a].sequences, a) <
+           std::tuple(b != chosen, states[b].sequences, b);
   });
   for (uint32_t replica : order) {
     job->replica = replica; // Before the loop has it: an answer may come at once.

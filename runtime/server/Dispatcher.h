@@ -1,8 +1,8 @@
 //===- Dispatcher.h - One front before all replicas -------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Routes see one engine; behind it every replica has a loop, a scheduler and a prefix tree of its own. A job goes to one
-// replica as a whole, and stays there.
+// Routes see one engine; behind it every replica has a loop, a scheduler and a prefix tree of its
+// own. A job goes to one replica as a whole, and stays there.
 //
 #ifndef TENON_RUNTIME_SERVER_DISPATCHER_H
 #define TENON_RUNTIME_SERVER_DISPATCHER_H
@@ -28,8 +28,8 @@ public:
   Dispatcher(std::vector<Replica> replicas, uint32_t blockTokens, uint32_t slack)
       : replicas(std::move(replicas)), blockTokens(blockTokens), slack(slack) {}
 
-  /// As EngineLoop::submit(), on the replica that chooseReplica() names for the job's first prompt; where that has no
-  /// room, on the others, least loaded first.
+  /// As EngineLoop::submit(), on the replica that chooseReplica() names for the job's first prompt;
+  /// where that has no room, on the others, least loaded first.
   [[nodiscard]] bool submit(std::shared_ptr<Job> job);
 
   /// As EngineLoop's, of a job that was submitted.

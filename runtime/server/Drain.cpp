@@ -48,7 +48,8 @@ void Drain::wait() {
 
 void Drain::begin() {
   services.draining.store(true);
-  services.log.onEvent("draining", fmt::format("{} sequences are left", services.dispatcher.inFlight()));
+  services.log.onEvent("draining",
+                       fmt::format("{} sequences are left", services.dispatcher.inFlight()));
   deadlineNanos = nowNanos() + services.options.timeouts.drain * uint64_t(1'000'000);
   for (const auto &thread : threads)
     asio::post(thread->context, [&t = *thread] {

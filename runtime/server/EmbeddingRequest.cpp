@@ -32,10 +32,12 @@ void EmbeddingRequest::start(Services &services, const RequestPtr &request,
     services.metrics.onRejected("draining");
     return made->fail(ApiError::overloaded("The server is shutting down; try again later.", 5));
   }
-  if (const auto seconds = services.admission.retryAfter(services.dispatcher.leastLoad(), made->promptTokens)) {
+  if (const auto seconds =
+          services.admission.retryAfter(services.dispatcher.leastLoad(), made->promptTokens)) {
     services.metrics.onRejected("predicted_ttft");
     return made->fail(ApiError::overloaded(
-        fmt::format("The server is busy: the answer would come too late. Try again in {} s.", *seconds),
+        fmt::format("The server is busy: the answer would come too late. Try again in {} s.",
+                    *seconds),
         *seconds));
   }
   made->submitNext();
@@ -43,8 +45,8 @@ void EmbeddingRequest::start(Services &services, const RequestPtr &request,
 
 EmbeddingRequest::EmbeddingRequest(Services &s, RequestPtr request, ResponderPtr responder,
                                    EmbeddingPlan p)
-    : services(s), request(std::move(request)), responder(std::move(responder)),
-      plan(std::move(p)), vectors(plan.prompts.size()) {
+    : services(s), request(std::move(request)), responder(std::move(responder)), plan(std::move(p)),
+      vectors(plan.prompts.size()) {
   for (const auto &prompt : plan.prompts)
     promptTokens += prompt.size();
 }
@@ -73,9 +75,10 @@ void EmbeddingRequest::submitNext() {
   const Load load = services.dispatcher.leastLoad();
   const uint32_t seconds = services.admission.retryAfterFull(load);
   services.metrics.onRejected("max_num_queued_reqs");
-  fail(ApiError::overloaded(fmt::format("The server is busy: {} requests wait already. Try again in {} s.",
-                                        load.waiting, seconds),
-                            seconds));
+  fail(ApiError::overloaded(
+      fmt::format("The server is busy: {} requests wait already. Try again in {} s.", load.waiting,
+                  seconds),
+      seconds));
 }
 
 void EmbeddingRequest::over(uint32_t prompt, const SequenceEvent *event, const char *reason) {
@@ -133,7 +136,8 @@ void EmbeddingRequest::finish() {
     const std::vector<float> &vector = vectors[i];
     if (plan.base64) {
       out += '"';
-      appendBase64(out, {reinterpret_cast<const char *>(vector.data()), vector.size() * sizeof(float)});
+      appendBase64(out,
+                   {reinterpret_cast<const char *>(vector.data()), vector.size() * sizeof(float)});
       out += '"';
     } else {
       for (size_t d = 0; d < vector.size(); ++d) {
@@ -146,8 +150,8 @@ void EmbeddingRequest::finish() {
   }
   out += R"(],"model":)";
   appendJsonString(out, services.model.id);
-  fmt::format_to(std::back_inserter(out), R"(,"usage":{{"prompt_tokens":{0},"total_tokens":{0}}}}})",
-                 promptTokens);
+  fmt::format_to(std::back_inserter(out),
+                 R"(,"usage":{{"prompt_tokens":{0},"total_tokens":{0}}}}})", promptTokens);
   responder->respond({}, out);
   services.log.onAnswer(*request, promptTokens, 0, cachedTokens);
 }

@@ -23,8 +23,8 @@ struct EmbeddingPlan {
   int32_t priority = 0;
 };
 
-/// One request while it is computed: as many prompts at a time as a request may have sequences. Lives on its
-/// connection's I/O thread.
+/// One request while it is computed: as many prompts at a time as a request may have sequences.
+/// Lives on its connection's I/O thread.
 class EmbeddingRequest : public Receiver, public std::enable_shared_from_this<EmbeddingRequest> {
 public:
   /// Admits and submits; answers with an error where that fails.

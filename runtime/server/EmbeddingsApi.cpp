@@ -1,8 +1,8 @@
 //===- EmbeddingsApi.cpp - /v1/embeddings ---------------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The last hidden state of a text's last token (or the mean of all), as decoders are pooled. Fields are the
-// reference API's; "pooling", "normalize" and "add_special_tokens" are ours.
+// The last hidden state of a text's last token (or the mean of all), as decoders are pooled. Fields
+// are the reference API's; "pooling", "normalize" and "add_special_tokens" are ours.
 //
 #include "runtime/server/Apis.h"
 #include "runtime/server/EmbeddingRequest.h"
@@ -32,10 +32,11 @@ static void checkLengths(RequestFields &fields, const std::vector<std::vector<in
       fields.refuse("input", "invalid_value",
                     fmt::format("Input {} has no tokens; it must have at least one.", i));
     else if (prompts[i].size() > most)
-      fields.refuse("input", "context_length_exceeded",
-                    fmt::format("This model's maximum context length is {} tokens. However, input {} has {}. "
-                                "Please shorten it.",
-                                most, i, prompts[i].size()));
+      fields.refuse(
+          "input", "context_length_exceeded",
+          fmt::format("This model's maximum context length is {} tokens. However, input {} has {}. "
+                      "Please shorten it.",
+                      most, i, prompts[i].size()));
   }
 }
 
@@ -49,8 +50,9 @@ void embeddings(Services &services, const RequestPtr &request, const ResponderPt
   RequestFields fields(*body);
   checkModel(fields, model);
   if (!model.noEmbeddings.empty())
-    fields.refuse("model", "unsupported_operation",
-                  fmt::format("The model '{}' has no embeddings here: {}.", model.id, model.noEmbeddings));
+    fields.refuse(
+        "model", "unsupported_operation",
+        fmt::format("The model '{}' has no embeddings here: {}.", model.id, model.noEmbeddings));
   EmbeddingPlan plan;
   plan.base64 = isSecond(fields, "encoding_format", "float", "base64");
   if (isSecond(fields, "pooling", "last", "mean"))

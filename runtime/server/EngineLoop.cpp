@@ -215,7 +215,8 @@ void EngineLoop::onToken(const generate::TokenEvent &e) {
   const Owner owner = at->second;
   if (e.finish == generate::FinishReason::Cancelled)
     return fail(owner.job, owner.entry,
-                Status::invalidArgument("the constraint became too complex while the answer grew; simplify it"));
+                Status::invalidArgument(
+                    "the constraint became too complex while the answer grew; simplify it"));
   SequenceEvent event;
   event.sequence = owner.entry;
   event.finish = e.finish;

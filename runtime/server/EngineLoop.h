@@ -1,9 +1,9 @@
 //===- EngineLoop.h - The thread that computes ------------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// One thread owns the scheduler, the executor and the sampler of one replica. I/O threads hand jobs in through a
-// bounded inbox and hear of tokens through their mailboxes; they never wait for a step, and a step
-// never waits for them.
+// One thread owns the scheduler, the executor and the sampler of one replica. I/O threads hand jobs
+// in through a bounded inbox and hear of tokens through their mailboxes; they never wait for a
+// step, and a step never waits for them.
 //
 #ifndef TENON_RUNTIME_SERVER_ENGINELOOP_H
 #define TENON_RUNTIME_SERVER_ENGINELOOP_H
@@ -47,14 +47,15 @@ private:
   uint32_t left = 0; ///< Entries not over.
 };
 
-/// What a replica's loop, or all of them, have to do, for admission and metrics. Taken at the end of a step.
+/// What a replica's loop, or all of them, have to do, for admission and metrics. Taken at the end
+/// of a step.
 struct Load {
   uint32_t running = 0, waiting = 0;
   uint32_t kvBlocks = 0, kvFree = 0, kvCached = 0; ///< Cached: held by the prefix tree alone.
   schedule::Scheduler::Slots kvSlots;              ///< Of the sequences that run.
   uint64_t queuedPromptTokens = 0;                 ///< Of sequences that wait.
   uint64_t preemptions = 0, prefixHits = 0, prefixQueries = 0; ///< Since start; tokens.
-  uint64_t accepted = 0; ///< Sequences since start.
+  uint64_t accepted = 0;                                       ///< Sequences since start.
 
   Load &operator+=(const Load &other);
 };

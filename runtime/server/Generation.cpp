@@ -52,7 +52,8 @@ void Generation::findGrammar() {
   if (auto known = services.grammars->find(constraint))
     return takeGrammar(std::move(*known));
   const bool taken = services.grammars->request(
-      constraint, [self = shared_from_this(), &mailbox = responder->mailbox()](auto outcome) mutable {
+      constraint,
+      [self = shared_from_this(), &mailbox = responder->mailbox()](auto outcome) mutable {
         // Moved, not copied: the last owner of a request must be its own thread.
         mailbox.post([self = std::move(self), outcome = std::move(outcome)]() mutable {
           self->takeGrammar(std::move(outcome));
@@ -75,7 +76,8 @@ void Generation::takeGrammar(StatusOr<grammar::GrammarPtr> found) {
   if (error.status == 400) {
     error.param = plan.fields.constraintField;
     error.code = "invalid_value";
-    error.message = fmt::format("Invalid '{}': {}.", plan.fields.constraintField, found.status().message());
+    error.message =
+        fmt::format("Invalid '{}': {}.", plan.fields.constraintField, found.status().message());
   }
   failWith(error);
 }

@@ -65,7 +65,7 @@ private:
   std::vector<Choice> choices; ///< Prompt p's choice c is number p * n + c.
   std::vector<Times> times;
   grammar::GrammarPtr grammar; ///< Null: any text.
-  std::shared_ptr<Job> job; ///< Null once over: it keeps this object while it is computed.
+  std::shared_ptr<Job> job;    ///< Null once over: it keeps this object while it is computed.
   Usage usage;
   uint32_t left = 0; ///< Choices not over.
   bool streaming = false, done = false;

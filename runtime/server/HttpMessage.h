@@ -23,7 +23,7 @@ struct HttpRequest {
   std::string path;   ///< Without the query.
   std::string body;
   std::string client; ///< Address it came from; of IPv6 the network of 64 bits.
-  std::string id; ///< Of x-request-id: the client's if it is a plain word, else ours.
+  std::string id;     ///< Of x-request-id: the client's if it is a plain word, else ours.
   std::vector<std::pair<std::string, std::string>> headers; ///< Names in lower case.
   uint64_t arrivedNanos = 0;
 
@@ -45,8 +45,8 @@ struct HttpHead {
 };
 
 /// Answers one request. Used on its connection's I/O thread only. Either respond() once, or
-/// beginStream(), which may be sent with the first part, write() any number of times, endStream(). After the client has left, all of them
-/// do nothing.
+/// beginStream(), which may be sent with the first part, write() any number of times, endStream().
+/// After the client has left, all of them do nothing.
 class Responder {
 public:
   virtual ~Responder() = default;

@@ -19,8 +19,8 @@ IoThread::IoThread()
 IoThread::~IoThread() { join(); }
 
 void IoThread::start(bool besideEngine) {
-  // The engine's thread works alone between two steps, and the other workers wait: what is to be written then is
-  // written on their processors.
+  // The engine's thread works alone between two steps, and the other workers wait: what is to be
+  // written then is written on their processors.
   cpu_set_t mine;
   if (besideEngine && sched_getaffinity(0, sizeof(mine), &mine) == 0 && CPU_COUNT(&mine) == 1) {
     cpu_set_t others;

@@ -24,8 +24,9 @@ public:
   IoThread();
   ~IoThread();
 
-  /// `besideEngine`: where the caller is bound to one processor (the engine's thread is), the loop keeps off it if there
-  /// is another. Not for several replicas, of which another would have it alone.
+  /// `besideEngine`: where the caller is bound to one processor (the engine's thread is), the loop
+  /// keeps off it if there is another. Not for several replicas, of which another would have it
+  /// alone.
   void start(bool besideEngine = true);
   /// Ends the loop and waits for the thread. Not to be called on it.
   void join();

@@ -48,8 +48,11 @@ void appendJsonNumber(std::string &out, float value) {
 }
 
 void appendBase64(std::string &out, std::string_view bytes) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const auto at = [&](size_t i) { return i < bytes.size() ? uint32_t(static_cast<uint8_t>(bytes[i])) : 0; };
+  static constexpr char kDigits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const auto at = [&](size_t i) {
+    return i < bytes.size() ? uint32_t(static_cast<uint8_t>(bytes[i])) : 0;
+  };
   for (size_t i = 0; i < bytes.size(); i += 3) {
     const uint32_t group = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
     const size_t left = bytes.size() - i;

@@ -52,8 +52,8 @@ public:
   virtual void onBatchEnd() = 0;
 };
 
-/// A queue of events with one reader, an I/O thread. Every replica's engine thread writes to it, each with one lock and
-/// one wake-up a step.
+/// A queue of events with one reader, an I/O thread. Every replica's engine thread writes to it,
+/// each with one lock and one wake-up a step.
 class Mailbox {
 public:
   /// An event on its way.
@@ -77,7 +77,7 @@ public:
 private:
   std::function<void()> wake;
   std::mutex mutex;
-  std::vector<Delivery> arrived; ///< Guarded by `mutex`.
+  std::vector<Delivery> arrived;             ///< Guarded by `mutex`.
   std::vector<std::function<void()>> posted; ///< Guarded by `mutex`.
   std::vector<Delivery> reading;
 };

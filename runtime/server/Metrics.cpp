@@ -35,8 +35,8 @@ static const Buckets kIterationTokens = {1,   8,    16,   32,   64,   128,  256,
 static constexpr double kRecent = 1.0 / 64;
 static const Buckets kFewChoices = {1, 2, 5, 10, 20};
 /// Of a step's phases: from 5 µs, the host's share, to seconds, a long prompt chunk.
-static const Buckets kStep = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 2.5e-4, 3e-4, 4e-4, 5e-4, 7e-4, 1e-3, 2e-3,
-                              5e-3, .01,  .02,  .05,  .1,   .2,   .5,   1,    2.5};
+static const Buckets kStep = {5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 2.5e-4, 3e-4, 4e-4, 5e-4, 7e-4,
+                              1e-3, 2e-3, 5e-3, .01,  .02,  .05,  .1,     .2,   .5,   1,    2.5};
 
 /// 1, 2, 5, 10, ... up to `most`.
 static Buckets untilContext(uint32_t most) {
@@ -68,11 +68,14 @@ struct Metrics::Families {
     };
     const prometheus::Labels mine = {{"replica", number}};
     replicas.push_back(
-        {&gauge("tenon:replica_requests_running", "Sequences in the running batch of a replica.", mine),
-         &gauge("tenon:replica_requests_waiting", "Sequences that wait to be computed by a replica.", mine),
+        {&gauge("tenon:replica_requests_running", "Sequences in the running batch of a replica.",
+                mine),
+         &gauge("tenon:replica_requests_waiting",
+                "Sequences that wait to be computed by a replica.", mine),
          blocks("used"), blocks("cached"), blocks("free"),
          &counter("tenon:replica_sequences_total", "Sequences that a replica was given.", mine),
-         &counter("tenon:replica_prompt_tokens_total", "Prompt tokens computed by a replica.", mine),
+         &counter("tenon:replica_prompt_tokens_total", "Prompt tokens computed by a replica.",
+                  mine),
          &counter("tenon:replica_steps_total", "Steps of a replica.", mine)});
   }
 
@@ -282,7 +285,8 @@ static uint32_t usedBlocks(const Load &load) {
   return load.kvBlocks - std::min(load.kvBlocks, load.kvFree + load.kvCached);
 }
 
-std::string Metrics::text(std::span<const Load> loads, const grammar::GrammarStore::Stats &grammars) {
+std::string Metrics::text(std::span<const Load> loads,
+                          const grammar::GrammarStore::Stats &grammars) {
   Families &f = *families;
   Load load;
   for (const Load &one : loads)
@@ -296,7 +300,8 @@ std::string Metrics::text(std::span<const Load> loads, const grammar::GrammarSto
     f.usage.Set(share);
     f.oldUsage.Set(share);
     f.kvUsed.Set(used);
-    f.waste.Set(load.kvSlots.held ? 1 - double(load.kvSlots.filled) / double(load.kvSlots.held) : 0);
+    f.waste.Set(load.kvSlots.held ? 1 - double(load.kvSlots.filled) / double(load.kvSlots.held)
+                                  : 0);
     f.kvCached.Set(load.kvCached);
     f.kvFree.Set(load.kvFree);
     const auto advance = [](Counter &counter, uint64_t &seen, uint64_t now) {

@@ -29,8 +29,8 @@ struct SequenceRecord {
 /// Thread-safe.
 class Metrics {
 public:
-  /// `rates` are the machine's, of which each of `replicas` has its part. Several have metrics of their own, beside
-  /// those of all together.
+  /// `rates` are the machine's, of which each of `replicas` has its part. Several have metrics of
+  /// their own, beside those of all together.
   Metrics(const std::string &modelName, const engine::Plan &plan, uint32_t maxContext,
           const MachineRates &rates, uint32_t replicas = 1);
   ~Metrics();

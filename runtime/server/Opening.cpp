@@ -9,12 +9,13 @@ namespace tenon::server {
 
 namespace json = boost::json;
 
-Opening::Opening(Services &s, const RequestPtr &request, const ResponderPtr &responder, json::object b)
+Opening::Opening(Services &s, const RequestPtr &request, const ResponderPtr &responder,
+                 json::object b)
     : services(s), limits(s.options.limits), body(std::move(b)), fields(body), request(request),
       responder(responder) {}
 
-std::unique_ptr<Opening> Opening::of(Services &services, const RequestPtr &request, const ResponderPtr &responder,
-                                     const char *promptField) {
+std::unique_ptr<Opening> Opening::of(Services &services, const RequestPtr &request,
+                                     const ResponderPtr &responder, const char *promptField) {
   ApiError error;
   auto body = parseBody(request->body, services.options.limits.jsonDepth, error);
   if (!body) {

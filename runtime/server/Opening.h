@@ -13,19 +13,19 @@
 
 namespace tenon::server {
 
-/// A request to chat, completions or responses while its fields are read: the body, what the three have in
-/// common, and the way to a Generation. A route reads its own fields in between.
+/// A request to chat, completions or responses while its fields are read: the body, what the three
+/// have in common, and the way to a Generation. A route reads its own fields in between.
 class Opening {
 public:
-  /// Parses the body and reads the shared fields. Null if there is no body to read: then it is answered.
-  /// `promptField` is what errors about the prompt name.
-  static std::unique_ptr<Opening> of(Services &services, const RequestPtr &request, const ResponderPtr &responder,
-                                     const char *promptField);
+  /// Parses the body and reads the shared fields. Null if there is no body to read: then it is
+  /// answered. `promptField` is what errors about the prompt name.
+  static std::unique_ptr<Opening> of(Services &services, const RequestPtr &request,
+                                     const ResponderPtr &responder, const char *promptField);
 
   /// Where tools are wanted, they become the form of the answer.
   void useTools(const ToolFields &tools);
-  /// The prompt: the chat template over `messages`, which show `tools` and earlier calls. What the template
-  /// refuses is left in `fields`.
+  /// The prompt: the chat template over `messages`, which show `tools` and earlier calls. What the
+  /// template refuses is left in `fields`.
   void useChat(boost::json::array messages, const ToolFields &tools);
   /// "chatcmpl-" and the like, the time, the model.
   AnswerHead head(const char *prefix) const;
@@ -42,7 +42,8 @@ public:
   GenerationPlan plan;
 
 private:
-  Opening(Services &services, const RequestPtr &request, const ResponderPtr &responder, boost::json::object body);
+  Opening(Services &services, const RequestPtr &request, const ResponderPtr &responder,
+          boost::json::object body);
 
   const RequestPtr request;
   const ResponderPtr responder;

@@ -12,15 +12,16 @@ namespace tenon::server {
 namespace json = boost::json;
 
 /// Token ids, if `list` holds only those of the vocabulary.
-static std::optional<std::vector<int32_t>> readIds(RequestFields &fields, const char *name, const json::array &list,
-                                                   uint32_t vocabulary) {
+static std::optional<std::vector<int32_t>> readIds(RequestFields &fields, const char *name,
+                                                   const json::array &list, uint32_t vocabulary) {
   std::vector<int32_t> ids;
   ids.reserve(list.size());
   for (const json::value &value : list) {
     const auto id = asInteger(value);
     if (!id || *id < 0 || *id >= vocabulary) {
-      fields.refuse(name, "invalid_value",
-                    fmt::format("Invalid '{}': expected token ids from 0 to {}.", name, vocabulary - 1));
+      fields.refuse(
+          name, "invalid_value",
+          fmt::format("Invalid '{}': expected token ids from 0 to {}.", name, vocabulary - 1));
       return std::nullopt;
     }
     ids.push_back(static_cast<int32_t>(*id));
@@ -28,8 +29,8 @@ static std::optional<std::vector<int32_t>> readIds(RequestFields &fields, const 
   return ids;
 }
 
-PromptFields readPrompts(RequestFields &fields, const char *name, const ServedModel &model, uint32_t most,
-                         bool addSpecial) {
+PromptFields readPrompts(RequestFields &fields, const char *name, const ServedModel &model,
+                         uint32_t most, bool addSpecial) {
   PromptFields out;
   const json::value *given = fields.find(name);
   if (!given) {
@@ -57,8 +58,9 @@ PromptFields readPrompts(RequestFields &fields, const char *name, const ServedMo
   } else if (list->front().is_number()) {
     addIds(*list);
   } else if (list->size() > most) {
-    fields.refuse(name, "array_above_max_length",
-                  fmt::format("Invalid '{}': at most {} prompts, got {}.", name, most, list->size()));
+    fields.refuse(
+        name, "array_above_max_length",
+        fmt::format("Invalid '{}': at most {} prompts, got {}.", name, most, list->size()));
   } else {
     for (const json::value &value : *list) {
       if (fields.failed())

@@ -19,10 +19,10 @@ struct PromptFields {
   std::vector<std::string> texts; ///< Of ids that came as ids: what they decode to.
 };
 
-/// Reads the field `name`: a string, strings, ids, or lists of ids; at most `most` prompts. Texts get the tokenizer's
-/// special tokens if `addSpecial`. Errors are left in `fields`.
-PromptFields readPrompts(RequestFields &fields, const char *name, const ServedModel &model, uint32_t most,
-                         bool addSpecial = true);
+/// Reads the field `name`: a string, strings, ids, or lists of ids; at most `most` prompts. Texts
+/// get the tokenizer's special tokens if `addSpecial`. Errors are left in `fields`.
+PromptFields readPrompts(RequestFields &fields, const char *name, const ServedModel &model,
+                         uint32_t most, bool addSpecial = true);
 
 } // namespace tenon::server
 

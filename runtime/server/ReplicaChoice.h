@@ -14,8 +14,9 @@ struct ReplicaState {
   uint32_t cachedTokens = 0; ///< Of the request's prompt, in its prefix tree.
 };
 
-/// Of the replicas that have at most `slack` sequences more than the least loaded one, that with the longest cached
-/// beginning; of equals the one with the fewest sequences, then the first. `replicas` is not empty.
+/// Of the replicas that have at most `slack` sequences more than the least loaded one, that with
+/// the longest cached beginning; of equals the one with the fewest sequences, then the first.
+/// `replicas` is not empty.
 uint32_t chooseReplica(std::span<const ReplicaState> replicas, uint32_t slack);
 
 } // namespace tenon::server

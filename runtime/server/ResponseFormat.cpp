@@ -129,7 +129,8 @@ void ResponseFormat::append(std::string_view said, std::string *out) {
   if (item.call)
     event(out, "response.function_call_arguments.delta", with(at(false), {{"delta", text(said)}}));
   else
-    event(out, "response.output_text.delta", with(at(true), {{"delta", text(said)}, {"logprobs", json::array()}}));
+    event(out, "response.output_text.delta",
+          with(at(true), {{"delta", text(said)}, {"logprobs", json::array()}}));
 }
 
 void ResponseFormat::close(std::string *out) {
@@ -139,10 +140,12 @@ void ResponseFormat::close(std::string *out) {
     event(out, "response.function_call_arguments.done",
           with(at(false), {{"name", text(item.name)}, {"arguments", text(item.text)}}));
   } else {
-    event(out, "response.output_text.done", with(at(true), {{"text", text(item.text)}, {"logprobs", json::array()}}));
+    event(out, "response.output_text.done",
+          with(at(true), {{"text", text(item.text)}, {"logprobs", json::array()}}));
     event(out, "response.content_part.done", with(at(true), {{"part", part(item.text)}}));
   }
-  event(out, "response.output_item.done", {{"output_index", items.size() - 1}, {"item", shown(item)}});
+  event(out, "response.output_item.done",
+        {{"output_index", items.size() - 1}, {"item", shown(item)}});
 }
 
 void ResponseFormat::finish(bool stopped, std::string *out) {
@@ -156,8 +159,8 @@ void ResponseFormat::finish(bool stopped, std::string *out) {
 
 json::object ResponseFormat::show(const Item &item, const char *status) const {
   if (item.call)
-    return {{"id", item.id},           {"type", "function_call"}, {"status", status},
-            {"call_id", item.callId},  {"name", text(item.name)}, {"arguments", text(item.text)}};
+    return {{"id", item.id},          {"type", "function_call"}, {"status", status},
+            {"call_id", item.callId}, {"name", text(item.name)}, {"arguments", text(item.text)}};
   json::array content;
   if (std::string_view(status) != "in_progress")
     content.push_back(part(item.text));

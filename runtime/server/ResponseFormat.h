@@ -12,8 +12,8 @@
 
 namespace tenon::server {
 
-/// A list of output items: messages and calls of functions, in the order in which the model wrote them. An answer
-/// without either has one empty message.
+/// A list of output items: messages and calls of functions, in the order in which the model wrote
+/// them. An answer without either has one empty message.
 class ResponseFormat : public AnswerFormat {
 public:
   /// `echoed`: parameters that the response repeats. `calls`: the answer may hold calls.

@@ -36,10 +36,11 @@ public:
     else if (*type == "function_call_output")
       addOutput(inner, at, index);
     else if (*type != "reasoning")
-      fields.refuse(at + ".type", "invalid_value",
-                    fmt::format("Invalid value for '{}.type': this server takes 'message', 'function_call', "
-                                "'function_call_output' and 'reasoning'.",
-                                at));
+      fields.refuse(
+          at + ".type", "invalid_value",
+          fmt::format("Invalid value for '{}.type': this server takes 'message', 'function_call', "
+                      "'function_call_output' and 'reasoning'.",
+                      at));
   }
 
   json::array messages;
@@ -88,7 +89,9 @@ private:
       fields.take(ApiError::missing(at + ".output"));
     if (fields.failed())
       return;
-    push(json::object{{"role", "tool"}, {"tool_call_id", json::string(id.data(), id.size())}, {"content", *output}},
+    push(json::object{{"role", "tool"},
+                      {"tool_call_id", json::string(id.data(), id.size())},
+                      {"content", *output}},
          index);
   }
 

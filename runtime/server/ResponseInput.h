@@ -8,9 +8,9 @@
 
 namespace tenon::server {
 
-/// "input" and "instructions" as the messages of a chat: items of type `function_call` become the calls of the
-/// assistant's turn that they follow, those of type `function_call_output` become turns of role `tool`; `reasoning`
-/// is passed over. Errors are left in `fields`.
+/// "input" and "instructions" as the messages of a chat: items of type `function_call` become the
+/// calls of the assistant's turn that they follow, those of type `function_call_output` become
+/// turns of role `tool`; `reasoning` is passed over. Errors are left in `fields`.
 boost::json::array readInput(RequestFields &fields, const Limits &limits);
 
 } // namespace tenon::server

@@ -67,7 +67,8 @@ void responses(Services &services, const RequestPtr &request, const ResponderPtr
                       {"parallel_tool_calls", tools.parallel}};
   for (const char *name : {"instructions", "max_output_tokens", "user"})
     echoed[name] = given(name, nullptr);
-  opening->start(std::make_unique<ResponseFormat>(opening->head("resp_"), std::move(echoed), tools.wanted()));
+  opening->start(
+      std::make_unique<ResponseFormat>(opening->head("resp_"), std::move(echoed), tools.wanted()));
 }
 
 } // namespace tenon::server

@@ -20,9 +20,8 @@ Roofline::Roofline(const engine::Plan &plan, const MachineRates &rates) : rates(
       if (fresh) {
         const engine::LaunchPlan &launch = function.launches[l];
         // Block formats meet quantised rows as integers; everything else is f32.
-        const bool integers =
-            !launch.collective &&
-            plan.kernels[launch.kernel].spec.find("quant_in") != std::string::npos;
+        const bool integers = !launch.collective && plan.kernels[launch.kernel].spec.find(
+                                                        "quant_in") != std::string::npos;
         launches.push_back({launch.cost, 0, integers});
       }
       launches[at->second].times += 1;
@@ -38,8 +37,8 @@ double Roofline::leastSeconds(const generate::StepTimes &step) const {
   for (const Launch &l : launches) {
     // K and V are read once for each sequence and launch, whatever rows look at them.
     const double kv = double(l.cost.bytesPerContext) * double(step.positions);
-    const double activations = double(l.cost.bytesPerToken) * step.rows +
-                               double(l.cost.bytesPerLogitRow) * step.logitRows;
+    const double activations =
+        double(l.cost.bytesPerToken) * step.rows + double(l.cost.bytesPerLogitRow) * step.logitRows;
     sum += l.times * std::max({over(double(l.cost.weightBytes) + kv, rates.weightBytes),
                                over(activations, rates.activationBytes),
                                over(l.cost.macs(step.rows, step.logitRows, step.context),

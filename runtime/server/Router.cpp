@@ -87,9 +87,10 @@ void Router::compute(const Route &route, const std::string &client, const Reques
   if (const ResponderPtr counted = services.clients.admit(client, responder))
     return route.handler(services, request, counted);
   services.metrics.onRejected("client_requests");
-  ApiError::tooMany(fmt::format("You have {} requests in progress, which is as many as a client may have. "
-                                "Wait for one to end.",
-                                services.options.clientRequests))
+  ApiError::tooMany(
+      fmt::format("You have {} requests in progress, which is as many as a client may have. "
+                  "Wait for one to end.",
+                  services.options.clientRequests))
       .answer(*responder);
 }
 

@@ -46,8 +46,8 @@ StatusOr<ServedModel> ServedModel::of(const engine::Engine &engine,
     if (!parsed)
       return Status(parsed.status().code(), engine.name() + ": " + parsed.status().message());
     m.chatTemplate = std::move(*parsed);
-    m.templateKnowsTools = source.find("tools") != source.npos &&
-                           source.find("<tool_call>") != source.npos;
+    m.templateKnowsTools =
+        source.find("tools") != source.npos && source.find("<tool_call>") != source.npos;
   }
   const auto piece = [&](const char *name, int32_t token) {
     if (token < 0)

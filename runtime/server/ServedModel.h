@@ -28,7 +28,7 @@ struct ServedModel : ModelFacts {
   std::string noEmbeddings; ///< Why it has none; empty: it has.
   text::Tokenizer tokenizer;
   std::optional<text::Template> chatTemplate;
-  bool templateKnowsTools = false; ///< It shows tools, and calls in the form of ToolFields.h.
+  bool templateKnowsTools = false;       ///< It shows tools, and calls in the form of ToolFields.h.
   boost::json::object templateVariables; ///< bos_token and eos_token.
 
   /// `id` empty: the file's name without its ending. Unsupported if the engine has no tokenizer.

@@ -49,10 +49,11 @@ private:
 /// One replica's part of the server. Its executor is elsewhere.
 struct ServedReplica {
   /// `several`: others may want to know what this one has cached.
-  ServedReplica(uint32_t number, bool several, executor::Executor &executor, const engine::Plan &plan,
-                const EngineLoop::Options &options, Metrics &metrics, Admission &admission)
-      : generator(executor, plan, options.prefixTree, several ? &cached : nullptr), observers(number, metrics, admission),
-        loop(generator, options, &observers) {}
+  ServedReplica(uint32_t number, bool several, executor::Executor &executor,
+                const engine::Plan &plan, const EngineLoop::Options &options, Metrics &metrics,
+                Admission &admission)
+      : generator(executor, plan, options.prefixTree, several ? &cached : nullptr),
+        observers(number, metrics, admission), loop(generator, options, &observers) {}
 
   kv::PrefixDirectory cached; ///< Outlives the generator's tree.
   generate::Generator generator;
@@ -104,7 +105,8 @@ struct Server::State {
   std::unique_ptr<Tls> tls;
   ConnectionContext connections{options.limits, options.timeouts, {}, {}, draining};
   std::optional<HttpListener> listener;
-  std::optional<grammar::GrammarStore> grammars; ///< Its thread calls into the I/O threads' mailboxes.
+  std::optional<grammar::GrammarStore>
+      grammars; ///< Its thread calls into the I/O threads' mailboxes.
 };
 
 Server::Server(std::unique_ptr<State> s) : state(std::move(s)) {}
@@ -136,8 +138,9 @@ StatusOr<std::unique_ptr<Server>> Server::open(const ServerOptions &options,
     state->connections.tls = state->tls.get();
   }
   if (process)
-    state->grammars.emplace(std::move(process), served.tokenizer, served.stopTokens, vocabulary,
-                            grammar::GrammarStore::Options{.cacheBytes = options.grammarCacheBytes});
+    state->grammars.emplace(
+        std::move(process), served.tokenizer, served.stopTokens, vocabulary,
+        grammar::GrammarStore::Options{.cacheBytes = options.grammarCacheBytes});
   TENON_RETURN_IF_ERROR(state->listener->open(options.host, options.port));
   return std::unique_ptr<Server>(new Server(std::move(state)));
 }
@@ -161,8 +164,8 @@ Status Server::run(const ServedEngine &served, executor::Replicas &executors) {
   for (uint32_t r = 0; r < count; ++r) {
     replicas.push_back(std::make_unique<ServedReplica>(
         r, count > 1, executors[r], plan,
-        EngineLoop::Options{(options.queue + count - 1) / count, options.audit, options.prefixTree}, metrics,
-        admission));
+        EngineLoop::Options{(options.queue + count - 1) / count, options.audit, options.prefixTree},
+        metrics, admission));
     fronts.push_back({&replicas.back()->loop, &replicas.back()->cached});
   }
   Dispatcher dispatcher(std::move(fronts), plan.kv.blockTokens, options.replicaSlack);
@@ -195,11 +198,12 @@ Status Server::run(const ServedEngine &served, executor::Replicas &executors) {
   state->listener->accept();
   for (const auto &thread : state->threads)
     thread->start(/*besideEngine=*/count == 1);
-  log.onEvent("listening",
-              fmt::format("{}://{}:{} serves {}; {}{} sequences together, {} KV blocks of {} tokens",
-                          state->tls ? "https" : "http", options.host, port(), model->id,
-                          count > 1 ? fmt::format("{} replicas, each ", count) : std::string(),
-                          capacity.sequences, capacity.kvBlocks, plan.kv.blockTokens));
+  log.onEvent(
+      "listening",
+      fmt::format("{}://{}:{} serves {}; {}{} sequences together, {} KV blocks of {} tokens",
+                  state->tls ? "https" : "http", options.host, port(), model->id,
+                  count > 1 ? fmt::format("{} replicas, each ", count) : std::string(),
+                  capacity.sequences, capacity.kvBlocks, plan.kv.blockTokens));
   if (state->grammars && options.prepareGrammars)
     state->grammars->prepare();
   Status outcome = executors.onEach([&](uint32_t r) {

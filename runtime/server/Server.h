@@ -38,7 +38,8 @@ public:
   uint16_t port() const;
 
   /// Serves until SIGTERM or SIGINT, which lets running requests end first, and a second one, which
-  /// does not. The replicas' threads compute, the calling one among them; it must be the one that made `executors`.
+  /// does not. The replicas' threads compute, the calling one among them; it must be the one that
+  /// made `executors`.
   Status run(const ServedEngine &served, executor::Replicas &executors);
 
 private:

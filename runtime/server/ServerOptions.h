@@ -19,11 +19,11 @@ struct Limits {
   size_t headerBytes = size_t(32) << 10;
   size_t bodyBytes = size_t(4) << 20;
   uint32_t jsonDepth = 96;
-  uint32_t choices = 16;     ///< `n`.
-  uint32_t fanOut = 64;      ///< Sequences of one request: prompts times n.
+  uint32_t choices = 16;           ///< `n`.
+  uint32_t fanOut = 64;            ///< Sequences of one request: prompts times n.
   uint32_t embeddingInputs = 2048; ///< Of one request; computed `fanOut` at a time.
-  uint32_t stopStrings = 16; ///< The reference API has 4.
-  uint32_t stopCharacters = 256; ///< Of one stop string.
+  uint32_t stopStrings = 16;       ///< The reference API has 4.
+  uint32_t stopCharacters = 256;   ///< Of one stop string.
   uint32_t stopTokenIds = 64;
   uint32_t logitBias = 1024; ///< Entries.
   uint32_t topLogprobs = 20;
@@ -54,7 +54,8 @@ struct ServerOptions {
   bool openMetrics = false;         ///< /metrics needs no key.
   uint32_t ioThreads = 1;
   uint32_t queue = 512; ///< Requests waiting at most, of all replicas.
-  /// A request goes where most of its beginning is cached, unless that replica has so many sequences more than another.
+  /// A request goes where most of its beginning is cached, unless that replica has so many
+  /// sequences more than another.
   uint32_t replicaSlack = 4;
   uint32_t clientRequests = 0; ///< In progress for each client at most; 0: any number.
   uint32_t maxTtftMs =
@@ -63,10 +64,11 @@ struct ServerOptions {
   bool prefixTree = true;
   bool logPrompts = false;
   LogFormat log = LogFormat::Text;
-  uint32_t grammarMs = 10'000; ///< Processor time for compiling one grammar.
+  uint32_t grammarMs = 10'000;           ///< Processor time for compiling one grammar.
   size_t grammarBytes = size_t(1) << 30; ///< Memory for that.
   size_t grammarCacheBytes = size_t(128) << 20;
-  bool prepareGrammars = true; ///< Make the vocabulary's tables once the server listens, not with the first constraint.
+  bool prepareGrammars = true; ///< Make the vocabulary's tables once the server listens, not with
+                               ///< the first constraint.
   Limits limits;
   Timeouts timeouts;
   MachineRates machine; ///< For tenon:roofline_share; may be unknown.

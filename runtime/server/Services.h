@@ -29,8 +29,8 @@ struct Services {
   Admission &admission;
   ClientLimits &clients;
   RequestLog &log;
-  grammar::GrammarStore *grammars; ///< Null where this build has none.
-  std::atomic<bool> &draining; ///< Take no new work.
+  grammar::GrammarStore *grammars;  ///< Null where this build has none.
+  std::atomic<bool> &draining;      ///< Take no new work.
   const std::string apiDescription; ///< What /openapi.json says.
 };
 

@@ -32,9 +32,10 @@ void showVersion(Services &services, const RequestPtr &, const ResponderPtr &res
 void showMetrics(Services &services, const RequestPtr &, const ResponderPtr &responder) {
   HttpHead head;
   head.contentType = "text/plain; version=0.0.4; charset=utf-8";
-  responder->respond(head, services.metrics.text(
-                                services.dispatcher.loads(),
-                                services.grammars ? services.grammars->stats() : grammar::GrammarStore::Stats()));
+  responder->respond(head,
+                     services.metrics.text(services.dispatcher.loads(),
+                                           services.grammars ? services.grammars->stats()
+                                                             : grammar::GrammarStore::Stats()));
 }
 
 } // namespace tenon::server

@@ -10,7 +10,8 @@
 
 namespace tenon::server {
 
-/// Takes an answer in pieces, wherever they are cut, and tells text from calls (ToolFields.h has their form).
+/// Takes an answer in pieces, wherever they are cut, and tells text from calls (ToolFields.h has
+/// their form).
 class ToolCallReader {
 public:
   struct Piece {

@@ -28,8 +28,9 @@ static void readTool(RequestFields &fields, const json::value &value, size_t ind
   if (outer.failed())
     return fields.take(outer.error());
   if (!type || *type != "function")
-    return fields.refuse(at + ".type", "invalid_value",
-                         fmt::format("Invalid value for '{}.type': only 'function' is supported.", at));
+    return fields.refuse(
+        at + ".type", "invalid_value",
+        fmt::format("Invalid value for '{}.type': only 'function' is supported.", at));
   if (style == ToolStyle::Nested)
     at += ".function";
   if (!function)
@@ -42,14 +43,18 @@ static void readTool(RequestFields &fields, const json::value &value, size_t ind
   if (!name && !inner.failed())
     inner.take(ApiError::missing(at + ".name"));
   else if (name && !isPlainName(*name))
-    inner.refuse("name", "invalid_value",
-                 fmt::format("Invalid '{}.name': expected 1 to 64 letters, digits, '_' or '-'.", at));
+    inner.refuse(
+        "name", "invalid_value",
+        fmt::format("Invalid '{}.name': expected 1 to 64 letters, digits, '_' or '-'.", at));
   if (inner.failed())
     return fields.take(inner.error());
-  if (std::any_of(into.tools.begin(), into.tools.end(), [&](const auto &t) { return t.name == *name; }))
+  if (std::any_of(into.tools.begin(), into.tools.end(),
+                  [&](const auto &t) { return t.name == *name; }))
     return fields.refuse(at + ".name", "invalid_value",
                          fmt::format("Invalid '{}.name': '{}' is there already.", at, *name));
-  json::object schema = parameters && !parameters->empty() ? *parameters : json::object{{"properties", json::object()}};
+  json::object schema = parameters && !parameters->empty()
+                            ? *parameters
+                            : json::object{{"properties", json::object()}};
   if (!schema.contains("type"))
     schema["type"] = "object"; // Arguments are.
   if (schema["type"] != "object")
@@ -57,8 +62,9 @@ static void readTool(RequestFields &fields, const json::value &value, size_t ind
                          fmt::format("Invalid '{}.parameters': its 'type' must be 'object'.", at));
   auto checked = grammar::checkSchema(schema, limits.grammar);
   if (!checked)
-    return fields.refuse(at + ".parameters", "invalid_value",
-                         fmt::format("Invalid '{}.parameters': {}.", at, checked.status().message()));
+    return fields.refuse(
+        at + ".parameters", "invalid_value",
+        fmt::format("Invalid '{}.parameters': {}.", at, checked.status().message()));
   into.tools.push_back({std::string(*name), std::move(*checked)});
   if (style == ToolStyle::Nested)
     return into.shown.push_back(*tool);
@@ -71,7 +77,9 @@ static void readTool(RequestFields &fields, const json::value &value, size_t ind
 /// The function that a "tool_choice" names, if it names one.
 static const json::string *chosenName(const json::object &choice, ToolStyle style) {
   const json::value *holder = style == ToolStyle::Flat ? nullptr : choice.if_contains("function");
-  const json::object *function = style == ToolStyle::Flat ? &choice : holder ? holder->if_object() : nullptr;
+  const json::object *function = style == ToolStyle::Flat ? &choice
+                                 : holder                 ? holder->if_object()
+                                                          : nullptr;
   const json::value *name = function ? function->if_contains("name") : nullptr;
   return name ? name->if_string() : nullptr;
 }
@@ -80,8 +88,9 @@ ToolFields readTools(RequestFields &fields, const Limits &limits, ToolStyle styl
   ToolFields out;
   for (const char *old : {"functions", "function_call"})
     if (fields.find(old))
-      fields.refuse(old, "unsupported_parameter",
-                    fmt::format("'{}' is not supported by this server; use 'tools' and 'tool_choice'.", old));
+      fields.refuse(
+          old, "unsupported_parameter",
+          fmt::format("'{}' is not supported by this server; use 'tools' and 'tool_choice'.", old));
   if (const json::array *tools = fields.array("tools", limits.tools))
     for (size_t i = 0; i < tools->size() && !fields.failed(); ++i)
       readTool(fields, (*tools)[i], i, style, limits, out);
@@ -104,8 +113,11 @@ ToolFields readTools(RequestFields &fields, const Limits &limits, ToolStyle styl
   } else if (const json::object *named = choice->if_object()) {
     const json::string *name = chosenName(*named, style);
     if (!name)
-      fields.take(ApiError::missing(style == ToolStyle::Flat ? "tool_choice.name" : "tool_choice.function.name"));
-    else if (std::erase_if(out.tools, [&](const auto &t) { return t.name != std::string_view(*name); }); out.tools.empty())
+      fields.take(ApiError::missing(style == ToolStyle::Flat ? "tool_choice.name"
+                                                             : "tool_choice.function.name"));
+    else if (std::erase_if(out.tools,
+                           [&](const auto &t) { return t.name != std::string_view(*name); });
+             out.tools.empty())
       fields.refuse("tool_choice", "invalid_value",
                     "Invalid 'tool_choice': 'tools' has no function of this name.");
     out.choice = ToolFields::Choice::Required;
@@ -114,21 +126,26 @@ ToolFields readTools(RequestFields &fields, const Limits &limits, ToolStyle styl
     fields.refuseType("tool_choice", "a string or an object", *choice);
   }
   if (out.wanted() && out.tools.empty())
-    fields.refuse("tool_choice", "invalid_value", "'tool_choice' is only allowed when 'tools' are specified.");
+    fields.refuse("tool_choice", "invalid_value",
+                  "'tool_choice' is only allowed when 'tools' are specified.");
   return out;
 }
 
-std::optional<Constraint> constraintOf(const ToolFields &tools, const std::optional<Constraint> &format,
+std::optional<Constraint> constraintOf(const ToolFields &tools,
+                                       const std::optional<Constraint> &format,
                                        RequestFields &fields, const Limits &limits) {
-  const bool json = format && (format->kind == Constraint::Kind::JsonSchema || format->kind == Constraint::Kind::JsonObject);
+  const bool json = format && (format->kind == Constraint::Kind::JsonSchema ||
+                               format->kind == Constraint::Kind::JsonObject);
   if (format && !json) {
     fields.refuse("tools", "invalid_value",
-                  "'tools' are available with 'response_format', and not with a regular expression, choices or a "
+                  "'tools' are available with 'response_format', and not with a regular "
+                  "expression, choices or a "
                   "grammar.");
     return std::nullopt;
   }
   const auto schema = [](json::value s) {
-    return json::object{{"type", "json_schema"}, {"json_schema", std::move(s)}, {"max_whitespace_cnt", 1}};
+    return json::object{
+        {"type", "json_schema"}, {"json_schema", std::move(s)}, {"max_whitespace_cnt", 1}};
   };
   json::array tags;
   for (const ToolFields::Tool &tool : tools.tools)
@@ -138,24 +155,33 @@ std::optional<Constraint> constraintOf(const ToolFields &tools, const std::optio
                     {"end", "}\n</tool_call>"}});
   json::object answer;
   if (tools.choice == ToolFields::Choice::Required || format) {
-    answer = {{"type", "tags_with_separator"}, {"tags", std::move(tags)}, {"separator", "\n"}, {"at_least_one", true},
+    answer = {{"type", "tags_with_separator"},
+              {"tags", std::move(tags)},
+              {"separator", "\n"},
+              {"at_least_one", true},
               {"stop_after_first", !tools.parallel}};
     if (tools.choice != ToolFields::Choice::Required) {
-      const json::value wanted = format->kind == Constraint::Kind::JsonObject
-                                     ? json::object{{"type", "object"}, {"additionalProperties", true}}
-                                     : json::parse(format->text).as_object();
+      const json::value wanted =
+          format->kind == Constraint::Kind::JsonObject
+              ? json::object{{"type", "object"}, {"additionalProperties", true}}
+              : json::parse(format->text).as_object();
       answer = {{"type", "or"}, {"elements", json::array{std::move(answer), schema(wanted)}}};
     }
   } else {
-    answer = {{"type", "triggered_tags"}, {"triggers", json::array{json::value("<tool_call>")}}, {"tags", std::move(tags)},
-              {"at_least_one", false}, {"stop_after_first", !tools.parallel}};
+    answer = {{"type", "triggered_tags"},
+              {"triggers", json::array{json::value("<tool_call>")}},
+              {"tags", std::move(tags)},
+              {"at_least_one", false},
+              {"stop_after_first", !tools.parallel}};
   }
-  Constraint made{Constraint::Kind::Structure,
-                  json::serialize(json::object{{"type", "structural_tag"}, {"format", std::move(answer)}})};
+  Constraint made{
+      Constraint::Kind::Structure,
+      json::serialize(json::object{{"type", "structural_tag"}, {"format", std::move(answer)}})};
   if (made.text.size() > limits.grammar.bytes) {
-    fields.refuse("tools", "invalid_value",
-                  fmt::format("Invalid 'tools': their schemas have {} bytes; at most {} are possible.", made.text.size(),
-                              limits.grammar.bytes));
+    fields.refuse(
+        "tools", "invalid_value",
+        fmt::format("Invalid 'tools': their schemas have {} bytes; at most {} are possible.",
+                    made.text.size(), limits.grammar.bytes));
     return std::nullopt;
   }
   return made;
@@ -190,8 +216,10 @@ static std::string describe(const ToolFields &tools) {
   std::string out = "You can call functions. They are, one JSON object a line:\n<tools>\n";
   for (const json::value &tool : tools.shown)
     out += json::serialize(tool) + "\n";
-  out += "</tools>\nTo call one, answer with its name and arguments in this form, once for each call:\n"
-         "<tool_call>\n{\"name\": \"function-name\", \"arguments\": {\"argument\": \"value\"}}\n</tool_call>";
+  out += "</tools>\nTo call one, answer with its name and arguments in this form, once for each "
+         "call:\n"
+         "<tool_call>\n{\"name\": \"function-name\", \"arguments\": {\"argument\": "
+         "\"value\"}}\n</tool_call>";
   return out;
 }
 
@@ -212,8 +240,9 @@ void showToolsAsText(json::array &messages, const ToolFields &tools) {
       message = {{"role", "user"}, {"content", content}};
     } else if (role == "assistant") {
       forCalls(message, [&](const json::object &function) {
-        content += fmt::format("{}<tool_call>\n{{\"name\": \"{}\", \"arguments\": {}}}\n</tool_call>",
-                               content.empty() ? "" : "\n", textOf(function, "name"), textOf(function, "arguments"));
+        content += fmt::format(
+            "{}<tool_call>\n{{\"name\": \"{}\", \"arguments\": {}}}\n</tool_call>",
+            content.empty() ? "" : "\n", textOf(function, "name"), textOf(function, "arguments"));
       });
       message = {{"role", "assistant"}, {"content", content}};
     }

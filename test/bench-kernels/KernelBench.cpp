@@ -1,7 +1,8 @@
 //===- KernelBench.cpp - Speed of single kernels --------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// One thread, processor time. Counters: GMAC/s and weight GB/s, to be held against the machine's peaks.
+// One thread, processor time. Counters: GMAC/s and weight GB/s, to be held against the machine's
+// peaks.
 //   tenon-kernel-bench --benchmark_filter='linear/avx512/q4_1'
 
 #include "test/kernels/KernelHarness.h"
@@ -44,7 +45,8 @@ struct LinearCase {
   }
 };
 
-void linear(benchmark::State &state, engine::Variant variant, WeightFormat format, uint32_t rows, size_t bytes) {
+void linear(benchmark::State &state, engine::Variant variant, WeightFormat format, uint32_t rows,
+            size_t bytes) {
   const uint32_t n = 1536, k = formatInfo(format).superScales ? 512 : 576;
   LinearCase c(format, n, k, variant, bytes);
   std::mt19937 random(2);
@@ -61,8 +63,10 @@ void linear(benchmark::State &state, engine::Variant variant, WeightFormat forma
     turn = (turn + 1) % c.weights.size();
   }
   const double runs = state.iterations();
-  state.counters["GMAC/s"] = benchmark::Counter(runs * rows * n * k / 1e9, benchmark::Counter::kIsRate);
-  state.counters["GB/s"] = benchmark::Counter(runs * packedBytes(format, n, k) / 1e9, benchmark::Counter::kIsRate);
+  state.counters["GMAC/s"] =
+      benchmark::Counter(runs * rows * n * k / 1e9, benchmark::Counter::kIsRate);
+  state.counters["GB/s"] =
+      benchmark::Counter(runs * packedBytes(format, n, k) / 1e9, benchmark::Counter::kIsRate);
 }
 
 struct AttentionShape {
@@ -70,10 +74,10 @@ struct AttentionShape {
   std::string name() const { return fmt::format("{}x{}x{}", heads, kvHeads, headDim); }
 };
 
-/// `rows` rows from position `first`. Layers in turn until their keys and values are `bytes`: a decode finds
-/// none of them in L2.
-void attention(benchmark::State &state, engine::Variant variant, AttentionShape shape, uint32_t first, uint32_t rows,
-               size_t bytes) {
+/// `rows` rows from position `first`. Layers in turn until their keys and values are `bytes`: a
+/// decode finds none of them in L2.
+void attention(benchmark::State &state, engine::Variant variant, AttentionShape shape,
+               uint32_t first, uint32_t rows, size_t bytes) {
   cpu::KernelSpec spec;
   spec.kind = cpu::KernelKind::Attention;
   spec.heads = shape.heads;
@@ -84,7 +88,8 @@ void attention(benchmark::State &state, engine::Variant variant, AttentionShape 
   TestStep step({{first, rows}});
   std::mt19937 random(3);
   const uint32_t columns = shape.heads * shape.headDim;
-  Bytes q = makeFloats(size_t(rows) * columns, random, 0.3f), out(rows * cpu::QuantRowLayout(columns).stride());
+  Bytes q = makeFloats(size_t(rows) * columns, random, 0.3f),
+        out(rows * cpu::QuantRowLayout(columns).stride());
   const size_t poolBytes = size_t(step.numBlocks) * shape.kvHeads * shape.headDim * 32;
   std::vector<Bytes> pools;
   for (size_t made = 0; pools.empty() || made < bytes; made += 2 * poolBytes)
@@ -102,8 +107,10 @@ void attention(benchmark::State &state, engine::Variant variant, AttentionShape 
   for (uint32_t r = 0; r < rows; ++r)
     keys += first + r + 1;
   const double runs = state.iterations();
-  state.counters["GMAC/s"] = benchmark::Counter(runs * keys * columns * 2 / 1e9, benchmark::Counter::kIsRate);
-  state.counters["GB/s"] = benchmark::Counter(runs * 2 * poolBytes / 1e9, benchmark::Counter::kIsRate);
+  state.counters["GMAC/s"] =
+      benchmark::Counter(runs * keys * columns * 2 / 1e9, benchmark::Counter::kIsRate);
+  state.counters["GB/s"] =
+      benchmark::Counter(runs * 2 * poolBytes / 1e9, benchmark::Counter::kIsRate);
 }
 
 } // namespace
@@ -114,15 +121,21 @@ int main(int argc, char **argv) {
     for (uint32_t f = 0; f < kNumWeightFormats; ++f)
       for (uint32_t rows : {1u, 4u, 16u, 128u}) {
         auto format = static_cast<WeightFormat>(f);
-        std::string name = "linear/" + variant + "/" + std::string(formatInfo(format).name) + "/rows:" + std::to_string(rows);
-        benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State &s) { linear(s, v, format, rows, rows > 16 ? 0 : 8 << 20); });
+        std::string name = "linear/" + variant + "/" + std::string(formatInfo(format).name) +
+                           "/rows:" + std::to_string(rows);
+        benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State &s) {
+          linear(s, v, format, rows, rows > 16 ? 0 : 8 << 20);
+        });
       }
     for (AttentionShape shape : {AttentionShape{9, 3, 64}, {4, 1, 256}, {32, 8, 64}})
-      for (auto [first, rows] : {std::pair(511u, 1u), {4095u, 1u}, {8191u, 1u}, {0u, 512u}, {0u, 2048u}}) {
-        const std::string name = fmt::format("attention/{}/{}/first:{}/rows:{}", variant, shape.name(), first, rows);
-        benchmark::RegisterBenchmark(name.c_str(), [=, first = first, rows = rows](benchmark::State &s) {
-          attention(s, v, shape, first, rows, rows == 1 ? 12 << 20 : 0);
-        });
+      for (auto [first, rows] :
+           {std::pair(511u, 1u), {4095u, 1u}, {8191u, 1u}, {0u, 512u}, {0u, 2048u}}) {
+        const std::string name =
+            fmt::format("attention/{}/{}/first:{}/rows:{}", variant, shape.name(), first, rows);
+        benchmark::RegisterBenchmark(
+            name.c_str(), [=, first = first, rows = rows](benchmark::State &s) {
+              attention(s, v, shape, first, rows, rows == 1 ? 12 << 20 : 0);
+            });
       }
   }
   benchmark::Initialize(&argc, argv);

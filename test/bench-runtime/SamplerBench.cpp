@@ -1,9 +1,9 @@
 //===- SamplerBench.cpp - Speed of sampling -------------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Microseconds of one thread for the tokens of one step, by how they are drawn. Rows are different logits, as a
-// step leaves them: 64 of a vocabulary of 262,144 are 64 MiB. "maxima": those of their blocks are known, as kernels
-// leave them.
+// Microseconds of one thread for the tokens of one step, by how they are drawn. Rows are different
+// logits, as a step leaves them: 64 of a vocabulary of 262,144 are 64 MiB. "maxima": those of their
+// blocks are known, as kernels leave them.
 //   tenon-sampler-bench --benchmark_filter='sequences:64'
 
 #include "runtime/sample/Sampler.h"
@@ -18,7 +18,8 @@ using namespace tenon::sample;
 
 namespace {
 
-/// Shaped like a model's: most tokens near zero, some far above. `flat`: none is, as after a text that means nothing.
+/// Shaped like a model's: most tokens near zero, some far above. `flat`: none is, as after a text
+/// that means nothing.
 std::vector<float> makeLogits(uint32_t vocabulary, uint32_t seed, bool flat) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal(0, 2.5f);
@@ -30,7 +31,8 @@ std::vector<float> makeLogits(uint32_t vocabulary, uint32_t seed, bool flat) {
   return logits;
 }
 
-void sampleStep(benchmark::State &state, const SamplingParams &params, uint32_t vocabulary, uint32_t sequences, bool withMaxima, bool flat) {
+void sampleStep(benchmark::State &state, const SamplingParams &params, uint32_t vocabulary,
+                uint32_t sequences, bool withMaxima, bool flat) {
   static std::vector<std::vector<float>> rows, maxima;
   static bool areFlat = false;
   if (rows.size() < sequences || rows[0].size() != vocabulary || areFlat != flat) {
@@ -53,9 +55,9 @@ void sampleStep(benchmark::State &state, const SamplingParams &params, uint32_t 
   uint64_t index = 0;
   for (auto _ : state)
     for (uint32_t s = 0; s < sequences; ++s)
-      benchmark::DoNotOptimize(
-          sampler.sample(rows[s], params, history, index++, params.topLogprobs ? &alternatives : nullptr, {},
-                         withMaxima ? std::span<const float>(maxima[s]) : std::span<const float>()));
+      benchmark::DoNotOptimize(sampler.sample(
+          rows[s], params, history, index++, params.topLogprobs ? &alternatives : nullptr, {},
+          withMaxima ? std::span<const float>(maxima[s]) : std::span<const float>()));
 }
 
 } // namespace
@@ -75,10 +77,11 @@ int main(int argc, char **argv) {
   SamplingParams &penalties = way(5, "penalties,top-k:40,top-p:0.95", 0.8f);
   penalties.repetitionPenalty = 1.1f, penalties.topK = 40, penalties.topP = 0.95f;
   way(6, "greedy,logprobs:5", 0).topLogprobs = 5;
-  const auto add = [&](const std::string &name, const SamplingParams &params, uint32_t vocabulary, uint32_t sequences,
-                       bool maxima, bool flat) {
-    const std::string full = "sample/" + std::to_string(vocabulary) + "/" + name + (flat ? ",flat" : "") + "/sequences:" +
-                             std::to_string(sequences) + (maxima ? "/maxima" : "");
+  const auto add = [&](const std::string &name, const SamplingParams &params, uint32_t vocabulary,
+                       uint32_t sequences, bool maxima, bool flat) {
+    const std::string full = "sample/" + std::to_string(vocabulary) + "/" + name +
+                             (flat ? ",flat" : "") + "/sequences:" + std::to_string(sequences) +
+                             (maxima ? "/maxima" : "");
     benchmark::RegisterBenchmark(full.c_str(), [=](benchmark::State &s) {
       sampleStep(s, params, vocabulary, sequences, maxima, flat);
     })->Unit(benchmark::kMicrosecond);

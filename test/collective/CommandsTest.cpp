@@ -1,8 +1,8 @@
 //===- CommandsTest.cpp - What rank 0 tells the others, true and false ----===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Part of the tests that mpirun starts (MpiTest.cpp): rank 0 sends words as they stand, the others read
-// them as a process that runs chips does.
+// Part of the tests that mpirun starts (MpiTest.cpp): rank 0 sends words as they stand, the others
+// read them as a process that runs chips does.
 //
 #include "runtime/executor/Commands.h"
 #include "test/collective/JoinedCluster.h"
@@ -153,7 +153,8 @@ TEST_F(CommandsTest, refusesLimitsThatNoEngineHas) {
     expectRefused(message);
   }
   // Each is possible; a command for all together would be larger than a message can be.
-  expectRefused({uint32_t(Command::Prepare), 1 << 16, 1 << 16, 1 << 16, 1 << 24, 1 << 20, 1 << 20, 0, 0, 0, 1});
+  expectRefused({uint32_t(Command::Prepare), 1 << 16, 1 << 16, 1 << 16, 1 << 24, 1 << 20, 1 << 20,
+                 0, 0, 0, 1});
   for (const uint32_t steps : {0u, 1u << 16, UINT32_MAX}) { // Under way.
     Words message = sound;
     message[10] = steps;

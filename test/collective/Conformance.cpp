@@ -59,7 +59,9 @@ void sumsInOrderOfMemberWhoeverComesFirst(const MakeGroup &make) {
       if (who.member == late)
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
       EXPECT_TRUE(
-          cast.group->allReduce(who, &terms[who.member], &out[who.member], 1, 1, {.accumulate = true}).isOk());
+          cast.group
+              ->allReduce(who, &terms[who.member], &out[who.member], 1, 1, {.accumulate = true})
+              .isOk());
     });
     for (uint32_t member : cast.here)
       EXPECT_EQ(out[member], 5.0f);
@@ -165,16 +167,20 @@ struct Halves {
 };
 
 void addsHalvesInFloatsAndRoundsOnce(const MakeGroup &make) {
-  // Between 256 and 512 bf16 has every second number. Rounded after each term, 256 + 1 + 1 would be 256.
+  // Between 256 and 512 bf16 has every second number. Rounded after each term, 256 + 1 + 1 would be
+  // 256.
   const Halves cases[] = {
-      {{{256, 258, 256, -256}, {1, 1, 1, -1}, {1, 0, 0, -1}}, {258, 259, 257, -258}, {258, 260, 256, -258}},
+      {{{256, 258, 256, -256}, {1, 1, 1, -1}, {1, 0, 0, -1}},
+       {258, 259, 257, -258},
+       {258, 260, 256, -258}},
       {{{256, 258, 256, 3}, {1, 1, 0.5f, -3}}, {257, 259, 256.5f, 0}, {256, 260, 256, 0}}};
   for (const auto &[terms, sums, rounded] : cases) {
     const auto members = static_cast<uint32_t>(terms.size());
     const Cast cast(make, std::vector<uint32_t>(members, 1));
     if (!cast)
       continue;
-    const std::vector<uint64_t> begins = members == 3 ? std::vector<uint64_t>{0, 1, 2, 4} : std::vector<uint64_t>{0, 1, 4};
+    const std::vector<uint64_t> begins =
+        members == 3 ? std::vector<uint64_t>{0, 1, 2, 4} : std::vector<uint64_t>{0, 1, 4};
     std::array<Bf16, 4> in[3], halves[3], columns[3];
     std::array<float, 4> floats[3];
     for (uint32_t member = 0; member < members; ++member) {
@@ -185,8 +191,13 @@ void addsHalvesInFloatsAndRoundsOnce(const MakeGroup &make) {
       const uint32_t m = who.member;
       const Addition both = {.in = Element::BF16, .out = Element::BF16};
       ASSERT_TRUE(cast.group->allReduce(who, in[m].data(), halves[m].data(), 1, 4, both).isOk());
-      ASSERT_TRUE(cast.group->allReduce(who, in[m].data(), floats[m].data(), 1, 4, {.in = Element::BF16, .accumulate = true}).isOk());
-      ASSERT_TRUE(cast.group->reduceScatterColumns(who, in[m].data(), columns[m].data(), 1, begins, both).isOk());
+      ASSERT_TRUE(cast.group
+                      ->allReduce(who, in[m].data(), floats[m].data(), 1, 4,
+                                  {.in = Element::BF16, .accumulate = true})
+                      .isOk());
+      ASSERT_TRUE(
+          cast.group->reduceScatterColumns(who, in[m].data(), columns[m].data(), 1, begins, both)
+              .isOk());
       ASSERT_TRUE(cast.group->barrier(who).isOk());
     });
     for (uint32_t member : cast.here)
@@ -203,11 +214,13 @@ void roundsAsHardwareDoes(const MakeGroup &make) {
   const Cast cast(make, {1, 1});
   if (!cast)
     return;
-  // Many at once, so that vectors and their remainders are met: 577 sums of pairs, and what is no number.
+  // Many at once, so that vectors and their remainders are met: 577 sums of pairs, and what is no
+  // number.
   constexpr uint64_t columns = 577;
   std::vector<float> in[2] = {std::vector<float>(columns), std::vector<float>(columns)};
   for (uint64_t i = 0; i < columns; ++i) {
-    in[0][i] = (i % 2 ? -1.0f : 1.0f) * std::ldexp(1.0f + float(i * 37 % 512) / 512, int(i % 61) - 30);
+    in[0][i] =
+        (i % 2 ? -1.0f : 1.0f) * std::ldexp(1.0f + float(i * 37 % 512) / 512, int(i % 61) - 30);
     in[1][i] = std::ldexp(float(i * 11 % 256) - 128, int(i % 61) - 38);
   }
   in[0][5] = std::numeric_limits<float>::quiet_NaN();
@@ -240,14 +253,16 @@ void gathersHalves(const MakeGroup &make) {
   const uint64_t begins[] = {0, 3, 8}, rows = 3;
   for (const uint32_t root : {kEveryone, 1u}) {
     std::vector<Bf16> in[2] = {std::vector<Bf16>(rows * 3), std::vector<Bf16>(rows * 5)};
-    std::vector<Bf16> out[2] = {std::vector<Bf16>(rows * 8, Bf16{1}), std::vector<Bf16>(rows * 8, Bf16{1})};
+    std::vector<Bf16> out[2] = {std::vector<Bf16>(rows * 8, Bf16{1}),
+                                std::vector<Bf16>(rows * 8, Bf16{1})};
     for (uint64_t row = 0; row < rows; ++row)
       for (uint64_t column = 0; column < 8; ++column)
-        (column < 3 ? in[0][row * 3 + column] : in[1][row * 5 + column - 3]) = {uint16_t(row * 100 + column)};
+        (column < 3 ? in[0][row * 3 + column]
+                    : in[1][row * 5 + column - 3]) = {uint16_t(row * 100 + column)};
     cast.run([&](Caller who) {
       ASSERT_TRUE(cast.group
-                      ->gatherColumns(who, in[who.member].data(), out[who.member].data(), rows, begins,
-                                      root, Element::BF16)
+                      ->gatherColumns(who, in[who.member].data(), out[who.member].data(), rows,
+                                      begins, root, Element::BF16)
                       .isOk());
     });
     for (uint32_t member : cast.here)
@@ -256,13 +271,15 @@ void gathersHalves(const MakeGroup &make) {
   }
 }
 
-/// A sum in its two halves: every member's rows of it, then everybody's, without touching what is not there yet.
+/// A sum in its two halves: every member's rows of it, then everybody's, without touching what is
+/// not there yet.
 void scattersAndGathersRows(const MakeGroup &make) {
   const Cast cast(make, {2, 1, 3});
   if (!cast)
     return;
   constexpr uint64_t columns = 33;
-  for (const uint64_t rows : {uint64_t(1), uint64_t(2), uint64_t(7), uint64_t(24)}) { // Some have none of one row.
+  for (const uint64_t rows :
+       {uint64_t(1), uint64_t(2), uint64_t(7), uint64_t(24)}) { // Some have none of one row.
     std::vector<float> in[2][3], out[2][3];
     for (uint32_t member = 0; member < 3; ++member)
       for (uint32_t set = 0; set < 2; ++set) {
@@ -276,7 +293,10 @@ void scattersAndGathersRows(const MakeGroup &make) {
         for (uint64_t i = who.worker; i < rows * columns; i += who.workers)
           mine[i] = valueOf(round, m, i), got[i] = 1.0f;
         ASSERT_TRUE(cast.group->barrier(who).isOk());
-        ASSERT_TRUE(cast.group->reduceScatterRows(who, mine, got, rows, columns, {.accumulate = round % 3 == 0}).isOk());
+        ASSERT_TRUE(
+            cast.group
+                ->reduceScatterRows(who, mine, got, rows, columns, {.accumulate = round % 3 == 0})
+                .isOk());
         ASSERT_TRUE(cast.group->barrier(who).isOk());
         const auto wanted = [&](uint64_t i) {
           float sum = 0;
@@ -287,7 +307,8 @@ void scattersAndGathersRows(const MakeGroup &make) {
         for (uint64_t row = 0; row < rows; ++row) {
           const bool own = row >= rows * m / 3 && row < rows * (m + 1) / 3;
           for (uint64_t i = row * columns; i < (row + 1) * columns; ++i)
-            ASSERT_EQ(got[i], own ? wanted(i) : 1.0f) << "row " << row << " of " << rows << " on " << m;
+            ASSERT_EQ(got[i], own ? wanted(i) : 1.0f)
+                << "row " << row << " of " << rows << " on " << m;
         }
         ASSERT_TRUE(cast.group->gatherRows(who, got, rows, columns * sizeof(float)).isOk());
         ASSERT_TRUE(cast.group->barrier(who).isOk());
@@ -298,7 +319,8 @@ void scattersAndGathersRows(const MakeGroup &make) {
   }
 }
 
-/// The same while workers write the rows, and read them, block by block. What has not arrived is not there.
+/// The same while workers write the rows, and read them, block by block. What has not arrived is
+/// not there.
 void scattersAndGathersRowsWhileMembersCompute(const MakeGroup &make) {
   const Cast cast(make, {2, 1, 3, 1});
   if (!cast || !cast.group->overlapping())
@@ -306,7 +328,8 @@ void scattersAndGathersRowsWhileMembersCompute(const MakeGroup &make) {
   OverlappingGroup &group = *cast.group->overlapping();
   using Order = RowBlocks::Order;
   constexpr uint64_t columns = 33, rowBytes = columns * sizeof(float);
-  for (const auto &[rows, block] : {std::pair<uint64_t, uint64_t>{1, 4}, {3, 1}, {23, 4}, {64, 5}, {64, 64}}) {
+  for (const auto &[rows, block] :
+       {std::pair<uint64_t, uint64_t>{1, 4}, {3, 1}, {23, 4}, {64, 5}, {64, 64}}) {
     std::vector<float> in[4], out[4], read[4];
     for (uint32_t member = 0; member < 4; ++member) {
       in[member].resize(rows * columns);
@@ -325,22 +348,27 @@ void scattersAndGathersRowsWhileMembersCompute(const MakeGroup &make) {
           return sum;
         };
         const Share own = rowsOfMember(rows, m, 4);
-        for (uint64_t i = own.first * columns + who.worker; i < own.last * columns; i += who.workers)
+        for (uint64_t i = own.first * columns + who.worker; i < own.last * columns;
+             i += who.workers)
           got[i] = 1.0f;
         ASSERT_TRUE(cast.group->barrier(who).isOk()); // What others may still read may be written.
-        ASSERT_TRUE(group.beginReduceScatterRows(who, mine, rows, columns, Element::F32, block).isOk());
+        ASSERT_TRUE(
+            group.beginReduceScatterRows(who, mine, rows, columns, Element::F32, block).isOk());
         uint64_t seen = 0;
         for (RowBlocks walk = group.blocks(rows, block, Order::OwnLast); walk.next();) {
           ASSERT_LE(walk.rowCount(), block);
           seen += walk.rowCount();
-          for (uint64_t i = walk.first() * columns + who.worker; i < (walk.first() + walk.rowCount()) * columns; i += who.workers)
+          for (uint64_t i = walk.first() * columns + who.worker;
+               i < (walk.first() + walk.rowCount()) * columns; i += who.workers)
             mine[i] = valueOf(round, m, i);
           if (round % 5 == m)
             std::this_thread::yield();
           ASSERT_TRUE(group.blockDone(who).isOk());
         }
         ASSERT_EQ(seen, rows);
-        ASSERT_TRUE(cast.group->reduceScatterRows(who, mine, got, rows, columns, {.accumulate = accumulate}).isOk());
+        ASSERT_TRUE(
+            cast.group->reduceScatterRows(who, mine, got, rows, columns, {.accumulate = accumulate})
+                .isOk());
         ASSERT_TRUE(cast.group->barrier(who).isOk());
         for (uint64_t i = own.first * columns; i < own.last * columns; ++i)
           ASSERT_EQ(got[i], wanted(i)) << "element " << i << " of round " << round << " on " << m;
@@ -349,7 +377,8 @@ void scattersAndGathersRowsWhileMembersCompute(const MakeGroup &make) {
         for (RowBlocks walk = group.blocks(rows, block, Order::OwnFirst); walk.next();) {
           if (!walk.isOwn())
             ASSERT_TRUE(group.awaitBlock(who).isOk());
-          for (uint64_t i = walk.first() * columns + who.worker; i < (walk.first() + walk.rowCount()) * columns; i += who.workers)
+          for (uint64_t i = walk.first() * columns + who.worker;
+               i < (walk.first() + walk.rowCount()) * columns; i += who.workers)
             read[m][i] = got[i];
           ASSERT_TRUE(group.blockDone(who).isOk());
         }
@@ -357,12 +386,19 @@ void scattersAndGathersRowsWhileMembersCompute(const MakeGroup &make) {
         ASSERT_FALSE(group.awaitBlock(who).isOk()); // There is none.
         ASSERT_TRUE(cast.group->barrier(who).isOk());
         for (uint64_t i = 0; i < rows * columns; ++i)
-          ASSERT_EQ(read[m][i], wanted(i)) << "element " << i << " of round " << round << " on " << m;
+          ASSERT_EQ(read[m][i], wanted(i))
+              << "element " << i << " of round " << round << " on " << m;
       }
     });
     for (uint32_t member : cast.here) {
-      EXPECT_FALSE(group.beginGatherRows({member, 0, cast.workers[member]}, out[member].data(), rows, rowBytes, 0).isOk());
-      EXPECT_FALSE(group.beginGatherRows({member, 0, cast.workers[member]}, out[member].data(), kMostBytes, rowBytes, 4).isOk());
+      EXPECT_FALSE(group
+                       .beginGatherRows({member, 0, cast.workers[member]}, out[member].data(), rows,
+                                        rowBytes, 0)
+                       .isOk());
+      EXPECT_FALSE(group
+                       .beginGatherRows({member, 0, cast.workers[member]}, out[member].data(),
+                                        kMostBytes, rowBytes, 4)
+                       .isOk());
     }
   }
 }

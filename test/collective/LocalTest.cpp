@@ -36,8 +36,8 @@ TEST(LocalGroup, refusesImpossibleGroups) {
   EXPECT_FALSE(LocalGroup::create({1, 0}).isOk());
 }
 
-/// All workers but those of member 1 enter `wait`; then member 1 fails. Everybody must come back with
-/// its reason, and nobody may wait again.
+/// All workers but those of member 1 enter `wait`; then member 1 fails. Everybody must come back
+/// with its reason, and nobody may wait again.
 void failsWhileOthersWait(const std::vector<uint32_t> &workers,
                           const std::function<Status(Group &, Caller)> &wait) {
   std::vector<uint32_t> here;
@@ -66,9 +66,8 @@ TEST(LocalGroup, endsEveryWaitWhenAMemberFails) {
     failsWhileOthersWait({2, 1, 2}, [&](Group &group, Caller who) {
       return group.allReduce(who, in[who.member / 2], out[who.member / 2], 2, 2);
     });
-    failsWhileOthersWait({1, 1}, [&](Group &group, Caller who) {
-      return group.send(who, in[0], sizeof(in[0]), 1);
-    });
+    failsWhileOthersWait(
+        {1, 1}, [&](Group &group, Caller who) { return group.send(who, in[0], sizeof(in[0]), 1); });
     failsWhileOthersWait({2, 1}, [&](Group &group, Caller who) {
       return group.receive(who, out[0], sizeof(out[0]), 1);
     });

@@ -48,7 +48,8 @@ RemoteGroup::Setup setupOf(const std::vector<uint32_t> &workers, std::vector<uin
 }
 
 template <uint64_t overlappingMessages>
-std::unique_ptr<Group> makeRemote(const std::vector<uint32_t> &workers, std::vector<uint32_t> &here) {
+std::unique_ptr<Group> makeRemote(const std::vector<uint32_t> &workers,
+                                  std::vector<uint32_t> &here) {
   RemoteGroup::Setup setup = setupOf(workers, here, overlappingMessages);
   if (here.empty())
     return nullptr; // More ranks than members.
@@ -90,8 +91,7 @@ TEST(RemoteGroup, refusesMoreRowsThanItWasMadeFor) {
   if (!group)
     return;
   float value = 0;
-  const Status status =
-      group->allReduce({here[0], 0, 1}, &value, &value, kMostBytes / 4 + 1, 1);
+  const Status status = group->allReduce({here[0], 0, 1}, &value, &value, kMostBytes / 4 + 1, 1);
   EXPECT_EQ(status.code(), StatusCode::InvalidArgument);
 }
 
@@ -107,10 +107,10 @@ TEST(Cluster, knowsItsRanks) {
 TEST(Cluster, gathersFromEveryRankInOrder) {
   const uint32_t own = 100 + cluster().rank();
   std::vector<uint32_t> all(cluster().size());
-  ASSERT_TRUE(cluster()
-                  .gatherAll(std::as_bytes(std::span(&own, 1)),
-                              reinterpret_cast<std::byte *>(all.data()))
-                  .isOk());
+  ASSERT_TRUE(
+      cluster()
+          .gatherAll(std::as_bytes(std::span(&own, 1)), reinterpret_cast<std::byte *>(all.data()))
+          .isOk());
   for (uint32_t r = 0; r < cluster().size(); ++r)
     EXPECT_EQ(all[r], 100 + r);
 }

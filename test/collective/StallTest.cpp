@@ -1,12 +1,13 @@
 //===- StallTest.cpp - Ranks that live and get nowhere --------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Run by mpirun with three processes and one case: what ranks say of themselves, and what all of them
-// must then be told. Every rank checks and ends with 0 if it was so.
+// Run by mpirun with three processes and one case: what ranks say of themselves, and what all of
+// them must then be told. Every rank checks and ends with 0 if it was so.
 //
 //   hangs     rank 2 computes and finishes no launch; rank 1 waits for it and must not be blamed
 //   deadlock  rank 1 waits for rank 2, which waits for rank 1
-//   works     rank 2 computes one launch after the other for longer than the timeout: nobody is blamed
+//   works     rank 2 computes one launch after the other for longer than the timeout: nobody is
+//   blamed
 //
 #include "runtime/base/Clock.h"
 #include "runtime/collective/Cluster.h"
@@ -32,7 +33,8 @@ static int check(Cluster &cluster, const std::string &name) {
   std::string expected;
   if (name == "hangs") {
     health.activity = rank == 2 ? Health::Computing : rank == 1 ? 2 : Health::Idle;
-    expected = "rank 2 \\(host .*, process [0-9]+\\) lives and has not finished a launch for 1\\..*";
+    expected =
+        "rank 2 \\(host .*, process [0-9]+\\) lives and has not finished a launch for 1\\..*";
   } else if (name == "deadlock") {
     health.activity = rank == 0 ? Health::Idle : int32_t(3 - rank);
     expected = "rank ([12]) .* has waited for rank ([12]) .* and no rank moves.*";
@@ -56,7 +58,8 @@ static int check(Cluster &cluster, const std::string &name) {
 int main(int argc, char **argv) {
   auto joined = Cluster::join({.timeoutSeconds = 1});
   if (!joined || argc != 2 || (*joined)->size() != 3) {
-    std::fprintf(stderr, "%s\n", joined ? "three processes and a case" : joined.status().message().c_str());
+    std::fprintf(stderr, "%s\n",
+                 joined ? "three processes and a case" : joined.status().message().c_str());
     return 2;
   }
   const int result = check(**joined, argv[1]);

@@ -3,8 +3,8 @@
 //
 // Whole engines are compared in test/e2e/test_weights.py.
 
-#include "compiler/driver/accuracy/CalibrationText.h"
 #include "compiler/driver/accuracy/Divergence.h"
+#include "compiler/driver/accuracy/CalibrationText.h"
 
 #include "gtest/gtest.h"
 

@@ -138,9 +138,13 @@ TEST_F(EngineWriterTest, readsBackWhatWasWritten) {
   EXPECT_TRUE(std::equal(part.begin(), part.end(), pattern(5000, 3).begin() + 4900));
   ok(writer->readBack(SectionKind::Weights, 2, 100, part));
   EXPECT_TRUE(std::equal(part.begin(), part.end(), pattern(200, 9).begin() + 100));
-  EXPECT_NE(message(writer->readBack(SectionKind::Weights, 1, 4901, part)).find("have not been written"), std::string::npos);
-  EXPECT_NE(message(writer->readBack(SectionKind::Weights, 3, 0, part)).find("chip 3"), std::string::npos);
-  ok(writer->addSection(SectionKind::Plan, pattern(10, 1))); // reading back does not move where writing goes on
+  EXPECT_NE(
+      message(writer->readBack(SectionKind::Weights, 1, 4901, part)).find("have not been written"),
+      std::string::npos);
+  EXPECT_NE(message(writer->readBack(SectionKind::Weights, 3, 0, part)).find("chip 3"),
+            std::string::npos);
+  ok(writer->addSection(SectionKind::Plan,
+                        pattern(10, 1))); // reading back does not move where writing goes on
   ok(writer->readBack(SectionKind::Weights, 2, 0, part));
   EXPECT_TRUE(std::equal(part.begin(), part.end(), pattern(200, 9).begin()));
 }

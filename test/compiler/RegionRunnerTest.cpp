@@ -57,8 +57,8 @@ void rightKernel(void *const *buffers, const cpu::StepView *step, uint32_t worke
   shareRows(step, worker, workers, [&](uint32_t row) {
     std::vector<float> x(kColumns);
     std::memcpy(x.data(), static_cast<float *>(buffers[0]) + row * kColumns, kColumns * 4);
-    quantizeRow(x,
-                static_cast<uint8_t *>(buffers[1]) + row * cpu::QuantRowLayout(kColumns).stride(), 15);
+    quantizeRow(
+        x, static_cast<uint8_t *>(buffers[1]) + row * cpu::QuantRowLayout(kColumns).stride(), 15);
   });
 }
 
@@ -85,7 +85,8 @@ protected:
   void SetUp() override {
     context.loadDialect<mlir::tenon::TenonDialect, mlir::func::FuncDialect>();
     auto rows = mlir::tenon::quantizedRowsType(
-        mlir::RankedTensorType::get({mlir::ShapedType::kDynamic, kColumns}, mlir::Float32Type::get(&context)),
+        mlir::RankedTensorType::get({mlir::ShapedType::kDynamic, kColumns},
+                                    mlir::Float32Type::get(&context)),
         mlir::tenon::RowElement::Int15);
     // The encoding's spelling is the dialect's matter: "#tenon.rows<...>" without what is around
     // it.

@@ -17,11 +17,14 @@ namespace {
 /// A geometry with weights in memory.
 class DrawnCheckpoint : public frontend::Checkpoint {
 public:
-  explicit DrawnCheckpoint(std::unique_ptr<frontend::Checkpoint> geometry) : geometry(std::move(geometry)) {
+  explicit DrawnCheckpoint(std::unique_ptr<frontend::Checkpoint> geometry)
+      : geometry(std::move(geometry)) {
     std::mt19937 random(7);
     for (frontend::Tensor tensor : this->geometry->tensors()) {
       // Matrices that keep a row's size, and norms around one.
-      std::normal_distribution<float> normal(tensor.rows == 1 ? 1.0f : 0.0f, tensor.rows == 1 ? 0.1f : 1 / std::sqrt(float(tensor.columns)));
+      std::normal_distribution<float> normal(
+          tensor.rows == 1 ? 1.0f : 0.0f,
+          tensor.rows == 1 ? 0.1f : 1 / std::sqrt(float(tensor.columns)));
       std::vector<float> &drawn = values.emplace_back(tensor.rows * tensor.columns);
       for (float &value : drawn)
         value = normal(random);
@@ -33,7 +36,8 @@ public:
   const frontend::TokenizerMetadata &tokenizer() const override { return geometry->tokenizer(); }
   llvm::ArrayRef<frontend::Tensor> tensors() const override { return all; }
   const frontend::Tensor *find(llvm::StringRef name) const override {
-    const auto *found = llvm::find_if(tensors(), [&](const auto &tensor) { return tensor.name == name; });
+    const auto *found =
+        llvm::find_if(tensors(), [&](const auto &tensor) { return tensor.name == name; });
     return found == tensors().end() ? nullptr : found;
   }
   bool interleavedRotary() const override { return geometry->interleavedRotary(); }
@@ -56,13 +60,16 @@ protected:
     options.verify = true;
     options.collectives = collectives;
     StageTimer timer;
-    auto made = runPipeline(*checkpoint, options, grid, "cpu", timer, [](llvm::StringRef, mlir::Operation *) { return true; });
+    auto made = runPipeline(*checkpoint, options, grid, "cpu", timer,
+                            [](llvm::StringRef, mlir::Operation *) { return true; });
     ASSERT_TRUE(bool(made)) << llvm::toString(made.takeError());
     compiled.emplace(std::move(*made));
     ASSERT_TRUE(compiled->whole);
   }
 
-  ShardingCheck check() { return llvm::cantFail(checkSharding(*compiled->whole, *compiled->module, *checkpoint)); }
+  ShardingCheck check() {
+    return llvm::cantFail(checkSharding(*compiled->whole, *compiled->module, *checkpoint));
+  }
 
   /// Every chip but the first takes columns of a layer's product for other ones than it should.
   void shiftColumnsOf(llvm::StringRef name) {
@@ -81,7 +88,8 @@ protected:
   }
 
   static const RegionCheck &regionOf(const ShardingCheck &check, llvm::StringRef name) {
-    const auto found = llvm::find_if(check.regions, [&](const RegionCheck &region) { return region.region == name; });
+    const auto found = llvm::find_if(
+        check.regions, [&](const RegionCheck &region) { return region.region == name; });
     EXPECT_NE(found, check.regions.end()) << name.str();
     return *found;
   }
@@ -98,8 +106,10 @@ TEST_F(ShardingCheckTest, sumsOfF32AreNearlyThoseOfOneChip) {
     const ShardingCheck found = check();
     EXPECT_FALSE(found.regions.empty());
     for (const RegionCheck &region : found.regions) {
-      EXPECT_TRUE(region.passed()) << grid.text() << " " << region.worst << ": " << region.maxRelError;
-      EXPECT_EQ(region.tolerance, kExact) << region.worst; // Nothing is rounded, so nothing more is allowed.
+      EXPECT_TRUE(region.passed())
+          << grid.text() << " " << region.worst << ": " << region.maxRelError;
+      EXPECT_EQ(region.tolerance, kExact)
+          << region.worst; // Nothing is rounded, so nothing more is allowed.
     }
     EXPECT_LT(found.meanKl, 1e-6);
   }
@@ -110,7 +120,8 @@ TEST_F(ShardingCheckTest, roundedPartsMayDifferByWhatRoundingCosts) {
     compile(grid, "bf16");
     const ShardingCheck found = check();
     for (const RegionCheck &region : found.regions) {
-      EXPECT_TRUE(region.passed()) << grid.text() << " " << region.worst << ": " << region.maxRelError;
+      EXPECT_TRUE(region.passed())
+          << grid.text() << " " << region.worst << ": " << region.maxRelError;
       // Two chips, two sums in each of six layers: at most 2^-9 of each part.
       EXPECT_LE(region.tolerance, kExact + 7 * 2 * 2 * 0x1p-9);
     }
@@ -123,7 +134,8 @@ TEST_F(ShardingCheckTest, roundedPartsMayDifferByWhatRoundingCosts) {
 
 TEST_F(ShardingCheckTest, aWrongCutIsFoundAndNamedWhateverIsAddedUp) {
   for (const char *collectives : {"f32", "bf16"})
-    for (const auto &[weight, region] : {std::pair("ffn_down", "ffn_down"), std::pair("attn_output", "attn_output")}) {
+    for (const auto &[weight, region] :
+         {std::pair("ffn_down", "ffn_down"), std::pair("attn_output", "attn_output")}) {
       compile({2, 1, 1}, collectives);
       shiftColumnsOf(weight);
       const ShardingCheck found = check();

@@ -18,7 +18,8 @@ namespace tenon::compiler {
 namespace {
 
 constexpr uint32_t kRows = 20, kColumns = 160;
-constexpr WeightFormat kFormat = WeightFormat::Q4_RM128; // 160 columns: a whole group and a short one
+constexpr WeightFormat kFormat =
+    WeightFormat::Q4_RM128; // 160 columns: a whole group and a short one
 
 /// A checkpoint of one f32 matrix.
 class OneMatrix : public frontend::Checkpoint {
@@ -28,13 +29,18 @@ public:
     std::normal_distribution<float> normal;
     for (float &value : values)
       value = normal(random);
-    tensor = {"w", WeightFormat::F32, kRows, kColumns,
+    tensor = {"w",
+              WeightFormat::F32,
+              kRows,
+              kColumns,
               {reinterpret_cast<const uint8_t *>(values.data()), values.size() * sizeof(float)}};
   }
   const frontend::ModelConfig &config() const override { return noConfig; }
   const frontend::TokenizerMetadata &tokenizer() const override { return noTokenizer; }
   llvm::ArrayRef<frontend::Tensor> tensors() const override { return tensor; }
-  const frontend::Tensor *find(llvm::StringRef name) const override { return name == "w" ? &tensor : nullptr; }
+  const frontend::Tensor *find(llvm::StringRef name) const override {
+    return name == "w" ? &tensor : nullptr;
+  }
   bool interleavedRotary() const override { return false; }
   llvm::StringRef path() const override { return "one"; }
   uint64_t randomSeed() const override { return 0; }
@@ -52,14 +58,15 @@ protected:
   void SetUp() override {
     context.loadDialect<mlir::tenon::TenonDialect, mlir::plan::PlanDialect>();
     folder = std::filesystem::temp_directory_path() /
-             (std::string("tenon-stored-") + testing::UnitTest::GetInstance()->current_test_info()->name());
+             (std::string("tenon-stored-") +
+              testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::remove_all(folder);
     std::filesystem::create_directories(folder);
   }
   void TearDown() override { std::filesystem::remove_all(folder); }
 
-  /// Stores `panels` at byte 64 of chip 0's weights, under a plan that says they are "w" in `format`, and loads the image of
-  /// the declared weight. The message if that fails.
+  /// Stores `panels` at byte 64 of chip 0's weights, under a plan that says they are "w" in
+  /// `format`, and loads the image of the declared weight. The message if that fails.
   std::string load(llvm::ArrayRef<uint8_t> panels, WeightFormat format, uint64_t size) {
     const std::string name(formatInfo(format).name);
     const std::string encoding = format == WeightFormat::F32 ? "" : ", #tenon.blocks<" + name + ">";
@@ -68,7 +75,8 @@ protected:
     module = parse("tenon.weight @w : " + type + "\n%w = tenon.param @w : " + type);
     plans = parse("plan.engine producer \"p\" target \"cpu\" grid [1] logits @x {\n"
                   "plan.chip 0 kind \"cpu\" arena <0> weights 65536 {\n}\n"
-                  "plan.weight @w " + name + " rows 20 columns 160 at 64 size " + std::to_string(size) + " packed\n}");
+                  "plan.weight @w " +
+                  name + " rows 20 columns 160 at 64 size " + std::to_string(size) + " packed\n}");
     if (!module || !plans)
       return "does not parse";
     auto writer = llvm::cantFail(EngineWriter::create((folder / "a.tenon").string()));
@@ -98,7 +106,8 @@ protected:
 
 private:
   mlir::OwningOpRef<mlir::ModuleOp> parse(const std::string &text) {
-    return mlir::parseSourceString<mlir::ModuleOp>(text, mlir::ParserConfig(&context, /*verifyAfterParse=*/false));
+    return mlir::parseSourceString<mlir::ModuleOp>(
+        text, mlir::ParserConfig(&context, /*verifyAfterParse=*/false));
   }
 };
 
@@ -126,17 +135,23 @@ TEST_F(StoredWeightsTest, keptFormatsAreComparedWithTheCheckpoint) {
 TEST_F(StoredWeightsTest, anotherMatrixIsNoRounding) {
   std::vector<float> reversed(checkpoint.values.rbegin(), checkpoint.values.rend());
   frontend::Tensor other = checkpoint.tensor;
-  other.data = {reinterpret_cast<const uint8_t *>(reversed.data()), reversed.size() * sizeof(float)};
+  other.data = {reinterpret_cast<const uint8_t *>(reversed.data()),
+                reversed.size() * sizeof(float)};
   const std::vector<uint8_t> panels = rounded(other);
   const std::string message = load(panels, kFormat, panels.size());
-  EXPECT_NE(message.find("tensor 'w' as stored differs from the checkpoint's by 1."), std::string::npos) << message;
-  EXPECT_NE(message.find("rounding to q4_rm128 explains at most 0.500"), std::string::npos) << message;
+  EXPECT_NE(message.find("tensor 'w' as stored differs from the checkpoint's by 1."),
+            std::string::npos)
+      << message;
+  EXPECT_NE(message.find("rounding to q4_rm128 explains at most 0.500"), std::string::npos)
+      << message;
 }
 
 TEST_F(StoredWeightsTest, aWeightOfAnotherSizeIsNamed) {
   const std::vector<uint8_t> panels = rounded(checkpoint.tensor);
   const std::string message = load(panels, kFormat, 128);
-  EXPECT_NE(message.find("the plan stores 128 bytes of 'w', and its kernel reads"), std::string::npos) << message;
+  EXPECT_NE(message.find("the plan stores 128 bytes of 'w', and its kernel reads"),
+            std::string::npos)
+      << message;
 }
 
 } // namespace

@@ -16,10 +16,13 @@ using compiler::ColumnFeedback;
 
 namespace {
 
-uint16_t toBfloat(float value) { return static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16); }
+uint16_t toBfloat(float value) {
+  return static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16);
+}
 double fromBfloat(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
-/// Inputs of few hidden causes, as those of trained models are: columns go together, and some are large.
+/// Inputs of few hidden causes, as those of trained models are: columns go together, and some are
+/// large.
 struct Inputs {
   uint64_t rows, columns;
   std::vector<uint16_t> values;
@@ -70,18 +73,22 @@ struct Weights {
   }
   Weights(const Weights &) = delete;
 
-  std::vector<uint8_t> rounded(WeightFormat format, const ColumnFeedback *feedback, unsigned threads = 2) const {
+  std::vector<uint8_t> rounded(WeightFormat format, const ColumnFeedback *feedback,
+                               unsigned threads = 2) const {
     std::vector<uint8_t> out(packedBytes(format, tensor.rows, tensor.columns));
-    llvm::cantFail(compiler::reblockMatrix(tensor, format, {}, 0, tensor.rows, threads, out, feedback));
+    llvm::cantFail(
+        compiler::reblockMatrix(tensor, format, {}, 0, tensor.rows, threads, out, feedback));
     return out;
   }
   /// Sum over inputs and rows of the squared difference of the products.
-  double productError(WeightFormat format, llvm::ArrayRef<uint8_t> panels, const Inputs &inputs) const {
+  double productError(WeightFormat format, llvm::ArrayRef<uint8_t> panels,
+                      const Inputs &inputs) const {
     double sum = 0;
     std::vector<double> errors(tensor.columns);
     for (uint64_t r = 0; r < tensor.rows; ++r) {
       for (uint64_t k = 0; k < tensor.columns; ++k)
-        errors[k] = compiler::unpackValue(format, panels, tensor.columns, r, k) - values[r * tensor.columns + k];
+        errors[k] = compiler::unpackValue(format, panels, tensor.columns, r, k) -
+                    values[r * tensor.columns + k];
       for (uint64_t n = 0; n < inputs.rows; ++n) {
         double product = 0;
         for (uint64_t k = 0; k < tensor.columns; ++k)
@@ -114,8 +121,10 @@ TEST_P(Feedback, keepsProductsWithInputsItHasNotSeen) {
   unseen.rows = 200;
   unseen.values.erase(unseen.values.begin(), unseen.values.begin() + 600 * 256);
   const ColumnFeedback feedback = seen.feedback();
-  const double with = weights.productError(GetParam(), weights.rounded(GetParam(), &feedback), unseen);
-  const double without = weights.productError(GetParam(), weights.rounded(GetParam(), nullptr), unseen);
+  const double with =
+      weights.productError(GetParam(), weights.rounded(GetParam(), &feedback), unseen);
+  const double without =
+      weights.productError(GetParam(), weights.rounded(GetParam(), nullptr), unseen);
   EXPECT_LT(with, 0.5 * without);
 }
 
@@ -131,7 +140,8 @@ TEST_P(Feedback, aRowDoesNotDependOnThoseBesideIt) {
   const ColumnFeedback feedback = Inputs(200, 96, 9, 3).feedback();
   const std::vector<uint8_t> whole = weights.rounded(GetParam(), &feedback);
   std::vector<uint8_t> part(packedBytes(GetParam(), 11, 96));
-  llvm::cantFail(compiler::reblockMatrix(weights.tensor, GetParam(), {}, 7, 11, 1, part, &feedback));
+  llvm::cantFail(
+      compiler::reblockMatrix(weights.tensor, GetParam(), {}, 7, 11, 1, part, &feedback));
   for (uint64_t row = 0; row < 11; ++row)
     for (uint64_t k = 0; k < 96; ++k)
       ASSERT_EQ(compiler::unpackValue(GetParam(), part, 96, row, k),
@@ -146,7 +156,8 @@ TEST_P(Feedback, withoutInputsRoundsAsWithoutCorrelations) {
   EXPECT_TRUE(feedback.blocks().empty());
   const std::vector<uint8_t> panels = weights.rounded(GetParam(), &feedback);
   for (uint64_t k = 0; k < 64; ++k)
-    EXPECT_NEAR(compiler::unpackValue(GetParam(), panels, 64, 3, k), weights.values[3 * 64 + k], 0.05);
+    EXPECT_NEAR(compiler::unpackValue(GetParam(), panels, 64, 3, k), weights.values[3 * 64 + k],
+                0.05);
 }
 
 INSTANTIATE_TEST_SUITE_P(Reblock, Feedback, testing::ValuesIn(rowScaledFormats()),
@@ -169,7 +180,9 @@ TEST(ColumnFeedback, factorsGiveTheMomentsBack) {
     }
   // What is left of each column after those behind it in the order: D, from the last column on.
   std::vector<double> d(columns);
-  const auto r = [&](uint64_t i, uint64_t j) { return i == j ? 1.0 : i < j ? double(block.row(j)[i]) : 0.0; };
+  const auto r = [&](uint64_t i, uint64_t j) {
+    return i == j ? 1.0 : i < j ? double(block.row(j)[i]) : 0.0;
+  };
   const double damping = 0.2 * mean;
   for (uint64_t j = columns; j-- > 0;) {
     d[j] = moments[j * columns + j] + damping;
@@ -181,10 +194,12 @@ TEST(ColumnFeedback, factorsGiveTheMomentsBack) {
       double sum = 0;
       for (uint64_t l = b; l < columns; ++l)
         sum += r(a, l) * d[l] * r(b, l);
-      EXPECT_NEAR(sum, moments[a * columns + b] + (a == b ? damping : 0), 2e-4 * mean) << a << " " << b;
+      EXPECT_NEAR(sum, moments[a * columns + b] + (a == b ? damping : 0), 2e-4 * mean)
+          << a << " " << b;
     }
   for (uint64_t j = 1; j < columns; ++j)
-    EXPECT_GE(moments[(j - 1) * columns + j - 1], moments[j * columns + j]); // The largest inputs come first.
+    EXPECT_GE(moments[(j - 1) * columns + j - 1],
+              moments[j * columns + j]); // The largest inputs come first.
 }
 
 TEST(ColumnFeedback, cutsWideMatricesIntoBlocks) {

@@ -1,9 +1,9 @@
 //===- ReblockTest.cpp - Rounding weights to fewer bits -------------------===//
 // SPDX-License-Identifier: Apache-2.0
 
+#include "compiler/pack/Reblock.h"
 #include "compiler/pack/Packer.h"
 #include "compiler/pack/PanelColumns.h"
-#include "compiler/pack/Reblock.h"
 
 #include <bit>
 #include <cmath>
@@ -44,16 +44,14 @@ struct Matrix {
 
 std::vector<uint8_t> reblock(const Tensor &tensor, WeightFormat format, unsigned threads = 1) {
   std::vector<uint8_t> out(packedBytes(format, tensor.rows, tensor.columns), 0xcd);
-  llvm::Error error =
-      compiler::reblockMatrix(tensor, format, {}, 0, tensor.rows, threads, out);
+  llvm::Error error = compiler::reblockMatrix(tensor, format, {}, 0, tensor.rows, threads, out);
   EXPECT_FALSE(error) << llvm::toString(std::move(error));
   return out;
 }
 
 std::string failure(const Tensor &tensor, WeightFormat format) {
   std::vector<uint8_t> out(packedBytes(format, tensor.rows, tensor.columns));
-  return llvm::toString(
-      compiler::reblockMatrix(tensor, format, {}, 0, tensor.rows, 2, out));
+  return llvm::toString(compiler::reblockMatrix(tensor, format, {}, 0, tensor.rows, 2, out));
 }
 
 /// Sum of squared errors of panels against the values they were made from.
@@ -74,7 +72,8 @@ double nearestError(const Matrix &matrix, const FormatInfo &info) {
   double sum = 0;
   const uint64_t columns = matrix.tensor.columns;
   for (size_t at = 0, size; at < matrix.values.size(); at += size) {
-    size = std::min<uint64_t>(info.group, columns - at % columns); // The last group of a row may be short.
+    size = std::min<uint64_t>(info.group,
+                              columns - at % columns); // The last group of a row may be short.
     const float *x = matrix.values.data() + at;
     double low = 0, high = 0, extreme = 0;
     for (uint32_t i = 0; i < size; ++i) {
@@ -87,8 +86,7 @@ double nearestError(const Matrix &matrix, const FormatInfo &info) {
     const double minimum = info.hasMin ? low : 0;
     const double first = info.hasMin ? 0 : -double(info.offset);
     for (uint32_t i = 0; i < size && scale != 0; ++i) {
-      const double q =
-          std::clamp(std::nearbyint((x[i] - minimum) / scale), first, first + top);
+      const double q = std::clamp(std::nearbyint((x[i] - minimum) / scale), first, first + top);
       const double difference = scale * q + minimum - x[i];
       sum += difference * difference;
     }
@@ -116,7 +114,10 @@ TEST_P(RowScaled, losesLessThanNearestRoundingWithExactScales) {
   const Matrix matrix = Matrix::normal(48, 576);
   const double error = squaredError(matrix, format(), reblock(matrix.tensor, format()));
   // At 8 bits the stored scale's own rounding is all there is to gain or lose.
-  const double share = info().bits == 8 ? 1.1 : info().bits == 6 ? 1.0 : info().group == 32 ? 0.93 : 0.95;
+  const double share = info().bits == 8     ? 1.1
+                       : info().bits == 6   ? 1.0
+                       : info().group == 32 ? 0.93
+                                            : 0.95;
   EXPECT_LT(error, share * nearestError(matrix, info()));
 }
 
@@ -169,7 +170,8 @@ TEST_P(RowScaled, keepsZerosAndPaddingZero) {
   for (uint64_t k = 0; k < 64; ++k) {
     EXPECT_EQ(compiler::unpackValue(format(), panels, 64, 3, k), 0);
     if (k < 32)
-      EXPECT_NEAR(compiler::unpackValue(format(), panels, 64, 5, k), 0, info().group == 32 ? 0 : 0.02);
+      EXPECT_NEAR(compiler::unpackValue(format(), panels, 64, 5, k), 0,
+                  info().group == 32 ? 0 : 0.02);
     for (uint64_t row = 21; row < 32; ++row)
       EXPECT_EQ(compiler::unpackValue(format(), panels, 64, row, k), 0);
   }
@@ -225,7 +227,10 @@ void expectColumnsOfTheWhole(WeightFormat format, uint64_t columns) {
   const Matrix matrix = Matrix::normal(40, columns); // the last panel is not full
   const uint64_t granule = std::max(formatInfo(format).group, 32u);
   const std::vector<uint8_t> whole = reblock(matrix.tensor, format);
-  for (auto [first, count] : {std::pair{uint64_t(0), granule}, {granule, 3 * granule}, {2 * granule, columns - 2 * granule}, {0, columns}}) {
+  for (auto [first, count] : {std::pair{uint64_t(0), granule},
+                              {granule, 3 * granule},
+                              {2 * granule, columns - 2 * granule},
+                              {0, columns}}) {
     std::vector<uint8_t> part(packedBytes(format, 40, count), 0xcd);
     compiler::copyPanelColumns(format, whole, columns, first, count, part);
     for (uint64_t row = 0; row < 40; ++row)
@@ -238,7 +243,9 @@ void expectColumnsOfTheWhole(WeightFormat format, uint64_t columns) {
   }
 }
 
-TEST_P(RowScaled, columnsOfPanelsAreThoseOfTheWhole) { expectColumnsOfTheWhole(format(), 4 * info().group + 32); }
+TEST_P(RowScaled, columnsOfPanelsAreThoseOfTheWhole) {
+  expectColumnsOfTheWhole(format(), 4 * info().group + 32);
+}
 
 TEST(ReblockBfloat, columnsOfPanelsAreThoseOfTheWhole) {
   expectColumnsOfTheWhole(WeightFormat::BF16, 160);
@@ -246,8 +253,8 @@ TEST(ReblockBfloat, columnsOfPanelsAreThoseOfTheWhole) {
 }
 
 TEST_P(RowScaled, namesTheFirstValueThatIsNoNumber) {
-  for (float bad : {std::numeric_limits<float>::quiet_NaN(),
-                    -std::numeric_limits<float>::infinity(), 1e9f}) {
+  for (float bad :
+       {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity(), 1e9f}) {
     Matrix matrix = Matrix::normal(40, 64);
     matrix.values[37 * 64 + 5] = bad;
     matrix.values[18 * 64 + 63] = bad;
@@ -258,17 +265,15 @@ TEST_P(RowScaled, namesTheFirstValueThatIsNoNumber) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Reblock, RowScaled, testing::ValuesIn(rowScaledFormats()),
-                         [](const auto &info) {
-                           return std::string(formatInfo(info.param).name);
-                         });
+                         [](const auto &info) { return std::string(formatInfo(info.param).name); });
 
 TEST(ReblockBfloat, roundsToNearestEven) {
   Matrix matrix(1, 33);
   std::mt19937 random(5);
   for (float &value : matrix.values)
     value = std::bit_cast<float>((static_cast<uint32_t>(random()) & 0xbfffffffu) | 0x100u);
-  matrix.values[0] = 0x1.01p0f;  // halfway, even below
-  matrix.values[1] = 0x1.03p0f;  // halfway, even above
+  matrix.values[0] = 0x1.01p0f; // halfway, even below
+  matrix.values[1] = 0x1.03p0f; // halfway, even above
   matrix.values[2] = 0x1.0101p0f;
   const std::vector<uint8_t> panels = reblock(matrix.tensor, WeightFormat::BF16);
   auto value = [&](uint64_t k) {

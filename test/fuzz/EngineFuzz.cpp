@@ -83,10 +83,12 @@ void checkPromises(const engine::Plan &plan) {
           for (const engine::BufferPlan &b : chip.buffers)
             promise(b.offset.at(at) % 64 == 0 && b.offset.at(at) + b.size.at(at) <= memory.arena);
         }
-        promise(plan.chips[plan.logitsChip()].buffers[plan.logitsBuffer].size.at(capacity->limits()) >=
-                uint64_t(capacity->logitRows) * plan.model.vocabulary * sizeof(float));
+        promise(
+            plan.chips[plan.logitsChip()].buffers[plan.logitsBuffer].size.at(capacity->limits()) >=
+            uint64_t(capacity->logitRows) * plan.model.vocabulary * sizeof(float));
       }
-  if (const uint64_t bytes = plan.madeWeightBytes(plan.chips.front()); bytes && bytes <= (1u << 18)) {
+  if (const uint64_t bytes = plan.madeWeightBytes(plan.chips.front());
+      bytes && bytes <= (1u << 18)) {
     AlignedBytes region(static_cast<std::byte *>(std::aligned_alloc(64, (bytes + 63) / 64 * 64)));
     std::memset(region.get(), 0, bytes);
     engine::makeWeights(plan, plan.chips.front(), region.get(), 1);

@@ -1,9 +1,9 @@
 //===- GrammarFuzz.cpp - Hostile schemas, patterns and calls --------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// The first byte says what the rest is: a JSON (s)chema, a (r)egular expression, a (g)rammar, or an answer with
-// (c)alls. Checking ends, within its budgets. What the library makes of the result is not fuzzed here: it runs in a
-// process that may die (runtime/grammar/CompileProcess.h).
+// The first byte says what the rest is: a JSON (s)chema, a (r)egular expression, a (g)rammar, or an
+// answer with (c)alls. Checking ends, within its budgets. What the library makes of the result is
+// not fuzzed here: it runs in a process that may die (runtime/grammar/CompileProcess.h).
 //
 #include "runtime/grammar/Constraint.h"
 #include "runtime/grammar/SchemaCheck.h"
@@ -34,7 +34,8 @@ static void checkSchemaText(std::string_view text) {
   const grammar::Limits limits;
   const auto checked = grammar::checkSchema(schema, limits);
   if (!checked) {
-    require(checked.status().code() == StatusCode::InvalidArgument && !checked.status().message().empty(),
+    require(checked.status().code() == StatusCode::InvalidArgument &&
+                !checked.status().message().empty(),
             "a refusal without a reason");
     return;
   }
@@ -63,7 +64,8 @@ static void readCalls(std::string_view data) {
   const auto whole = read(std::max<size_t>(text.size(), 1)), parts = read(size);
   require(whole.size() == parts.size(), "pieces say something else than the whole");
   for (size_t i = 0; i < whole.size(); ++i)
-    require(whole[i].kind == parts[i].kind && whole[i].text == parts[i].text, "a piece differs from the whole");
+    require(whole[i].kind == parts[i].kind && whole[i].text == parts[i].text,
+            "a piece differs from the whole");
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

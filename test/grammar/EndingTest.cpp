@@ -41,7 +41,8 @@ struct Answer {
 };
 
 /// Draws with equal chances until the answer stops or its tokens run out.
-Answer draw(const TokenGrammar &grammar, const TestVocabulary &v, uint32_t tokens, std::mt19937 &random) {
+Answer draw(const TokenGrammar &grammar, const TestVocabulary &v, uint32_t tokens,
+            std::mt19937 &random) {
   const auto mask = grammar.newMask(v.stopTokens, tokens);
   Answer answer;
   while (answer.tokens < tokens) {
@@ -70,7 +71,8 @@ Answer draw(const TokenGrammar &grammar, const TestVocabulary &v, uint32_t token
   return answer;
 }
 
-/// The small vocabulary without its longer pieces: a token is a byte, so how many tokens a text needs is plain.
+/// The small vocabulary without its longer pieces: a token is a byte, so how many tokens a text
+/// needs is plain.
 text::TokenizerSource bytesOnly() {
   text::TokenizerSource source = smallSource();
   source.tokens.resize(3 + 256);
@@ -97,7 +99,8 @@ TEST_F(Endings, aTokenIsRefusedExactlyWhereNoWordFitsAnyMore) {
         const auto mask = (*grammar)->newMask(v.stopTokens, tokens);
         std::string text;
         for (uint32_t left = tokens; left > 0; --left) {
-          // By enumeration: after this byte, is there a word that is whole, or that fits with a stop token?
+          // By enumeration: after this byte, is there a word that is whole, or that fits with a
+          // stop token?
           std::vector<int32_t> good;
           for (int32_t token : allowed(mask->next(), v.size)) {
             if (isStop(v, token)) {
@@ -105,26 +108,33 @@ TEST_F(Endings, aTokenIsRefusedExactlyWhereNoWordFitsAnyMore) {
               continue;
             }
             const std::string after = text + std::string(v.tokenizer->tokenBytes(token));
-            const bool fits = std::any_of(language.words.begin(), language.words.end(), [&](const std::string &word) {
-              return word.starts_with(after) && (word == after || word.size() - after.size() + 1 <= left - 1);
-            });
+            const bool fits = std::any_of(
+                language.words.begin(), language.words.end(), [&](const std::string &word) {
+                  return word.starts_with(after) &&
+                         (word == after || word.size() - after.size() + 1 <= left - 1);
+                });
             if (fits) {
               good.push_back(token);
             } else {
-              ASSERT_FALSE(mask->admits(token)) << language.name << ": '" << after << "' with " << left - 1 << " tokens left";
+              ASSERT_FALSE(mask->admits(token))
+                  << language.name << ": '" << after << "' with " << left - 1 << " tokens left";
               ++refusals;
             }
           }
-          ASSERT_FALSE(good.empty()) << language.name << ": '" << text << "' with " << left << " tokens left";
+          ASSERT_FALSE(good.empty())
+              << language.name << ": '" << text << "' with " << left << " tokens left";
           const int32_t token = good[random() % good.size()];
-          ASSERT_TRUE(mask->admits(token)) << language.name << ": token " << token << " after '" << text << "' with " << left << " left";
+          ASSERT_TRUE(mask->admits(token)) << language.name << ": token " << token << " after '"
+                                           << text << "' with " << left << " left";
           if (isStop(v, token))
             break;
           text += v.tokenizer->tokenBytes(token);
           if (left > 1)
             mask->accept(token);
         }
-        ASSERT_NE(std::find(language.words.begin(), language.words.end(), text), language.words.end()) << language.name << ": " << text;
+        ASSERT_NE(std::find(language.words.begin(), language.words.end(), text),
+                  language.words.end())
+            << language.name << ": " << text;
       }
   }
   EXPECT_GT(refusals, 100u);
@@ -142,8 +152,8 @@ const char *const kUnbounded[] = {
         "required":["key","when"],"additionalProperties":false},"minItems":1}},"required":["id","tags"],"additionalProperties":false})",
 };
 
-/// Drawn by chance, strings have code points that nothing stands for, written out and as escapes: other letters take their
-/// place, and all that makes a text JSON stays.
+/// Drawn by chance, strings have code points that nothing stands for, written out and as escapes:
+/// other letters take their place, and all that makes a text JSON stays.
 std::string inAscii(std::string text) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (static_cast<unsigned char>(text[i]) >= 0x80)
@@ -159,7 +169,8 @@ void checkUnbounded(const TestVocabulary &v, uint32_t least, int walks) {
   std::mt19937 random(11);
   uint32_t refused = 0, close = 0;
   for (const char *schema : kUnbounded) {
-    auto grammar = compiler.compile(made(Constraint::ofSchema(boost::json::parse(schema), Limits())));
+    auto grammar =
+        compiler.compile(made(Constraint::ofSchema(boost::json::parse(schema), Limits())));
     ASSERT_TRUE(grammar.isOk()) << grammar.status().message();
     for (int i = 0; i < walks; ++i) {
       const uint32_t tokens = least + random() % 60;
@@ -179,7 +190,9 @@ void checkUnbounded(const TestVocabulary &v, uint32_t least, int walks) {
   EXPECT_GT(close, 0u); // Answers were not ended long before they had to be.
 }
 
-TEST_F(Endings, anAnswerWithoutABoundIsWholeWithBytesAsTokens) { checkUnbounded(TestVocabulary(smallSource()), 110, 40); }
+TEST_F(Endings, anAnswerWithoutABoundIsWholeWithBytesAsTokens) {
+  checkUnbounded(TestVocabulary(smallSource()), 110, 40);
+}
 
 void checkModel(const char *file) {
   const std::string path = text::findModel(file);
@@ -190,8 +203,12 @@ void checkModel(const char *file) {
   checkUnbounded(TestVocabulary(model->source), 60, 8);
 }
 
-TEST_F(Endings, anAnswerWithoutABoundIsWholeInSmolLm2sVocabulary) { checkModel("SmolLM2-135M-Instruct.Q4_1.gguf"); }
-TEST_F(Endings, anAnswerWithoutABoundIsWholeInGemma3sVocabulary) { checkModel("gemma-3-270m-q4_k_m.gguf"); }
+TEST_F(Endings, anAnswerWithoutABoundIsWholeInSmolLm2sVocabulary) {
+  checkModel("SmolLM2-135M-Instruct.Q4_1.gguf");
+}
+TEST_F(Endings, anAnswerWithoutABoundIsWholeInGemma3sVocabulary) {
+  checkModel("gemma-3-270m-q4_k_m.gguf");
+}
 
 TEST_F(Endings, aWholeAnswerMayGoOnToItsLastToken) {
   const TestVocabulary v(bytesOnly());

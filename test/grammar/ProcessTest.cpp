@@ -43,7 +43,8 @@ TEST_F(Processes, compileAndRefuseAndGoOn) {
 }
 
 TEST_F(Processes, areReplacedAfterTheyMetABound) {
-  // Past the checks of Constraint: choices in a row, each of which may be left out, whose combinations the library writes out.
+  // Past the checks of Constraint: choices in a row, each of which may be left out, whose
+  // combinations the library writes out.
   std::string ebnf = "root ::= ";
   for (int i = 0; i < 400; ++i)
     ebnf += "([a-z]{1,400} | [b-y]{2,300})? ";
@@ -52,7 +53,8 @@ TEST_F(Processes, areReplacedAfterTheyMetABound) {
     const auto refused = process->compile({Constraint::Kind::Grammar, ebnf});
     ASSERT_FALSE(refused.isOk());
     EXPECT_EQ(refused.status().code(), StatusCode::InvalidArgument);
-    EXPECT_NE(refused.status().message().find("too complex"), std::string::npos) << refused.status().message();
+    EXPECT_NE(refused.status().message().find("too complex"), std::string::npos)
+        << refused.status().message();
     EXPECT_TRUE(process->compile(kGood).isOk());
   }
 }
@@ -63,7 +65,8 @@ protected:
   static GrammarStore::Outcome get(GrammarStore &store, const Constraint &constraint) {
     auto promise = std::make_shared<std::promise<GrammarStore::Outcome>>();
     auto outcome = promise->get_future();
-    EXPECT_TRUE(store.request(constraint, [promise](GrammarStore::Outcome o) { promise->set_value(std::move(o)); }));
+    EXPECT_TRUE(store.request(
+        constraint, [promise](GrammarStore::Outcome o) { promise->set_value(std::move(o)); }));
     return outcome.get();
   }
 };
@@ -79,7 +82,8 @@ TEST_F(Stores, prepareInTheBackground) {
 }
 
 TEST_F(Stores, endWhileTheyPrepare) {
-  auto store = std::make_unique<GrammarStore>(start(), *v.tokenizer, v.stopTokens, v.size, GrammarStore::Options());
+  auto store = std::make_unique<GrammarStore>(start(), *v.tokenizer, v.stopTokens, v.size,
+                                              GrammarStore::Options());
   store->prepare();
   store.reset();
 }
@@ -100,8 +104,11 @@ TEST_F(Stores, keepWhatWasMadeAndWhatWasRefused) {
 }
 
 TEST_F(Stores, dropTheLeastRecentlyUsedWithinTheirBytes) {
-  GrammarStore store(start(), *v.tokenizer, v.stopTokens, v.size, {.cacheBytes = 40'000, .refusals = 3});
-  const auto numbered = [](int i) { return Constraint{Constraint::Kind::Regex, "x" + std::to_string(i)}; };
+  GrammarStore store(start(), *v.tokenizer, v.stopTokens, v.size,
+                     {.cacheBytes = 40'000, .refusals = 3});
+  const auto numbered = [](int i) {
+    return Constraint{Constraint::Kind::Regex, "x" + std::to_string(i)};
+  };
   for (int i = 0; i < 200; ++i) {
     ASSERT_TRUE(get(store, numbered(i)).isOk());
     EXPECT_LE(store.stats().bytes, 40'000u);
@@ -122,7 +129,8 @@ TEST_F(Stores, holdTheirMemoryThroughManyDistinctConstraints) {
   for (int i = 0; i < count; ++i) {
     if (i == count / 4)
       before = residentBytes();
-    ASSERT_TRUE(get(store, {Constraint::Kind::Regex, "v" + std::to_string(i) + "[ab]{1,3}"}).isOk()) << i;
+    ASSERT_TRUE(get(store, {Constraint::Kind::Regex, "v" + std::to_string(i) + "[ab]{1,3}"}).isOk())
+        << i;
   }
   EXPECT_EQ(store.stats().compiled, uint64_t(count));
   EXPECT_LE(store.stats().bytes, uint64_t(4) << 20);
@@ -130,9 +138,11 @@ TEST_F(Stores, holdTheirMemoryThroughManyDistinctConstraints) {
 }
 
 TEST_F(Stores, endWhileSomebodyWaits) {
-  auto store = std::make_unique<GrammarStore>(start(), *v.tokenizer, v.stopTokens, v.size, GrammarStore::Options());
+  auto store = std::make_unique<GrammarStore>(start(), *v.tokenizer, v.stopTokens, v.size,
+                                              GrammarStore::Options());
   for (int i = 0; i < 20; ++i)
-    EXPECT_TRUE(store->request({Constraint::Kind::Regex, "y" + std::to_string(i)}, [](GrammarStore::Outcome) {}));
+    EXPECT_TRUE(store->request({Constraint::Kind::Regex, "y" + std::to_string(i)},
+                               [](GrammarStore::Outcome) {}));
   store.reset(); // Returns.
 }
 

@@ -12,7 +12,8 @@ namespace {
 
 constexpr uint64_t kUnbounded = RegexShape::kUnbounded;
 
-void expectShape(std::string_view pattern, uint64_t shortest, uint64_t longest, uint64_t repetitions) {
+void expectShape(std::string_view pattern, uint64_t shortest, uint64_t longest,
+                 uint64_t repetitions) {
   const auto shape = shapeOfRegex(pattern);
   ASSERT_TRUE(shape.isOk()) << pattern << ": " << shape.status().message();
   EXPECT_EQ(shape->shortest, shortest) << pattern;
@@ -37,15 +38,21 @@ TEST(RegexShape, multipliesNestedBounds) {
   expectShape("((a{10}){20}){30}", 6000, 6000, 6000);
   expectShape("(a{1,1000}|b{2}){1000}", 1000, 1'000'000, 1'000'000);
   expectShape("a{5}b{7}", 12, 12, 7); // Side by side they do not.
-  const auto huge = shapeOfRegex("((((a{1,1000000000}){1000000000}){1000000000}){1000000000}){99999999999999999999999}");
+  const auto huge = shapeOfRegex(
+      "((((a{1,1000000000}){1000000000}){1000000000}){1000000000}){99999999999999999999999}");
   ASSERT_TRUE(huge.isOk());
   EXPECT_EQ(huge->repetitions, kUnbounded);
 }
 
 TEST(RegexShape, saysWhatIsWrongAndWhere) {
-  for (const auto &[pattern, part] : {std::pair{"(ab", "unclosed '('"}, {"ab)", "unmatched ')' at byte 2"}, {"[ab", "unclosed '['"},
-                                      {"*a", "nothing to repeat at byte 0"}, {"a\\", "backslash"}, {"(?=a)b", "look-around"},
-                                      {"(a)\\1", "back reference"}, {"a{3,2}", "wrong order"}}) {
+  for (const auto &[pattern, part] : {std::pair{"(ab", "unclosed '('"},
+                                      {"ab)", "unmatched ')' at byte 2"},
+                                      {"[ab", "unclosed '['"},
+                                      {"*a", "nothing to repeat at byte 0"},
+                                      {"a\\", "backslash"},
+                                      {"(?=a)b", "look-around"},
+                                      {"(a)\\1", "back reference"},
+                                      {"a{3,2}", "wrong order"}}) {
     const auto shape = shapeOfRegex(pattern);
     ASSERT_FALSE(shape.isOk()) << pattern;
     EXPECT_NE(shape.status().message().find(part), std::string::npos) << shape.status().message();

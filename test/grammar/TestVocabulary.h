@@ -38,7 +38,8 @@ struct TestVocabulary {
     for (int32_t id = 0; id < tokenizer->vocabularySize(); ++id)
       if (tokenizer->isEndOfGeneration(id))
         stopTokens.push_back(id);
-    size = uint32_t(tokenizer->vocabularySize()) + 3; // Engines may have rows beyond the tokenizer's.
+    size =
+        uint32_t(tokenizer->vocabularySize()) + 3; // Engines may have rows beyond the tokenizer's.
   }
 };
 
@@ -54,7 +55,8 @@ inline text::TokenizerSource smallSource() {
     source.tokens.push_back(name);
     source.types.push_back(6);
   }
-  for (const char *piece : {"\u2581", "a", "b", "ab", "{\"", "\":\u2581", "true", "false", "\u65e5", "1", "12", "\u2581\u2581", "}"}) {
+  for (const char *piece : {"\u2581", "a", "b", "ab", "{\"", "\":\u2581", "true", "false", "\u65e5",
+                            "1", "12", "\u2581\u2581", "}"}) {
     source.tokens.push_back(piece);
     source.types.push_back(1);
   }

@@ -22,8 +22,8 @@ cpu::KernelSpec linearSpec(WeightFormat format, uint32_t n, uint32_t k) {
 
 /// The assembly of the kernel's tile products, one string for each function.
 std::vector<std::string> tileFunctions(WeightFormat format, uint32_t n, uint32_t k) {
-  auto text = cpu::dumpKernels({linearSpec(format, n, k)}, {std::string("kernel")}, engine::Variant::Amx,
-                               cpu::KernelStage::Assembly);
+  auto text = cpu::dumpKernels({linearSpec(format, n, k)}, {std::string("kernel")},
+                               engine::Variant::Amx, cpu::KernelStage::Assembly);
   EXPECT_TRUE(bool(text));
   std::vector<std::string> functions;
   llvm::StringRef rest = *text;
@@ -38,7 +38,8 @@ size_t occurrences(llvm::StringRef text, llvm::StringRef what) { return text.cou
 
 TEST(AmxTiles, areConfiguredBeforeTheGroupsAndReleasedAfterThem) {
   const std::vector<std::string> functions = tileFunctions(WeightFormat::Q4_1, 48, 576);
-  ASSERT_EQ(functions.size(), 5u); // first, second and other tiles of two panels; first and others of the last
+  ASSERT_EQ(functions.size(),
+            5u); // first, second and other tiles of two panels; first and others of the last
   for (llvm::StringRef f : functions) {
     EXPECT_EQ(occurrences(f, "ldtilecfg"), 1u);
     EXPECT_EQ(occurrences(f, "tilerelease"), 1u);
@@ -61,7 +62,8 @@ TEST(AmxTiles, coverEachScaleOfAGroupOnItsOwn) {
 
 TEST(AmxTiles, areConfiguredOnceForAChunkOfGroups) {
   if (!canTrapTiles())
-    GTEST_SKIP() << "tile instructions are counted where they are trapped: without AMX, with AVX-512";
+    GTEST_SKIP()
+        << "tile instructions are counted where they are trapped: without AMX, with AVX-512";
   std::mt19937 random(31);
   const uint32_t n = 64, k = 640, rows = 37; // 20 groups are one chunk; 16 + 16 + 5 rows; two units
   TestWeight w = makeWeight(WeightFormat::Q8_0, n, k, random);
@@ -79,7 +81,8 @@ TEST(AmxTiles, areConfiguredOnceForAChunkOfGroups) {
 
 TEST(AmxTiles, areNotTouchedForFewRows) {
   if (!canTrapTiles())
-    GTEST_SKIP() << "tile instructions are counted where they are trapped: without AMX, with AVX-512";
+    GTEST_SKIP()
+        << "tile instructions are counted where they are trapped: without AMX, with AVX-512";
   std::mt19937 random(32);
   TestWeight w = makeWeight(WeightFormat::Q4_0, 64, 96, random);
   Bytes in(4 * cpu::QuantRowLayout(96).stride()), out(4 * 64 * 4);

@@ -16,12 +16,16 @@ struct Shape {
   uint32_t heads, kvHeads, headDim, window;
   float softcap;
   uint32_t group = 0, skippedHeads = 0;
-  uint32_t kvHeadOf(uint32_t head) const { return (head + skippedHeads) / (group ? group : heads / kvHeads); }
+  uint32_t kvHeadOf(uint32_t head) const {
+    return (head + skippedHeads) / (group ? group : heads / kvHeads);
+  }
 };
 
 /// Shapes whose first and last KV heads have fewer query heads than the others.
-const Shape kPartsOfGroups[] = {
-    {5, 2, 64, 0, 0, 3, 0}, {4, 2, 64, 0, 0, 3, 2}, {7, 3, 80, 40, 0, 3, 1}, {6, 3, 32, 0, 20, 4, 3}};
+const Shape kPartsOfGroups[] = {{5, 2, 64, 0, 0, 3, 0},
+                                {4, 2, 64, 0, 0, 3, 2},
+                                {7, 3, 80, 40, 0, 3, 1},
+                                {6, 3, 32, 0, 20, 4, 3}};
 
 KernelSpec attentionSpec(const Shape &s, bool quantOut) {
   KernelSpec spec;
@@ -43,7 +47,8 @@ struct Pools {
   Shape shape;
   const TestStep &step;
   Pools(const Shape &s, const TestStep &step, std::mt19937 &random)
-      : k(size_t(step.numBlocks) * s.kvHeads * s.headDim * cpu::kBlockTokens * 2), v(k.size()), shape(s), step(step) {
+      : k(size_t(step.numBlocks) * s.kvHeads * s.headDim * cpu::kBlockTokens * 2), v(k.size()),
+        shape(s), step(step) {
     for (Bytes *pool : {&k, &v})
       for (size_t i = 0; i < pool->size() / 2; ++i)
         pool->u16()[i] = static_cast<uint16_t>((random() & 0x83ff) | ((11 + random() % 5) << 10));
@@ -52,13 +57,20 @@ struct Pools {
     return step.tables[sequence * step.view.blockTableStride + position / cpu::kBlockTokens];
   }
   size_t keyIndex(uint32_t seq, uint32_t p, uint32_t h, uint32_t d) const {
-    return ((block(seq, p) * shape.kvHeads + h) * shape.headDim + d) * cpu::kBlockTokens + p % cpu::kBlockTokens;
+    return ((block(seq, p) * shape.kvHeads + h) * shape.headDim + d) * cpu::kBlockTokens +
+           p % cpu::kBlockTokens;
   }
   size_t valueIndex(uint32_t seq, uint32_t p, uint32_t h, uint32_t d) const {
-    return ((block(seq, p) * shape.kvHeads + h) * cpu::kBlockTokens + p % cpu::kBlockTokens) * shape.headDim + d;
+    return ((block(seq, p) * shape.kvHeads + h) * cpu::kBlockTokens + p % cpu::kBlockTokens) *
+               shape.headDim +
+           d;
   }
-  double key(uint32_t seq, uint32_t p, uint32_t h, uint32_t d) const { return halfToFloat(k.u16()[keyIndex(seq, p, h, d)]); }
-  double value(uint32_t seq, uint32_t p, uint32_t h, uint32_t d) const { return halfToFloat(v.u16()[valueIndex(seq, p, h, d)]); }
+  double key(uint32_t seq, uint32_t p, uint32_t h, uint32_t d) const {
+    return halfToFloat(k.u16()[keyIndex(seq, p, h, d)]);
+  }
+  double value(uint32_t seq, uint32_t p, uint32_t h, uint32_t d) const {
+    return halfToFloat(v.u16()[valueIndex(seq, p, h, d)]);
+  }
 };
 
 std::vector<float> attend(const Pools &pools, const float *q, const TestStep &step) {
@@ -96,7 +108,8 @@ class Attention : public testing::TestWithParam<engine::Variant> {};
 
 TEST_P(Attention, equalsSoftmaxInDoublePrecision) {
   std::mt19937 random(1);
-  std::vector<Shape> shapes = {{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {6, 3, 80, 0, 20}, {2, 2, 16, 70, 0}, {8, 1, 96, 0, 0}};
+  std::vector<Shape> shapes = {
+      {9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {6, 3, 80, 0, 20}, {2, 2, 16, 70, 0}, {8, 1, 96, 0, 0}};
   shapes.insert(shapes.end(), std::begin(kPartsOfGroups), std::end(kPartsOfGroups));
   for (Shape s : shapes) {
     TestStep step({{0, 1}, {7, 1}, {200, 1}, {0, 75}, {61, 10}, {600, 1}, {230, 40}});
@@ -104,13 +117,15 @@ TEST_P(Attention, equalsSoftmaxInDoublePrecision) {
     Bytes q = makeFloats(step.ids.size() * s.heads * s.headDim, random, 0.4f);
     Bytes out(q.size());
     TestKernel(attentionSpec(s, false), GetParam()).run({q, pools.k, pools.v, out}, step.view, 2);
-    EXPECT_LT(relativeError(out.f32(), attend(pools, q.f32(), step)), 1e-5) << "head size " << s.headDim;
+    EXPECT_LT(relativeError(out.f32(), attend(pools, q.f32(), step)), 1e-5)
+        << "head size " << s.headDim;
   }
 }
 
-/// Outputs of a step; partial results of rows that workers share go through a buffer of zeros where `context` is set.
-Bytes outputsOf(const TestKernel &kernel, const KernelSpec &spec, const Pools &pools, const Bytes &q, const TestStep &step,
-                uint32_t workers) {
+/// Outputs of a step; partial results of rows that workers share go through a buffer of zeros where
+/// `context` is set.
+Bytes outputsOf(const TestKernel &kernel, const KernelSpec &spec, const Pools &pools,
+                const Bytes &q, const TestStep &step, uint32_t workers) {
   Bytes out(q.size()), partials(workers * cpu::attentionPartialBytes(spec));
   std::vector<BufferRef> buffers{q, pools.k, pools.v, out};
   if (spec.context)
@@ -119,12 +134,15 @@ Bytes outputsOf(const TestKernel &kernel, const KernelSpec &spec, const Pools &p
   return out;
 }
 
-bool sameBits(const Bytes &a, const Bytes &b) { return a.size() == b.size() && !std::memcmp(a.data(), b.data(), a.size()); }
+bool sameBits(const Bytes &a, const Bytes &b) {
+  return a.size() == b.size() && !std::memcmp(a.data(), b.data(), a.size());
+}
 
 TEST_P(Attention, aRowGivesTheSameBitsInAnyTileAndForAnyNumberOfWorkers) {
   std::mt19937 random(2);
   const std::vector<TestStep::Run> runs{{3, 70}, {300, 1}, {240, 45}, {900, 1}, {511, 3}, {513, 2}};
-  for (Shape s : {Shape{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {2, 2, 32, 300, 30}, {7, 3, 80, 40, 0, 3, 1}}) {
+  for (Shape s :
+       {Shape{9, 3, 64, 0, 0}, {4, 1, 256, 40, 0}, {2, 2, 32, 300, 30}, {7, 3, 80, 40, 0, 3, 1}}) {
     TestStep single(runs, 1);
     Pools pools(s, single, random);
     Bytes q = makeFloats(single.ids.size() * s.heads * s.headDim, random);
@@ -134,11 +152,14 @@ TEST_P(Attention, aRowGivesTheSameBitsInAnyTileAndForAnyNumberOfWorkers) {
     const Bytes expected = outputsOf(aloneKernel, alone, pools, q, single, 1);
     // Emulated, every run takes a second.
     const bool emulated = !cpu::missingFor(GetParam(), cpu::cpuFeatures()).empty();
-    for (uint32_t rows : emulated ? std::vector{5u} : std::vector{1u, 5u, cpu::kAttentionTileRows}) {
+    for (uint32_t rows :
+         emulated ? std::vector{5u} : std::vector{1u, 5u, cpu::kAttentionTileRows}) {
       TestStep tiled(runs, rows);
       for (uint32_t workers : emulated ? std::vector{3u} : std::vector{1u, 2u, 3u, 16u}) {
-        EXPECT_TRUE(sameBits(outputsOf(aloneKernel, alone, pools, q, tiled, workers), expected)) << rows << " x " << workers;
-        EXPECT_TRUE(sameBits(outputsOf(sharedKernel, shared, pools, q, tiled, workers), expected)) << rows << " x " << workers;
+        EXPECT_TRUE(sameBits(outputsOf(aloneKernel, alone, pools, q, tiled, workers), expected))
+            << rows << " x " << workers;
+        EXPECT_TRUE(sameBits(outputsOf(sharedKernel, shared, pools, q, tiled, workers), expected))
+            << rows << " x " << workers;
       }
     }
   }
@@ -154,8 +175,8 @@ TEST_P(Attention, headsGiveTheSameBitsOnAChipThatHasPartOfTheirGroup) {
   KernelSpec spec = attentionSpec(whole, false);
   spec.context = 1000;
   const Bytes expected = outputsOf(TestKernel(spec, GetParam()), spec, pools, q, step, 1);
-  for (auto [firstHead, firstKvHead, s] :
-       {std::tuple{0u, 0u, Shape{5, 2, 64, 0, 0, 3, 0}}, std::tuple{5u, 1u, Shape{4, 2, 64, 0, 0, 3, 2}}}) {
+  for (auto [firstHead, firstKvHead, s] : {std::tuple{0u, 0u, Shape{5, 2, 64, 0, 0, 3, 0}},
+                                           std::tuple{5u, 1u, Shape{4, 2, 64, 0, 0, 3, 2}}}) {
     Pools part(s, step, random);
     const size_t headOfBlock = size_t(whole.headDim) * cpu::kBlockTokens * 2;
     for (uint32_t block = 0; block < step.numBlocks; ++block)
@@ -176,18 +197,21 @@ TEST_P(Attention, headsGiveTheSameBitsOnAChipThatHasPartOfTheirGroup) {
     own.context = spec.context;
     const TestKernel kernel(own, GetParam());
     for (uint32_t workers : {1u, 3u})
-      EXPECT_TRUE(sameBits(outputsOf(kernel, own, part, partOf(q), step, workers), partOf(expected)))
+      EXPECT_TRUE(
+          sameBits(outputsOf(kernel, own, part, partOf(q), step, workers), partOf(expected)))
           << "from head " << firstHead << ", " << workers << " workers";
     // The same heads where they lie in a pool of more.
     TestStep shared({{600, 1}, {30, 1}, {230, 40}});
     shared.view.poolHeads = whole.kvHeads;
     const auto from = [&](const Bytes &pool) {
-      return BufferRef(pool.data() + firstKvHead * headOfBlock, pool.size() - firstKvHead * headOfBlock);
+      return BufferRef(pool.data() + firstKvHead * headOfBlock,
+                       pool.size() - firstKvHead * headOfBlock);
     };
     const Bytes queries = partOf(q);
     Bytes out(queries.size()), partials(cpu::attentionPartialBytes(own));
     kernel.run({queries, from(pools.k), from(pools.v), out, partials}, shared.view);
-    EXPECT_TRUE(sameBits(out, partOf(expected))) << "from head " << firstHead << " of a shared pool";
+    EXPECT_TRUE(sameBits(out, partOf(expected)))
+        << "from head " << firstHead << " of a shared pool";
   }
 }
 
@@ -202,7 +226,8 @@ TEST_P(Attention, chipsThatShareAPoolWriteEachHeadOnce) {
   spec.headDim = spec.rotary = headDim;
   spec.formats = {WeightFormat::Q4_1, WeightFormat::Q4_1, WeightFormat::Q5_0};
   spec.quantIn = true;
-  TestWeight wq = makeWeight(spec.formats[0], heads * headDim, k, random), wk = makeWeight(spec.formats[1], kvHeads * headDim, k, random),
+  TestWeight wq = makeWeight(spec.formats[0], heads * headDim, k, random),
+             wk = makeWeight(spec.formats[1], kvHeads * headDim, k, random),
              wv = makeWeight(spec.formats[2], kvHeads * headDim, k, random);
   TestStep step({{0, 13}, {30, 1}, {15, 3}});
   const uint32_t rows = step.ids.size();
@@ -221,7 +246,8 @@ TEST_P(Attention, chipsThatShareAPoolWriteEachHeadOnce) {
   };
   const Pools expected = copyOf(), shared = copyOf();
   Bytes q(rows * heads * rowBytes);
-  TestKernel(spec, GetParam()).run({x, wq.packed, wk.packed, wv.packed, q, expected.k, expected.v, table}, step.view);
+  TestKernel(spec, GetParam())
+      .run({x, wq.packed, wk.packed, wv.packed, q, expected.k, expected.v, table}, step.view);
 
   spec.heads = heads / 2;
   spec.kvHeads = 2;
@@ -232,18 +258,23 @@ TEST_P(Attention, chipsThatShareAPoolWriteEachHeadOnce) {
       const size_t skipped = head * (headDim / 16) * PanelLayout(format, k).bytes;
       return BufferRef(w.packed.data() + skipped, w.packed.size() - skipped);
     };
-    const auto poolFrom = [&](const Bytes &pool) { return BufferRef(pool.data() + chip * poolHead, pool.size() - chip * poolHead); };
+    const auto poolFrom = [&](const Bytes &pool) {
+      return BufferRef(pool.data() + chip * poolHead, pool.size() - chip * poolHead);
+    };
     Bytes part(rows * spec.heads * rowBytes);
-    kernel.run({x, headsFrom(wq, spec.formats[0], chip * spec.heads), headsFrom(wk, spec.formats[1], chip),
-                headsFrom(wv, spec.formats[2], chip), part, poolFrom(shared.k), poolFrom(shared.v), table},
+    kernel.run({x, headsFrom(wq, spec.formats[0], chip * spec.heads),
+                headsFrom(wk, spec.formats[1], chip), headsFrom(wv, spec.formats[2], chip), part,
+                poolFrom(shared.k), poolFrom(shared.v), table},
                step.view, workers);
     for (uint32_t r = 0; r < rows; ++r)
-      EXPECT_EQ(std::memcmp(part.data() + r * spec.heads * rowBytes, q.data() + (r * heads + chip * spec.heads) * rowBytes,
+      EXPECT_EQ(std::memcmp(part.data() + r * spec.heads * rowBytes,
+                            q.data() + (r * heads + chip * spec.heads) * rowBytes,
                             spec.heads * rowBytes),
                 0)
           << "chip " << chip << ", row " << r;
   };
-  // KV heads 0 and 1, then 1 and 2: the keys of head 1 are the first chip's, its values the second's.
+  // KV heads 0 and 1, then 1 and 2: the keys of head 1 are the first chip's, its values the
+  // second's.
   step.view.poolHeads = kvHeads;
   step.view.skippedValues = 1;
   run(0, 2);
@@ -251,7 +282,8 @@ TEST_P(Attention, chipsThatShareAPoolWriteEachHeadOnce) {
     for (uint32_t d = 0; d < headDim; ++d) {
       const uint32_t p = step.positions[r], s = step.sequence[r];
       ASSERT_EQ(shared.key(s, p, 1, d), expected.key(s, p, 1, d));
-      ASSERT_EQ(shared.value(s, p, 1, d), before.value(s, p, 1, d)) << "written by a chip that leaves it to another";
+      ASSERT_EQ(shared.value(s, p, 1, d), before.value(s, p, 1, d))
+          << "written by a chip that leaves it to another";
     }
   step.view.skippedValues = 0;
   step.view.skippedKeys = 1;
@@ -292,12 +324,14 @@ TEST_P(Attention, readsNoValueBehindTheLastKeyNorFarBeforeTheWindow) {
     Pools pools(s, step, random);
     Bytes q = makeFloats(rows * s.heads * s.headDim, random, 0.3f);
     const std::vector<float> expected = attend(pools, q.f32(), step);
-    const uint32_t oldest = first + 1 - s.window, slots = step.view.blockTableStride * cpu::kBlockTokens;
+    const uint32_t oldest = first + 1 - s.window,
+                   slots = step.view.blockTableStride * cpu::kBlockTokens;
     for (uint32_t p = 0; p < slots; ++p) // 64 keys are what is read together
       if (p < oldest / 64 * 64 || p >= first + rows)
         for (uint32_t h = 0; h < s.kvHeads; ++h)
           for (uint32_t d = 0; d < s.headDim; ++d)
-            pools.k.u16()[pools.keyIndex(0, p, h, d)] = pools.v.u16()[pools.valueIndex(0, p, h, d)] = nan;
+            pools.k.u16()[pools.keyIndex(0, p, h, d)] =
+                pools.v.u16()[pools.valueIndex(0, p, h, d)] = nan;
     const KernelSpec spec = attentionSpec(s, false);
     const Bytes out = outputsOf(TestKernel(spec, GetParam()), spec, pools, q, step, 1);
     EXPECT_LT(relativeError(out.f32(), expected), 1e-5) << rows << " rows";
@@ -327,7 +361,8 @@ TEST_P(Attention, quantisedOutputIsTheQuantisedFloatOutput) {
   Pools pools(s, step, random);
   const uint32_t columns = 6 * 64, rows = 7;
   const uint64_t stride = cpu::QuantRowLayout(columns).stride();
-  Bytes q = makeFloats(rows * columns, random), plain(rows * columns * 4), quant(rows * stride), expected(rows * stride);
+  Bytes q = makeFloats(rows * columns, random), plain(rows * columns * 4), quant(rows * stride),
+        expected(rows * stride);
   TestKernel(attentionSpec(s, false), GetParam()).run({q, pools.k, pools.v, plain}, step.view);
   TestKernel(attentionSpec(s, true), GetParam()).run({q, pools.k, pools.v, quant}, step.view, 2);
   for (uint32_t r = 0; r < rows; ++r)
@@ -357,12 +392,14 @@ TEST_P(Attention, qkvNormsRotatesAndWritesTheCache) {
       TestStep step({{0, 13}, {30, 1}, {15, 3}});
       const uint32_t rows = step.ids.size();
       Pools pools({heads, kvHeads, headDim, 0, 0}, step, random);
-      Bytes x = makeFloats(rows * k, random), q(rows * heads * headDim * 4), table = makeFloats(rows * rotary, random);
+      Bytes x = makeFloats(rows * k, random), q(rows * heads * headDim * 4),
+            table = makeFloats(rows * rotary, random);
       Bytes qNorm = makeFloats(headDim, random), kNorm = makeFloats(headDim, random);
-      TestKernel(spec, GetParam()).run({x, wq.packed, wk.packed, wv.packed, q,
-                                        pools.k, pools.v, table, qNorm, kNorm},
-                                       step.view, 2);
-      auto head = [&](const TestWeight &w, uint32_t r, uint32_t h, const Bytes *normWeight, bool rotate) {
+      TestKernel(spec, GetParam())
+          .run({x, wq.packed, wk.packed, wv.packed, q, pools.k, pools.v, table, qNorm, kNorm},
+               step.view, 2);
+      auto head = [&](const TestWeight &w, uint32_t r, uint32_t h, const Bytes *normWeight,
+                      bool rotate) {
         std::vector<double> v(headDim), rotated(headDim);
         double squares = 0;
         for (uint32_t d = 0; d < headDim; ++d) {
@@ -399,8 +436,9 @@ TEST_P(Attention, qkvNormsRotatesAndWritesTheCache) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Host, Attention, testing::ValuesIn(hostVariants()),
-                         [](const auto &info) { return std::string(cpu::variantName(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Host, Attention, testing::ValuesIn(hostVariants()), [](const auto &info) {
+  return std::string(cpu::variantName(info.param));
+});
 
 } // namespace
 } // namespace tenon::test

@@ -41,8 +41,10 @@ Bytes::Bytes(size_t size) : length(size) {
 }
 
 /// Formats that no checkpoint has: random panels, read by the layout's reference.
-static TestWeight makeRowScaledWeight(WeightFormat format, uint32_t rows, uint32_t columns, std::mt19937 &random) {
-  TestWeight weight{Bytes(packedBytes(format, rows, columns)), std::vector<float>(size_t(rows) * columns)};
+static TestWeight makeRowScaledWeight(WeightFormat format, uint32_t rows, uint32_t columns,
+                                      std::mt19937 &random) {
+  TestWeight weight{Bytes(packedBytes(format, rows, columns)),
+                    std::vector<float>(size_t(rows) * columns)};
   for (size_t i = 0; i < weight.packed.size(); ++i)
     weight.packed.data()[i] = static_cast<uint8_t>(random());
   const PanelLayout layout(format, columns);
@@ -50,13 +52,15 @@ static TestWeight makeRowScaledWeight(WeightFormat format, uint32_t rows, uint32
     for (uint32_t i = 0; i < kPanelChannels * (formatInfo(format).hasMin ? 2 : 1); ++i) {
       // f16 from 2^-13 to 2^-10, since codes go to 255; rows that pad the last panel are zero.
       const bool padding = panel * kPanelChannels + i % kPanelChannels >= rows;
-      const uint16_t half = padding ? 0 : static_cast<uint16_t>((random() & 0x3ff) | ((2 + random() % 4) << 10));
-      std::memcpy(weight.packed.data() + panel * layout.bytes + layout.superScale + 2 * i, &half, 2);
+      const uint16_t half =
+          padding ? 0 : static_cast<uint16_t>((random() & 0x3ff) | ((2 + random() % 4) << 10));
+      std::memcpy(weight.packed.data() + panel * layout.bytes + layout.superScale + 2 * i, &half,
+                  2);
     }
   for (uint32_t r = 0; r < rows; ++r)
     for (uint32_t c = 0; c < columns; ++c)
-      weight.values[size_t(r) * columns + c] =
-          compiler::unpackValue(format, {weight.packed.data(), weight.packed.size()}, columns, r, c);
+      weight.values[size_t(r) * columns + c] = compiler::unpackValue(
+          format, {weight.packed.data(), weight.packed.size()}, columns, r, c);
   return weight;
 }
 
@@ -70,18 +74,30 @@ TestWeight makeWeight(WeightFormat format, uint32_t rows, uint32_t columns, std:
   };
   const Block block = [&]() -> Block {
     switch (format) {
-    case WeightFormat::F32: return {1, 4, {}};
-    case WeightFormat::F16: return {1, 2, {0}};
-    case WeightFormat::BF16: return {1, 2, {}};
-    case WeightFormat::Q8_0: return {32, 34, {0}};
-    case WeightFormat::Q4_0: return {32, 18, {0}};
-    case WeightFormat::Q4_1: return {32, 20, {0, 2}};
-    case WeightFormat::Q5_0: return {32, 22, {0}};
-    case WeightFormat::Q5_1: return {32, 24, {0, 2}};
-    case WeightFormat::Q4_K: return {256, 144, {0, 2}};
-    case WeightFormat::Q5_K: return {256, 176, {0, 2}};
-    case WeightFormat::Q6_K: return {256, 210, {208}};
-    default: break;
+    case WeightFormat::F32:
+      return {1, 4, {}};
+    case WeightFormat::F16:
+      return {1, 2, {0}};
+    case WeightFormat::BF16:
+      return {1, 2, {}};
+    case WeightFormat::Q8_0:
+      return {32, 34, {0}};
+    case WeightFormat::Q4_0:
+      return {32, 18, {0}};
+    case WeightFormat::Q4_1:
+      return {32, 20, {0, 2}};
+    case WeightFormat::Q5_0:
+      return {32, 22, {0}};
+    case WeightFormat::Q5_1:
+      return {32, 24, {0, 2}};
+    case WeightFormat::Q4_K:
+      return {256, 144, {0, 2}};
+    case WeightFormat::Q5_K:
+      return {256, 176, {0, 2}};
+    case WeightFormat::Q6_K:
+      return {256, 210, {208}};
+    default:
+      break;
     }
     return {1, 4, {}};
   }();
@@ -107,8 +123,10 @@ TestWeight makeWeight(WeightFormat format, uint32_t rows, uint32_t columns, std:
     }
   }
   frontend::Tensor tensor{"test", format, rows, columns, bytes};
-  TestWeight weight{Bytes(packedBytes(format, rows, columns)), std::vector<float>(size_t(rows) * columns)};
-  llvm::cantFail(compiler::packMatrix(tensor, {}, 0, rows, {weight.packed.data(), weight.packed.size()}));
+  TestWeight weight{Bytes(packedBytes(format, rows, columns)),
+                    std::vector<float>(size_t(rows) * columns)};
+  llvm::cantFail(
+      compiler::packMatrix(tensor, {}, 0, rows, {weight.packed.data(), weight.packed.size()}));
   for (uint32_t r = 0; r < rows; ++r)
     frontend::dequantizeRow(tensor, r, {weight.values.data() + size_t(r) * columns, columns});
   return weight;
@@ -167,7 +185,8 @@ std::vector<float> dequantizeQuantRow(const uint8_t *row, uint32_t columns, uint
 TestStep::TestStep(const std::vector<Run> &runs, uint32_t maxTileRows) {
   uint32_t stride = 0;
   for (const Run &run : runs)
-    stride = std::max(stride, (run.firstPosition + run.rows + cpu::kBlockTokens - 1) / cpu::kBlockTokens);
+    stride = std::max(stride,
+                      (run.firstPosition + run.rows + cpu::kBlockTokens - 1) / cpu::kBlockTokens);
   numBlocks = stride * runs.size();
   tables.assign(numBlocks, 0);
   for (uint32_t i = 0; i < numBlocks; ++i)
@@ -178,7 +197,8 @@ TestStep::TestStep(const std::vector<Run> &runs, uint32_t maxTileRows) {
   for (uint32_t s = 0; s < runs.size(); ++s) {
     for (uint32_t r = 0; r < runs[s].rows; ++r) {
       if (r % maxTileRows == 0)
-        tiles.push_back({static_cast<uint32_t>(ids.size()), std::min(maxTileRows, runs[s].rows - r)});
+        tiles.push_back(
+            {static_cast<uint32_t>(ids.size()), std::min(maxTileRows, runs[s].rows - r)});
       ids.push_back(static_cast<int32_t>(ids.size() * 5 % 23));
       positions.push_back(static_cast<int32_t>(runs[s].firstPosition + r));
       sequence.push_back(static_cast<int32_t>(s));
@@ -199,7 +219,8 @@ TestStep::TestStep(const std::vector<Run> &runs, uint32_t maxTileRows) {
 }
 
 TestKernel::TestKernel(const cpu::KernelSpec &spec, engine::Variant variant)
-    : trapped(variant == engine::Variant::Amx && canTrapTiles()), scratchSize(cpu::scratchBytes(spec)) {
+    : trapped(variant == engine::Variant::Amx && canTrapTiles()),
+      scratchSize(cpu::scratchBytes(spec)) {
   auto object = cpu::emitKernels({spec}, {std::string("kernel")}, variant);
   if (!object) {
     ADD_FAILURE() << llvm::toString(object.takeError());
@@ -255,7 +276,8 @@ void TestKernel::run(const std::vector<BufferRef> &refs, const cpu::StepView &st
     ASSERT_EQ(scratch.data()[scratchSize + i], 0xa5) << "kernel wrote past its scratch";
 }
 
-void TestKernel::runThreads(const std::vector<BufferRef> &refs, const cpu::StepView &step, uint32_t workers) const {
+void TestKernel::runThreads(const std::vector<BufferRef> &refs, const cpu::StepView &step,
+                            uint32_t workers) const {
   ASSERT_NE(function, nullptr);
   std::vector<void *> buffers;
   for (const BufferRef &ref : refs)
@@ -266,7 +288,8 @@ void TestKernel::runThreads(const std::vector<BufferRef> &refs, const cpu::StepV
   for (uint32_t w = 0; w < workers; ++w)
     scratch.emplace_back(scratchSize);
   for (uint32_t w = 0; w < workers; ++w)
-    threads.emplace_back([&, w] { function(buffers.data(), &step, w, workers, scratch[w].data(), &claimed); });
+    threads.emplace_back(
+        [&, w] { function(buffers.data(), &step, w, workers, scratch[w].data(), &claimed); });
   for (std::thread &thread : threads)
     thread.join();
 }

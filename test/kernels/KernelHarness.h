@@ -17,7 +17,8 @@
 
 namespace tenon::test {
 
-/// Variants that this machine can execute, natively, (Amx) with its tile instructions trapped, or (Neon, NeonI8mm) under qemu-user.
+/// Variants that this machine can execute, natively, (Amx) with its tile instructions trapped, or
+/// (Neon, NeonI8mm) under qemu-user.
 std::vector<engine::Variant> hostVariants();
 /// Those that it executes itself.
 std::vector<engine::Variant> nativeVariants();
@@ -44,7 +45,8 @@ struct BufferRef {
   BufferRef(uint8_t *data, size_t size) : data(data), size(size) {}
 };
 
-/// A weight matrix with random content in a block format: packed for kernels, and its values as f32.
+/// A weight matrix with random content in a block format: packed for kernels, and its values as
+/// f32.
 struct TestWeight {
   Bytes packed;
   std::vector<float> values; // [rows, columns]
@@ -54,13 +56,14 @@ TestWeight makeWeight(WeightFormat format, uint32_t rows, uint32_t columns, std:
 /// Standard normal values.
 Bytes makeFloats(size_t count, std::mt19937 &random, float deviation = 1.0f);
 
-/// Independent quantiser of one row (KernelAbi.h's formula); writes the row and returns its values after rounding.
+/// Independent quantiser of one row (KernelAbi.h's formula); writes the row and returns its values
+/// after rounding.
 std::vector<float> quantizeRow(const float *x, uint32_t columns, uint8_t *row, uint32_t bits = 15);
 /// The values a QuantRow stands for.
 std::vector<float> dequantizeQuantRow(const uint8_t *row, uint32_t columns, uint32_t bits = 15);
 
-/// A step of `sequences` with the given first positions and row counts; owns its arrays. Block tables
-/// give out blocks in a scrambled order.
+/// A step of `sequences` with the given first positions and row counts; owns its arrays. Block
+/// tables give out blocks in a scrambled order.
 struct TestStep {
   struct Run {
     uint32_t firstPosition, rows;
@@ -80,14 +83,17 @@ public:
   TestKernel(TestKernel &&) = default;
 
   /// Runs all `workers` shares, one after the other.
-  void run(const std::vector<BufferRef> &buffers, const cpu::StepView &step, uint32_t workers = 1) const;
+  void run(const std::vector<BufferRef> &buffers, const cpu::StepView &step,
+           uint32_t workers = 1) const;
   /// Of the last run, where tile instructions are trapped.
   const TileCounts &tileCounts() const { return counted; }
   /// The same with a thread for each worker. Native variants only.
-  void runThreads(const std::vector<BufferRef> &buffers, const cpu::StepView &step, uint32_t workers) const;
+  void runThreads(const std::vector<BufferRef> &buffers, const cpu::StepView &step,
+                  uint32_t workers) const;
 
 private:
-  void runForeign(const std::vector<BufferRef> &buffers, const cpu::StepView &step, uint32_t workers) const;
+  void runForeign(const std::vector<BufferRef> &buffers, const cpu::StepView &step,
+                  uint32_t workers) const;
 
   std::string foreignObject; ///< Path of the object, for the emulated runner.
   cpu::KernelLibrary library;

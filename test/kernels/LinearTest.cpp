@@ -70,7 +70,9 @@ TEST_P(EveryFormat, linearEqualsTheDoublePrecisionProduct) {
   for (auto [n, bits] : cases) {
     if (bits == 8 && formatInfo(format()).isFloat())
       continue;
-    const uint32_t k = formatInfo(format()).isFloat() ? 77 : formatInfo(format()).superScales ? 512 : 160;
+    const uint32_t k = formatInfo(format()).isFloat()     ? 77
+                       : formatInfo(format()).superScales ? 512
+                                                          : 160;
     TestWeight w = makeWeight(format(), n, k, random);
     TestKernel kernel(linearSpec(format(), n, k, bits), variant());
     for (uint32_t rows : {1u, 3u, 13u, 130u}) {
@@ -95,14 +97,18 @@ TEST_P(EveryFormat, aRowHasTheSameBitsWhateverItsNeighboursAndWorkers) {
     kernel.run({in.bytes, w.packed, all}, TestStep({{0, rows}}).view, 2);
     const size_t stride = in.bytes.size() / rows;
     for (uint32_t r = 0; r < rows; ++r) {
-      kernel.run({BufferRef(in.bytes.data() + r * stride, stride), w.packed, alone}, TestStep({{0, 1}}).view);
-      EXPECT_EQ(std::memcmp(alone.data(), all.data() + size_t(r) * n * 4, n * 4), 0) << "row " << r << " bits " << bits;
+      kernel.run({BufferRef(in.bytes.data() + r * stride, stride), w.packed, alone},
+                 TestStep({{0, 1}}).view);
+      EXPECT_EQ(std::memcmp(alone.data(), all.data() + size_t(r) * n * 4, n * 4), 0)
+          << "row " << r << " bits " << bits;
     }
     // Every number of rows has its own mixture of tiles.
     for (uint32_t few = 2; few <= 16; ++few) {
       Bytes some(size_t(few) * n * 4);
-      kernel.run({BufferRef(in.bytes.data(), few * stride), w.packed, some}, TestStep({{0, few}}).view);
-      EXPECT_EQ(std::memcmp(some.data(), all.data(), some.size()), 0) << few << " rows, bits " << bits;
+      kernel.run({BufferRef(in.bytes.data(), few * stride), w.packed, some},
+                 TestStep({{0, few}}).view);
+      EXPECT_EQ(std::memcmp(some.data(), all.data(), some.size()), 0)
+          << few << " rows, bits " << bits;
     }
     if (formatInfo(format()).isFloat())
       break;
@@ -156,13 +162,13 @@ std::vector<uint8_t> allFormats() {
     formats.push_back(f);
   return formats;
 }
-INSTANTIATE_TEST_SUITE_P(Host, EveryFormat,
-                         testing::Combine(testing::ValuesIn(hostVariants()),
-                                          testing::ValuesIn(allFormats())),
-                         [](const auto &info) {
-                           return std::string(cpu::variantName(std::get<0>(info.param))) + "_" +
-                                  std::string(formatInfo(static_cast<WeightFormat>(std::get<1>(info.param))).name);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Host, EveryFormat,
+    testing::Combine(testing::ValuesIn(hostVariants()), testing::ValuesIn(allFormats())),
+    [](const auto &info) {
+      return std::string(cpu::variantName(std::get<0>(info.param))) + "_" +
+             std::string(formatInfo(static_cast<WeightFormat>(std::get<1>(info.param))).name);
+    });
 
 class EveryVariant : public testing::TestWithParam<engine::Variant> {};
 
@@ -219,7 +225,8 @@ TEST_P(EveryVariant, logitsAreCappedAndCountLogitRows) {
     EXPECT_EQ(out.f32()[i], 0.0f);
 }
 
-/// The largest number of each block behind the rows, whatever the number of rows, workers, and NaN among the logits.
+/// The largest number of each block behind the rows, whatever the number of rows, workers, and NaN
+/// among the logits.
 TEST_P(EveryVariant, logitsAreFollowedByTheMaximaOfTheirBlocks) {
   const uint32_t n = 32 * 5 + 19, k = 64, blocks = uint32_t(cpu::logitsBlocks(n));
   std::mt19937 random(16);
@@ -251,16 +258,19 @@ TEST_P(EveryVariant, logitsAreFollowedByTheMaximaOfTheirBlocks) {
         float most = -std::numeric_limits<float>::infinity();
         for (uint32_t c = 32 * b; c < std::min(n, 32 * b + 32); ++c)
           most = std::fmax(most, out.f32()[r * n + c]);
-        EXPECT_EQ(out.f32()[rows * n + r * blocks + b], most) << rows << " rows, row " << r << ", block " << b;
+        EXPECT_EQ(out.f32()[rows * n + r * blocks + b], most)
+            << rows << " rows, row " << r << ", block " << b;
       }
     }
     EXPECT_EQ(out.f32()[rows * (n + blocks)], 77.0f);
   }
 }
 
-/// Where chips put their logits together, a kernel's are columns of longer rows, and its maxima some of theirs.
+/// Where chips put their logits together, a kernel's are columns of longer rows, and its maxima
+/// some of theirs.
 TEST_P(EveryVariant, logitsOfAChipMayBeColumnsOfWholeRows) {
-  const uint32_t n = 32 * 2 + 16, k = 64, whole = 240, first = 96, blocks = uint32_t(cpu::logitsBlocks(n));
+  const uint32_t n = 32 * 2 + 16, k = 64, whole = 240, first = 96,
+                 blocks = uint32_t(cpu::logitsBlocks(n));
   std::mt19937 random(17);
   KernelSpec spec = linearSpec(WeightFormat::Q4_1, n, k);
   spec.logits = true;
@@ -271,7 +281,8 @@ TEST_P(EveryVariant, logitsOfAChipMayBeColumnsOfWholeRows) {
     for (uint32_t rows : {1u, 7u, 40u}) {
       TestStep step(std::vector<TestStep::Run>(rows, {0, 1}));
       Input in = makeInput(true, rows, k, random);
-      Bytes alone(size_t(rows) * (n + blocks) * 4), out(size_t(rows) * (whole + cpu::logitsBlocks(whole)) * 4);
+      Bytes alone(size_t(rows) * (n + blocks) * 4),
+          out(size_t(rows) * (whole + cpu::logitsBlocks(whole)) * 4);
       kernel.run({in.bytes, w.packed, alone}, step.view);
       Bytes expected(out.size());
       std::fill_n(out.f32(), out.size() / 4, 77.0f);
@@ -280,12 +291,15 @@ TEST_P(EveryVariant, logitsOfAChipMayBeColumnsOfWholeRows) {
         std::copy_n(alone.f32() + r * n, n, expected.f32() + r * whole + first);
         if (maxima)
           std::copy_n(alone.f32() + rows * n + r * blocks, blocks,
-                      expected.f32() + rows * whole + r * cpu::logitsBlocks(whole) + first / cpu::kLogitsBlock);
+                      expected.f32() + rows * whole + r * cpu::logitsBlocks(whole) +
+                          first / cpu::kLogitsBlock);
       }
       step.view.logitStride = whole;
       step.view.firstLogit = first;
-      kernel.run({in.bytes, w.packed, BufferRef(out.data() + first * 4, out.size() - first * 4)}, step.view, 1 + rows % 3);
-      EXPECT_EQ(std::memcmp(out.data(), expected.data(), out.size()), 0) << rows << " rows, maxima " << maxima;
+      kernel.run({in.bytes, w.packed, BufferRef(out.data() + first * 4, out.size() - first * 4)},
+                 step.view, 1 + rows % 3);
+      EXPECT_EQ(std::memcmp(out.data(), expected.data(), out.size()), 0)
+          << rows << " rows, maxima " << maxima;
     }
   }
 }
@@ -307,15 +321,16 @@ TEST_P(EveryVariant, gateMultipliesTheActivatedGateWithUp) {
       Input in = makeInput(true, rows, 64, random, bits);
       const size_t stride = quantOut ? cpu::QuantRowLayout(96, bits).stride() : 96 * 4;
       Bytes out(rows * stride);
-      TestKernel(spec, GetParam()).run({in.bytes, gate.packed, up.packed, out},
-                                       TestStep({{0, rows}}).view, 2);
+      TestKernel(spec, GetParam())
+          .run({in.bytes, gate.packed, up.packed, out}, TestStep({{0, rows}}).view, 2);
       std::vector<float> g = product(in.values, gate.values, rows, 96, 64);
       std::vector<float> u = product(in.values, up.values, rows, 96, 64);
       for (size_t i = 0; i < g.size(); ++i) {
         double x = g[i];
-        double a = activation == cpu::Activation::Silu
-                       ? x / (1 + std::exp(-x))
-                       : 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+        double a =
+            activation == cpu::Activation::Silu
+                ? x / (1 + std::exp(-x))
+                : 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
         u[i] = static_cast<float>(a * u[i]);
       }
       for (uint32_t r = 0; r < rows; ++r) {
@@ -325,7 +340,8 @@ TEST_P(EveryVariant, gateMultipliesTheActivatedGateWithUp) {
           continue;
         }
         auto got = dequantizeQuantRow(out.data() + r * stride, 96, bits);
-        EXPECT_LT(relativeError(got.data(), row), 0.6 / cpu::QuantRowLayout(96, bits).steps() + 5e-6);
+        EXPECT_LT(relativeError(got.data(), row),
+                  0.6 / cpu::QuantRowLayout(96, bits).steps() + 5e-6);
       }
     }
 }
@@ -336,7 +352,8 @@ void expectEqualBits(const std::string &what, llvm::function_ref<Bytes(engine::V
   for (engine::Variant variant : hostVariants()) {
     Bytes bytes = body(variant);
     if (first)
-      EXPECT_EQ(std::memcmp(first->data(), bytes.data(), bytes.size()), 0) << what << " on " << cpu::variantName(variant);
+      EXPECT_EQ(std::memcmp(first->data(), bytes.data(), bytes.size()), 0)
+          << what << " on " << cpu::variantName(variant);
     else
       first = bytes;
   }
@@ -352,7 +369,8 @@ TEST(AllVariants, giveTheSameBitsForEveryFormat) {
       Input in = makeInput(!formatInfo(format).isFloat(), rows, k, random, bits);
       expectEqualBits(std::string(formatInfo(format).name), [&](engine::Variant variant) {
         Bytes out(rows * n * 4);
-        TestKernel(linearSpec(format, n, k, bits), variant).run({in.bytes, w.packed, out}, TestStep({{0, rows}}).view);
+        TestKernel(linearSpec(format, n, k, bits), variant)
+            .run({in.bytes, w.packed, out}, TestStep({{0, rows}}).view);
         return out;
       });
       if (formatInfo(format).isFloat())
@@ -368,7 +386,8 @@ TEST(AllVariants, giveTheSameBitsForGateAndQuantiser) {
   spec.formats = {WeightFormat::Q4_0, WeightFormat::Q4_0};
   spec.activation = cpu::Activation::Silu;
   spec.quantOut = true;
-  TestWeight gate = makeWeight(WeightFormat::Q4_0, 64, 96, random), up = makeWeight(WeightFormat::Q4_0, 64, 96, random);
+  TestWeight gate = makeWeight(WeightFormat::Q4_0, 64, 96, random),
+             up = makeWeight(WeightFormat::Q4_0, 64, 96, random);
   Input in = makeInput(true, 9, 96, random);
   expectEqualBits("gate", [&](engine::Variant variant) {
     Bytes out(9 * cpu::QuantRowLayout(64).stride());
@@ -378,7 +397,9 @@ TEST(AllVariants, giveTheSameBitsForGateAndQuantiser) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Host, EveryVariant, testing::ValuesIn(hostVariants()),
-                         [](const auto &info) { return std::string(cpu::variantName(info.param)); });
+                         [](const auto &info) {
+                           return std::string(cpu::variantName(info.param));
+                         });
 
 } // namespace
 } // namespace tenon::test

@@ -49,7 +49,9 @@ TEST_P(RowKernels, gatheredNormReadsTheLogitRowsOnly) {
   TestStep step({{0, 4}, {0, 5}}); // logit rows 3 and 8
   TestKernel(spec, GetParam()).run({x, w, out}, step.view, 2);
   for (uint32_t r = 0; r < 2; ++r)
-    EXPECT_LT(relativeError(out.f32() + r * 64, rmsNorm(x.f32() + step.logitRows[r] * 64, w.f32(), 64, 1e-6)), 1e-6);
+    EXPECT_LT(relativeError(out.f32() + r * 64,
+                            rmsNorm(x.f32() + step.logitRows[r] * 64, w.f32(), 64, 1e-6)),
+              1e-6);
 }
 
 TEST_P(RowKernels, quantizeFollowsTheFormulaToTheBit) {
@@ -59,7 +61,7 @@ TEST_P(RowKernels, quantizeFollowsTheFormulaToTheBit) {
   spec.k = 96;
   Bytes x = makeFloats(4 * 96, random, 30.0f);
   std::memset(x.data() + 32 * 4, 0, 128); // one group of zeros
-  x.f32()[0] = 1e-38f;                      // and a denormal amid normal values
+  x.f32()[0] = 1e-38f;                    // and a denormal amid normal values
   for (uint32_t bits : {15u, 8u}) {
     spec.rowBits = bits;
     const cpu::QuantRowLayout layout(96, bits);
@@ -69,7 +71,9 @@ TEST_P(RowKernels, quantizeFollowsTheFormulaToTheBit) {
       quantizeRow(x.f32() + r * 96, 96, expected.data() + r * stride, bits);
     TestKernel(spec, GetParam()).run({x, out}, TestStep({{0, 4}}).view, 3);
     for (uint32_t r = 0; r < 4; ++r)
-      EXPECT_EQ(std::memcmp(out.data() + r * stride, expected.data() + r * stride, layout.bytes()), 0) << bits;
+      EXPECT_EQ(std::memcmp(out.data() + r * stride, expected.data() + r * stride, layout.bytes()),
+                0)
+          << bits;
   }
 }
 
@@ -81,7 +85,8 @@ TEST_P(RowKernels, normAddNormQuantAddsThenNorms) {
     spec.k = 160;
     spec.eps = 1e-6f;
     spec.quantOut = kind == KernelKind::NormAddNormQuant;
-    Bytes y = makeFloats(3 * 160, random), w = makeFloats(160, random), x = makeFloats(3 * 160, random);
+    Bytes y = makeFloats(3 * 160, random), w = makeFloats(160, random),
+          x = makeFloats(3 * 160, random);
     Bytes w2 = makeFloats(160, random);
     const uint64_t stride = cpu::QuantRowLayout(160).stride();
     Bytes out(3 * stride);
@@ -125,8 +130,9 @@ TEST_P(RowKernels, ropeTableEqualsSineAndCosineOfTheF32Angle) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Host, RowKernels, testing::ValuesIn(hostVariants()),
-                         [](const auto &info) { return std::string(cpu::variantName(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Host, RowKernels, testing::ValuesIn(hostVariants()), [](const auto &info) {
+  return std::string(cpu::variantName(info.param));
+});
 
 } // namespace
 } // namespace tenon::test

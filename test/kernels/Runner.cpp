@@ -1,10 +1,10 @@
 //===- Runner.cpp - Runs a kernel of another architecture -----------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Cross-compiled and started under qemu-user by the kernel tests. Reads one case from standard input and
-// writes the buffers back to standard output; every integer is a little-endian u64:
-//   object path length, bytes | workers | scratch bytes | kStepCounts | 6 arrays (length, bytes) | buffer count |
-//   buffers (length, bytes)
+// Cross-compiled and started under qemu-user by the kernel tests. Reads one case from standard
+// input and writes the buffers back to standard output; every integer is a little-endian u64:
+//   object path length, bytes | workers | scratch bytes | kStepCounts | 6 arrays (length, bytes) |
+//   buffer count | buffers (length, bytes)
 
 #include "runtime/device/cpu/KernelAbi.h"
 #include "test/kernels/StepCounts.h"
@@ -44,7 +44,8 @@ int main() {
   tenon::cpu::StepView step{};
   for (uint32_t tenon::cpu::StepView::*count : tenon::test::kStepCounts)
     step.*count = static_cast<uint32_t>(number());
-  for (const int32_t **array : {&step.tokenIds, &step.positions, &step.rowSequence, &step.blockTables, &step.logitRows})
+  for (const int32_t **array :
+       {&step.tokenIds, &step.positions, &step.rowSequence, &step.blockTables, &step.logitRows})
     *array = static_cast<const int32_t *>(bytes(size));
   step.attentionTiles = static_cast<const tenon::cpu::AttentionTile *>(bytes(size));
   std::vector<void *> buffers(number());

@@ -31,7 +31,8 @@ struct TileState {
 thread_local TileState state;
 struct sigaction formerAction;
 
-/// Async-signal-safe: says why and ends the process, as an instruction that the processor refuses would.
+/// Async-signal-safe: says why and ends the process, as an instruction that the processor refuses
+/// would.
 [[noreturn]] void refuse(const char *why) {
   for (const char *part : {"tile instruction refused: ", why, "\n"})
     if (write(STDERR_FILENO, part, std::strlen(part)) < 0)
@@ -41,18 +42,19 @@ struct sigaction formerAction;
 
 /// General register `number` as instructions count them.
 uint64_t registerOf(const ucontext_t &context, unsigned number) {
-  constexpr int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-                             REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+  constexpr int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+                             REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                             REG_R12, REG_R13, REG_R14, REG_R15};
   return static_cast<uint64_t>(context.uc_mcontext.gregs[order[number]]);
 }
 
 /// A decoded VEX instruction of map 0F38 with a ModRM byte.
 struct Instruction {
-  uint8_t opcode, prefix; ///< prefix: 0 none, 1 66, 2 F3, 3 F2
+  uint8_t opcode, prefix;       ///< prefix: 0 none, 1 66, 2 F3, 3 F2
   uint8_t mod, reg, rm, source; ///< source: VEX.vvvv
   bool sib = false;
-  uint64_t base = 0;   ///< Base and displacement.
-  uint64_t index = 0;  ///< Index register times scale; 0 without.
+  uint64_t base = 0;  ///< Base and displacement.
+  uint64_t index = 0; ///< Index register times scale; 0 without.
   unsigned length = 0;
 };
 
@@ -63,8 +65,10 @@ template <typename T> T read(const uint8_t *at) {
 }
 
 bool decode(const ucontext_t &context, Instruction &i) {
-  const auto *start = reinterpret_cast<const uint8_t *>(context.uc_mcontext.gregs[REG_RIP]), *at = start;
-  if (at[0] != 0xc4 || (at[1] & 0x1f) != 2 || (at[2] & 0x84) != 0) // three bytes, 0F38, W0, 128 bits
+  const auto *start = reinterpret_cast<const uint8_t *>(context.uc_mcontext.gregs[REG_RIP]),
+             *at = start;
+  if (at[0] != 0xc4 || (at[1] & 0x1f) != 2 ||
+      (at[2] & 0x84) != 0) // three bytes, 0F38, W0, 128 bits
     return false;
   const unsigned extendIndex = at[1] & 0x40 ? 0 : 8, extendBase = at[1] & 0x20 ? 0 : 8;
   i.source = ~(at[2] >> 3) & 15;
@@ -149,8 +153,10 @@ void multiply(unsigned sum, unsigned a, unsigned b, uint8_t prefix) {
     for (int n = 0; n < state.rowBytes[sum] / 4; ++n) {
       auto total = read<uint32_t>(state.tiles[sum].bytes[m] + 4 * n);
       for (int i = 0; i < state.rowBytes[a]; ++i) {
-        const uint8_t x = state.tiles[a].bytes[m][i], y = state.tiles[b].bytes[i / 4][4 * n + i % 4];
-        total += static_cast<uint32_t>((signedA ? int8_t(x) : int(x)) * (signedB ? int8_t(y) : int(y)));
+        const uint8_t x = state.tiles[a].bytes[m][i],
+                      y = state.tiles[b].bytes[i / 4][4 * n + i % 4];
+        total +=
+            static_cast<uint32_t>((signedA ? int8_t(x) : int(x)) * (signedB ? int8_t(y) : int(y)));
       }
       std::memcpy(state.tiles[sum].bytes[m] + 4 * n, &total, 4);
     }

@@ -1,10 +1,11 @@
 //===- TileTrap.h - AMX instructions on processors without them -*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where there is no AMX its instructions raise SIGILL. The trap decodes the very bytes that were emitted,
-// carries them out on tiles in memory (Intel's Software Developer's Manual, volume 2, chapter on AMX), and
-// goes on behind them: the kernels under test are those that ship. What a processor would refuse (an
-// instruction without a configuration, a shape that does not fit, a bad configuration) ends the test program.
+// Where there is no AMX its instructions raise SIGILL. The trap decodes the very bytes that were
+// emitted, carries them out on tiles in memory (Intel's Software Developer's Manual, volume 2,
+// chapter on AMX), and goes on behind them: the kernels under test are those that ship. What a
+// processor would refuse (an instruction without a configuration, a shape that does not fit, a bad
+// configuration) ends the test program.
 //
 #ifndef TENON_TEST_KERNELS_TILETRAP_H
 #define TENON_TEST_KERNELS_TILETRAP_H
@@ -13,7 +14,8 @@
 
 namespace tenon::test {
 
-/// Whether the trap can stand in for AMX here: an x86-64 with the variant's other instructions, without AMX.
+/// Whether the trap can stand in for AMX here: an x86-64 with the variant's other instructions,
+/// without AMX.
 bool canTrapTiles();
 
 /// What ran while trapped, on this thread.

@@ -31,7 +31,8 @@ namespace {
 
 /// Four or more requests, of which each wants something else of the sampler.
 void expectNoAllocations(const TinyEngine &tiny, uint32_t sequences, bool overlaps) {
-  const std::string path = testing::TempDir() + "/allocation-" + std::to_string(getpid()) + ".tenon";
+  const std::string path =
+      testing::TempDir() + "/allocation-" + std::to_string(getpid()) + ".tenon";
   writeFile(path, tiny.write());
   auto engine = engine::Engine::open(path, {});
   unlink(path.c_str()); // It stays mapped.

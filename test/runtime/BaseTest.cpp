@@ -17,8 +17,8 @@
 #include <filesystem>
 #include <fstream>
 #include <thread>
-#include <vector>
 #include <unistd.h>
+#include <vector>
 
 using namespace tenon;
 
@@ -209,7 +209,8 @@ class FakeMachine {
 public:
   FakeMachine() {
     std::filesystem::remove_all(root);
-    write("/proc/meminfo", "MemTotal:       24000000 kB\nMemFree:         1 kB\nMemAvailable:    8000000 kB\n");
+    write("/proc/meminfo",
+          "MemTotal:       24000000 kB\nMemFree:         1 kB\nMemAvailable:    8000000 kB\n");
     write("/proc/self/cgroup", "4:memory:/elsewhere\n0::/a/b\n");
   }
   ~FakeMachine() { std::filesystem::remove_all(root); }
@@ -232,7 +233,8 @@ TEST(ProcessMemory, takesTheLeastOfTheMachineAndAllControlGroupsForAvailable) {
   machine.write("/sys/fs/cgroup/a/memory.max", "4000000000\n");
   machine.write("/sys/fs/cgroup/a/memory.current", "3000000000\n");
   EXPECT_EQ(machine.available(), 1'000'000'000u);
-  machine.write("/sys/fs/cgroup/a/memory.stat", "anon 7\nfile 9\ninactive_file 500000000\nactive_file 1\n");
+  machine.write("/sys/fs/cgroup/a/memory.stat",
+                "anon 7\nfile 9\ninactive_file 500000000\nactive_file 1\n");
   EXPECT_EQ(machine.available(), 1'500'000'000u);
   machine.write("/sys/fs/cgroup/a/b/memory.max", "600\n");
   EXPECT_EQ(machine.available(), 100u);

@@ -16,7 +16,8 @@ LaunchPlan allReduce(const char *name, uint64_t columns) {
   LaunchPlan launch;
   launch.name = name;
   launch.args = {{ArgKind::Buffer, 0}, {ArgKind::Buffer, 1}};
-  launch.collective = {CollectiveKind::AllReduce, 1, {0, columns}, false, false, false, Element::F32, ""};
+  launch.collective = {
+      CollectiveKind::AllReduce, 1, {0, columns}, false, false, false, Element::F32, ""};
   return launch;
 }
 
@@ -94,12 +95,16 @@ TEST(CollectiveCheck, refusesCollectivesThatDiffer) {
 }
 
 TEST(CollectiveCheck, refusesWhatIsSentAndNotReceived) {
-  expectSays(errorAfter([](Plan &p) { p.functions[1].launches.erase(p.functions[1].launches.begin()); }),
-             "chip 0 sends 1 times and chip 2, a stage later, receives 0 times");
-  expectSays(errorAfter([](Plan &p) { p.functions[1].launches.push_back(pass(CollectiveKind::Send)); }),
-             "chip 2 sends 1 times");
-  expectSays(errorAfter([](Plan &p) { p.functions[0].launches.insert(
-                                          p.functions[0].launches.begin(), pass(CollectiveKind::Receive)); }),
+  expectSays(
+      errorAfter([](Plan &p) { p.functions[1].launches.erase(p.functions[1].launches.begin()); }),
+      "chip 0 sends 1 times and chip 2, a stage later, receives 0 times");
+  expectSays(
+      errorAfter([](Plan &p) { p.functions[1].launches.push_back(pass(CollectiveKind::Send)); }),
+      "chip 2 sends 1 times");
+  expectSays(errorAfter([](Plan &p) {
+               p.functions[0].launches.insert(p.functions[0].launches.begin(),
+                                              pass(CollectiveKind::Receive));
+             }),
              "chip 0 is of the first stage and receives");
 }
 
@@ -138,7 +143,8 @@ TEST(CollectiveCheck, refusesRowsThatDoNotFit) {
 /// A second stage that gathers logits with the maxima of their blocks behind them.
 void gatherLogits(Plan &plan, uint64_t edge) {
   LaunchPlan gather = allReduce("logits", 64);
-  gather.collective = {CollectiveKind::GatherColumns, 1, {0, edge, 64}, false, true, false, Element::F32, ""};
+  gather.collective = {
+      CollectiveKind::GatherColumns, 1, {0, edge, 64}, false, true, false, Element::F32, ""};
   plan.functions[1].launches.push_back(gather);
   plan.logitsBuffer = 1;
   plan.logitsBlock = 32;

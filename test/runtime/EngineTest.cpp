@@ -102,8 +102,9 @@ TEST(Engine, opensFromAFileAndNamesAMissingOne) {
 TEST(Engine, refusesOtherVersionsAndNamesBoth) {
   TinyEngine e = TinyEngine::make("");
   e.changeHeader = [](FileHeader &h) { h.formatMinor = kFormatMinor + 3; };
-  EXPECT_SAYS(errorOf(e), "the engine has format " + std::to_string(kFormatMajor) + "." + std::to_string(kFormatMinor + 3) +
-                              " and this build reads " + std::to_string(kFormatMajor) + ".0");
+  EXPECT_SAYS(errorOf(e), "the engine has format " + std::to_string(kFormatMajor) + "." +
+                              std::to_string(kFormatMinor + 3) + " and this build reads " +
+                              std::to_string(kFormatMajor) + ".0");
   e.changeHeader = [](FileHeader &h) { h.formatMajor = 7; };
   EXPECT_SAYS(errorOf(e), "the engine has format 7.");
   e.changeHeader = [](FileHeader &h) { h.schemaHash ^= 1; };
@@ -225,11 +226,15 @@ TEST(PlanCheck, refusesPoolingThatCannotBeRead) {
   const auto opened = openBytes(file, lookOnly());
   ASSERT_TRUE(opened.isOk()) << opened.status().message();
   EXPECT_EQ((*opened)->plan().pooling->normEps, TinyEngine::kPoolingEps);
-  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->hiddenBuffer = 9; }), "pooling reads buffer 9, and there are 4");
-  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->hiddenBuffer = 3; }), "pooling reads buffer 'logits', which has");
+  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->hiddenBuffer = 9; }),
+              "pooling reads buffer 9, and there are 4");
+  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->hiddenBuffer = 3; }),
+              "pooling reads buffer 'logits', which has");
   EXPECT_SAYS(poolingError([](Plan &p) { p.model.hidden = 32; }), "pooling reads buffer 'x'");
-  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->normWeight = 4; }), "pooling reads weight 4, and there are 4");
-  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->normWeight = 0; }), "pooling's norm 'embedding' is not one plain row");
+  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->normWeight = 4; }),
+              "pooling reads weight 4, and there are 4");
+  EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->normWeight = 0; }),
+              "pooling's norm 'embedding' is not one plain row");
   EXPECT_SAYS(poolingError([](Plan &p) { p.pooling->normEps = NAN; }), "pooling's eps");
 }
 
@@ -249,7 +254,8 @@ TEST(PlanCheck, refusesKvGeometriesThatDoNotAddUp) {
   EXPECT_SAYS(planError([](Plan &p) { p.kv.bytesPerBlock += 1; }), "kv: bytes_per_block");
   EXPECT_SAYS(planError([](Plan &p) { p.kv.layers = 0; }), "kv: 0 layers");
   EXPECT_SAYS(planError([](Plan &p) { p.kv.kvHeads = ~0u; }), "is impossible");
-  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].firstKvHead = 1; }), "chip 0 caches 1 KV heads from 1 on; the model has 1");
+  EXPECT_SAYS(planError([](Plan &p) { p.chips[0].firstKvHead = 1; }),
+              "chip 0 caches 1 KV heads from 1 on; the model has 1");
 }
 
 TEST(PlanCheck, refusesBuffersOutsideTheArena) {
@@ -266,10 +272,12 @@ TEST(PlanCheck, refusesBuffersOutsideTheArena) {
   EXPECT_SAYS(planError([](Plan &p) { p.logitsBuffer = 9; }), "logits_buffer is 9");
   EXPECT_SAYS(planError([](Plan &p) { p.logitsBuffer = 0; }), "logits buffer 'x'");
   EXPECT_SAYS(planError([](Plan &p) { p.logitsBlock = 16; }), "logits_block is 16");
-  EXPECT_SAYS(planError([](Plan &p) { p.logitsBlock = 32; }), "logits buffer 'logits'"); // no room for maxima
+  EXPECT_SAYS(planError([](Plan &p) { p.logitsBlock = 32; }),
+              "logits buffer 'logits'"); // no room for maxima
   EXPECT_SAYS(planError([](Plan &p) { p.grid = {2}; }), "the grid has 2 chips");
   EXPECT_SAYS(planError([](Plan &p) { p.grid = {~0u, ~0u}; }), "the grid has 0 chips");
-  EXPECT_SAYS(planError([](Plan &p) { p.replicas = 0; }), "0 replicas of 1 chips; 1 to 1024 are possible");
+  EXPECT_SAYS(planError([](Plan &p) { p.replicas = 0; }),
+              "0 replicas of 1 chips; 1 to 1024 are possible");
   EXPECT_SAYS(planError([](Plan &p) { p.replicas = 1025; }), "1025 replicas of 1 chips");
   EXPECT_SAYS(planError([](Plan &p) { p.chips.clear(); }),
               "the grid has 1 chips and the plan describes 0");

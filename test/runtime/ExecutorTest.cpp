@@ -1,8 +1,8 @@
 //===- ExecutorTest.cpp - Steps, batches, preemption ----------------------===//
 // SPDX-License-Identifier: Apache-2.0
 
-#include "runtime/base/ProcessMemory.h"
 #include "runtime/executor/Executor.h"
+#include "runtime/base/ProcessMemory.h"
 #include "runtime/executor/LaunchObserver.h"
 #include "runtime/executor/MemoryCheck.h"
 #include "runtime/generate/Generator.h"
@@ -119,7 +119,8 @@ TEST(Executor, chipsOfOneProcessStoreAHeadOnce) {
       EXPECT_EQ(executor->memory().kv, 20u * 128);
       EXPECT_EQ(apart->memory().kv, 2 * executor->memory().kv);
       for (executor::Executor *each : {executor.get(), apart.get()}) {
-        generate::Generator generator(*each, each == executor.get() ? engine->plan() : older->plan(), /*prefixTree=*/true);
+        generate::Generator generator(
+            *each, each == executor.get() ? engine->plan() : older->plan(), /*prefixTree=*/true);
         Collect collect;
         for (int32_t s = 0; s < 4; ++s)
           ASSERT_TRUE(generator.add(ask(prompt, 20 + uint32_t(s))).isOk());
@@ -160,12 +161,14 @@ TEST(Executor, refusesMoreMemoryThanTheMachineHasBeforeTakingAny) {
   if (availableBytes().value_or(0) > uint64_t(200) << 30)
     GTEST_SKIP() << "this machine has room for more blocks than a pool may have";
   const uint64_t before = residentBytes();
-  capacity = executor::chooseCapacity(engine->plan(), request(32, 4, uint64_t(1) << 37, 1)); // Cut to 2^31 blocks, 256 GiB.
+  capacity = executor::chooseCapacity(
+      engine->plan(), request(32, 4, uint64_t(1) << 37, 1)); // Cut to 2^31 blocks, 256 GiB.
   ASSERT_TRUE(capacity.isOk());
   auto refused = executor::Executor::create(*engine, *capacity, {.pin = false});
   ASSERT_FALSE(refused.isOk());
   EXPECT_EQ(refused.status().code(), StatusCode::ResourceExhausted);
-  EXPECT_NE(refused.status().message().find("--kv-memory"), std::string::npos) << refused.status().message();
+  EXPECT_NE(refused.status().message().find("--kv-memory"), std::string::npos)
+      << refused.status().message();
   EXPECT_LT(residentBytes(), before + (uint64_t(64) << 20));
 }
 
@@ -326,7 +329,8 @@ TEST(Executor, findsTheMaximaBehindTheLogitsOfTheStep) {
     std::vector<int32_t> blocks = {0, 1, 2};
     std::vector<executor::StepRows> rows;
     for (uint32_t s = 0; s < sequences; ++s)
-      rows.push_back({std::span<const int32_t>(tokens).subspan(s, 1), 0, std::span<const int32_t>(blocks).subspan(s, 1), 1});
+      rows.push_back({std::span<const int32_t>(tokens).subspan(s, 1), 0,
+                      std::span<const int32_t>(blocks).subspan(s, 1), 1});
     ASSERT_TRUE(executor->run(rows));
     for (uint32_t s = 0; s < sequences; ++s) {
       ASSERT_EQ(executor->logitMaxima(s).size(), 1u);
@@ -370,8 +374,8 @@ TEST(Executor, timesEachLaunchAndCountsItsWork) {
 TEST(Executor, showsAnObserverWhatEveryLaunchReads) {
   struct Observer : executor::LaunchObserver {
     explicit Observer(const engine::Plan &plan) : plan(plan) {}
-    void beforeLaunch(const engine::CallPlan &, const engine::LaunchPlan &launch, void *const *arguments,
-                      const cpu::StepView &step) override {
+    void beforeLaunch(const engine::CallPlan &, const engine::LaunchPlan &launch,
+                      void *const *arguments, const cpu::StepView &step) override {
       ++launches;
       if (plan.kernels[launch.kernel].kind == engine::KernelKind::LinearQkv)
         for (uint32_t i = 0; i < step.numTokens; ++i) // What the embedding wrote, by all workers.

@@ -21,7 +21,8 @@ Plan planOfFourChips() {
     ChipPlan chip;
     chip.id = id;
     chip.kvHeads = id % 2 ? 1 : 3;
-    chip.buffers = {{"x", {}, {0, 256, 0, 0}}, {"h", {}, {0, 128, 0, 0}}, {"l", {}, {0, 0, 2048, 0}}};
+    chip.buffers = {
+        {"x", {}, {0, 256, 0, 0}}, {"h", {}, {0, 128, 0, 0}}, {"l", {}, {0, 0, 2048, 0}}};
     plan.chips.push_back(chip);
   }
   plan.logitsBuffer = 2;
@@ -99,8 +100,10 @@ TEST(LaunchTraffic, sendsWhatOtherChipsTake) {
 TEST(LaunchTraffic, sendsToEveryOtherChipOfALargerStage) {
   Plan plan = planOfFourChips();
   plan.grid = {1, 4};
-  EXPECT_EQ(trafficOf(plan, plan.chips[0], collectiveOf(CollectiveKind::AllReduce, 1, {0, 64}), kStep).sent,
-            3 * 5 * 64 * 4);
+  EXPECT_EQ(
+      trafficOf(plan, plan.chips[0], collectiveOf(CollectiveKind::AllReduce, 1, {0, 64}), kStep)
+          .sent,
+      3 * 5 * 64 * 4);
 }
 
 /// x = embed; h = f(x); [x += g(h)]; l = logits(x), of the last stage.

@@ -59,7 +59,8 @@ std::vector<int32_t> promptOf(uint32_t length, int32_t salt) {
 
 /// The token that follows the first `count` of `tokens`.
 int32_t nextOf(const std::vector<int32_t> &tokens, size_t count) {
-  return std::accumulate(tokens.begin(), tokens.begin() + ptrdiff_t(count), 0) % int32_t(kTinyVocabulary);
+  return std::accumulate(tokens.begin(), tokens.begin() + ptrdiff_t(count), 0) %
+         int32_t(kTinyVocabulary);
 }
 
 std::vector<int32_t> answerTo(std::vector<int32_t> tokens, size_t count) {
@@ -83,7 +84,9 @@ struct Text {
 
 class Collect : public generate::Listener {
 public:
-  void onToken(const generate::TokenEvent &event) override { answers[event.request].push_back(event.token); }
+  void onToken(const generate::TokenEvent &event) override {
+    answers[event.request].push_back(event.token);
+  }
   std::map<uint64_t, std::vector<int32_t>> answers;
 };
 
@@ -92,7 +95,8 @@ TEST(MicroBatches, areWholeStepsWhereCuttingDoesNotPay) {
     EXPECT_EQ(executor::microBatchRows(rows, 1), rows);
   for (uint32_t stages : {2u, 3u, 8u})
     for (uint32_t rows = 1; rows < 2 * executor::kRowsReadTogether; ++rows)
-      EXPECT_EQ(executor::microBatchRows(rows, stages), rows) << rows << " rows, " << stages << " stages";
+      EXPECT_EQ(executor::microBatchRows(rows, stages), rows)
+          << rows << " rows, " << stages << " stages";
 }
 
 TEST(MicroBatches, keepStagesBusyAndStayWithinTheirNumber) {
@@ -111,9 +115,11 @@ TEST(MicroBatches, keepStagesBusyAndStayWithinTheirNumber) {
 
 TEST(StepTables, countRowsFromTheMicroBatchAndCoverEachOnce) {
   executor::Capacity c;
-  c.stepTokens = 128, c.sequences = 4, c.logitRows = 128, c.context = 256, c.kvBlocks = 32, c.blockTableStride = 16;
+  c.stepTokens = 128, c.sequences = 4, c.logitRows = 128, c.context = 256, c.kvBlocks = 32,
+  c.blockTableStride = 16;
   std::vector<std::byte> memory(executor::StepTables::bytes(c) + 64);
-  executor::StepTables tables(c, kTinyVocabulary, 64, memory.data() + (64 - uintptr_t(memory.data()) % 64) % 64);
+  executor::StepTables tables(c, kTinyVocabulary, 64,
+                              memory.data() + (64 - uintptr_t(memory.data()) % 64) % 64);
   const Text a(1, 1, 0), b(70, 2, 4), d(40, 3, 12);
   const executor::StepRows rows[] = {a.rows(0, 1, 1), b.rows(10, 60, 3), d.rows(0, 40, 40)};
   for (uint32_t each : {1u, 8u, 33u, 64u, 101u, 500u}) {
@@ -122,7 +128,8 @@ TEST(StepTables, countRowsFromTheMicroBatchAndCoverEachOnce) {
     for (const executor::MicroBatch &micro : tables.microBatches()) {
       EXPECT_EQ(micro.firstRow, row);
       EXPECT_EQ(micro.firstLogit, logit);
-      if (&micro != &tables.microBatches().back()) // The last of the most there may be has what is left.
+      if (&micro !=
+          &tables.microBatches().back()) // The last of the most there may be has what is left.
         EXPECT_EQ(micro.view.numTokens, each);
       uint32_t covered = 0;
       for (uint32_t t = 0; t < micro.view.numAttentionTiles; ++t) {
@@ -131,7 +138,8 @@ TEST(StepTables, countRowsFromTheMicroBatchAndCoverEachOnce) {
         EXPECT_LE(tile.rowCount, cpu::kAttentionTileRows);
         covered += tile.rowCount;
         for (uint32_t i = 1; i < tile.rowCount; ++i) // One sequence, consecutive positions.
-          EXPECT_EQ(micro.view.positions[tile.firstRow + i], micro.view.positions[tile.firstRow] + int32_t(i));
+          EXPECT_EQ(micro.view.positions[tile.firstRow + i],
+                    micro.view.positions[tile.firstRow] + int32_t(i));
       }
       EXPECT_EQ(covered, micro.view.numTokens);
       for (uint32_t i = 0; i < micro.view.numLogitRows; ++i)
@@ -180,7 +188,8 @@ TEST(Pipeline, worksOnOneMicroBatchInAStageAndTheNextInTheStageBefore) {
   const Text text(64, 1, 0);
   const executor::StepRows rows[] = {text.rows(0, 64, 1)};
   ASSERT_TRUE(executor->run(rows));
-  // When a stage began and ended each micro-batch. The first launch of all stages but the first is a receive.
+  // When a stage began and ended each micro-batch. The first launch of all stages but the first is
+  // a receive.
   std::vector<std::vector<uint64_t>> began(3), ended(3);
   for (uint32_t chip = 0; chip < 3; ++chip)
     for (const executor::TraceEvent &event : executor->trace(chip, 0)) {
@@ -199,8 +208,8 @@ TEST(Pipeline, worksOnOneMicroBatchInAStageAndTheNextInTheStageBefore) {
     for (uint32_t m = 0; chip > 0 && m < 16; ++m)
       EXPECT_GT(ended[chip][m], began[chip - 1][m]) << "no stage is before the one that feeds it";
   }
-  // What makes it a pipeline: the first stage has begun the last micro-batch before the last stage ends the first but
-  // four (a send waits for the receiver alone).
+  // What makes it a pipeline: the first stage has begun the last micro-batch before the last stage
+  // ends the first but four (a send waits for the receiver alone).
   EXPECT_LT(began[0][4], ended[2][4]);
   EXPECT_LT(ended[2][0], ended[0][15]);
 }
@@ -235,7 +244,8 @@ TEST(Pipeline, hasSeveralStepsUnderWayWithLogitsOfTheirOwn) {
       ++awaited;
       for (uint32_t i = 0; i < 2; ++i) {
         const Text &t = texts[s + i];
-        EXPECT_EQ(sample::argmax(executor->logits(i)), nextOf(t.tokens, half ? t.tokens.size() : 9));
+        EXPECT_EQ(sample::argmax(executor->logits(i)),
+                  nextOf(t.tokens, half ? t.tokens.size() : 9));
       }
     }
     EXPECT_EQ(executor->finish().code(), StatusCode::Internal);
@@ -248,12 +258,14 @@ TEST(Pipeline, refusesStepsBeyondThoseThatMayBeUnderWay) {
   shape.logitRows = 4;
   const auto executor = pipelineExecutor(*engine, shape);
   const Text a(8, 1, 0), b(8, 2, 1), d(8, 3, 2);
-  const executor::StepRows first[] = {a.rows(0, 8, 3)}, second[] = {b.rows(0, 8, 2)}, third[] = {d.rows(0, 8, 1)};
+  const executor::StepRows first[] = {a.rows(0, 8, 3)}, second[] = {b.rows(0, 8, 2)},
+                           third[] = {d.rows(0, 8, 1)};
   ASSERT_TRUE(executor->start(first));
   EXPECT_EQ(executor->freeLogitRows(), 1u);
   EXPECT_NE(executor->start(second).message().find("steps under way leave 1"), std::string::npos);
   ASSERT_TRUE(executor->start(third));
-  EXPECT_NE(executor->start(third).message().find("2 steps are under way already"), std::string::npos);
+  EXPECT_NE(executor->start(third).message().find("2 steps are under way already"),
+            std::string::npos);
   ASSERT_TRUE(executor->finish());
   EXPECT_EQ(sample::argmax(executor->logits(2)), nextOf(a.tokens, 8));
   EXPECT_EQ(executor->freeLogitRows(), 3u);
@@ -333,7 +345,8 @@ TEST(Pipeline, generatesTheSameForAnyStagesAndMicroBatches) {
         }
         EXPECT_GT(overlapping, 10);
         for (int32_t s = 0; s < 16; ++s)
-          EXPECT_EQ(collect.answers[uint64_t(s)], answerTo(promptOf(3 + uint32_t(s) * 3, s), 10 + uint32_t(s)));
+          EXPECT_EQ(collect.answers[uint64_t(s)],
+                    answerTo(promptOf(3 + uint32_t(s) * 3, s), 10 + uint32_t(s)));
       }
   }
 }
@@ -389,7 +402,8 @@ TEST(Pipeline, cancelsRequestsWhoseRowsAreUnderWay) {
     ASSERT_TRUE(generator.step(collect));
   for (uint64_t s = 0; s < 16; ++s)
     EXPECT_EQ(collect.answers[s],
-              s % 2 ? before.at(s) : answerTo(promptOf(3 + uint32_t(s) * 3, int32_t(s)), 10 + uint32_t(s)));
+              s % 2 ? before.at(s)
+                    : answerTo(promptOf(3 + uint32_t(s) * 3, int32_t(s)), 10 + uint32_t(s)));
   EXPECT_EQ(generator.state().pool().freeBlocks(), generator.state().pool().size());
 }
 

@@ -134,8 +134,9 @@ TEST(Pooler, standsBesideRequestsThatGenerate) {
   runAll(generator, collect);
   EXPECT_EQ(collect.tokens[0].size(), 30u);
   for (int32_t s = 1; s < 6; ++s)
-    EXPECT_FLOAT_EQ(collect.vectors[uint64_t(s)][0],
-                    expected(promptOf(5 + uint32_t(s) * 9, s), s % 2 ? Pooling::Last : Pooling::Mean));
+    EXPECT_FLOAT_EQ(
+        collect.vectors[uint64_t(s)][0],
+        expected(promptOf(5 + uint32_t(s) * 9, s), s % 2 ? Pooling::Last : Pooling::Mean));
 }
 
 TEST(Pooler, takesTheLastTokenFromThePrefixTreeAndTheMeanFromEveryRow) {
@@ -157,7 +158,8 @@ TEST(Pooler, takesTheLastTokenFromThePrefixTreeAndTheMeanFromEveryRow) {
 
 TEST(Pooler, givesTheSameAfterAPreemption) {
   const auto engine = pooling();
-  // The prompt, a row a step, takes the last three of eight blocks; the one that generates needs one before it is done.
+  // The prompt, a row a step, takes the last three of eight blocks; the one that generates needs
+  // one before it is done.
   const auto executor = executorOf(*engine, 2, 2, 8);
   generate::Generator generator(*executor, engine->plan());
   generate::Request writes;

@@ -1,9 +1,10 @@
 //===- RejectionTest.cpp - Chances of draws from whole vocabularies --------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Draws by temperature and top-p of every shape of row, against shares that are summed up in double by the definition:
-// Pearson's chi-square over cells that are each expected often enough. Cells are the likeliest tokens, ranges of the other
-// tokens by likelihood, and ranges of ids, so that a wrong share shows by value and by place.
+// Draws by temperature and top-p of every shape of row, against shares that are summed up in double
+// by the definition: Pearson's chi-square over cells that are each expected often enough. Cells are
+// the likeliest tokens, ranges of the other tokens by likelihood, and ranges of ids, so that a
+// wrong share shows by value and by place.
 //
 #include "runtime/sample/Sampler.h"
 
@@ -30,7 +31,12 @@ struct Row {
 std::vector<Row> rowsOf(size_t n) {
   std::mt19937 random(5);
   std::normal_distribution<float> normal(0, 1);
-  std::vector<Row> rows = {{"flat", {}}, {"usual", {}}, {"steep", {}}, {"sparse", {}}, {"equal", std::vector<float>(n, -3.0f)}, {"text", {}}};
+  std::vector<Row> rows = {{"flat", {}},
+                           {"usual", {}},
+                           {"steep", {}},
+                           {"sparse", {}},
+                           {"equal", std::vector<float>(n, -3.0f)},
+                           {"text", {}}};
   for (size_t i = 0; i < n; ++i) {
     const float x = normal(random);
     rows[0].logits.push_back(0.4f * x);
@@ -49,11 +55,14 @@ std::vector<double> sharesOf(const std::vector<float> &logits, const SamplingPar
   std::vector<size_t> ids(logits.size());
   for (size_t i = 0; i < ids.size(); ++i)
     ids[i] = i;
-  std::sort(ids.begin(), ids.end(), [&](size_t a, size_t b) { return std::pair(-logits[a], a) < std::pair(-logits[b], b); });
+  std::sort(ids.begin(), ids.end(), [&](size_t a, size_t b) {
+    return std::pair(-logits[a], a) < std::pair(-logits[b], b);
+  });
   std::vector<double> shares(logits.size());
   double all = 0, kept = 0, before = 0;
   for (size_t id : ids)
-    all += shares[id] = std::exp((double(logits[id]) - double(logits[ids[0]])) / double(params.temperature));
+    all += shares[id] =
+        std::exp((double(logits[id]) - double(logits[ids[0]])) / double(params.temperature));
   for (size_t id : ids) {
     const double weight = shares[id];
     if (before >= double(params.topP) * all || weight < double(params.minP))
@@ -66,8 +75,10 @@ std::vector<double> sharesOf(const std::vector<float> &logits, const SamplingPar
   return shares;
 }
 
-/// Chi-square of counts in cells; each is a sum over `members` tokens in `order`, as long as it is expected ten times.
-void expectShares(const std::vector<double> &shares, const std::vector<int> &counts, std::vector<size_t> order, int draws) {
+/// Chi-square of counts in cells; each is a sum over `members` tokens in `order`, as long as it is
+/// expected ten times.
+void expectShares(const std::vector<double> &shares, const std::vector<int> &counts,
+                  std::vector<size_t> order, int draws) {
   double chi = 0, expected = 0, seen = 0;
   int cells = 0;
   for (size_t i = 0; i < order.size(); ++i) {
@@ -89,10 +100,15 @@ void check(size_t n, int draws) {
   for (const Row &row : rowsOf(n)) {
     std::vector<float> logits = row.logits, maxima(maximaBlocks(n));
     blockMaxima(logits, maxima.data());
-    for (const auto &[temperature, topP, minP] : {std::tuple{1.0f, 1.0f, 0.0f}, {0.6f, 1.0f, 0.0f}, {2.0f, 1.0f, 0.0f}, {0.9f, 0.95f, 0.0f},
-                                                  {0.9f, 0.4f, 0.0f}, {1.2f, 0.9f, 0.02f}}) {
-      SCOPED_TRACE(row.name + " of " + std::to_string(n) + ", temperature " + std::to_string(temperature) + ", top-p " +
-                   std::to_string(topP) + ", min-p " + std::to_string(minP));
+    for (const auto &[temperature, topP, minP] : {std::tuple{1.0f, 1.0f, 0.0f},
+                                                  {0.6f, 1.0f, 0.0f},
+                                                  {2.0f, 1.0f, 0.0f},
+                                                  {0.9f, 0.95f, 0.0f},
+                                                  {0.9f, 0.4f, 0.0f},
+                                                  {1.2f, 0.9f, 0.02f}}) {
+      SCOPED_TRACE(row.name + " of " + std::to_string(n) + ", temperature " +
+                   std::to_string(temperature) + ", top-p " + std::to_string(topP) + ", min-p " +
+                   std::to_string(minP));
       SamplingParams params;
       params.temperature = temperature;
       params.topP = topP;
@@ -102,7 +118,8 @@ void check(size_t n, int draws) {
       std::vector<int> counts(n);
       int outside = 0;
       for (int i = 0; i < draws; ++i) {
-        const auto token = size_t(sampler.sample(logits, params, {}, uint64_t(i), nullptr, {}, maxima).token);
+        const auto token =
+            size_t(sampler.sample(logits, params, {}, uint64_t(i), nullptr, {}, maxima).token);
         ++counts[token];
         outside += shares[token] <= 0;
       }
@@ -111,7 +128,9 @@ void check(size_t n, int draws) {
       for (size_t i = 0; i < n; ++i)
         byId[i] = i;
       byLogit = byId;
-      std::sort(byLogit.begin(), byLogit.end(), [&](size_t a, size_t b) { return std::pair(-logits[a], a) < std::pair(-logits[b], b); });
+      std::sort(byLogit.begin(), byLogit.end(), [&](size_t a, size_t b) {
+        return std::pair(-logits[a], a) < std::pair(-logits[b], b);
+      });
       expectShares(shares, counts, byId, draws);
       expectShares(shares, counts, byLogit, draws);
     }

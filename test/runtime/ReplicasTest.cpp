@@ -21,7 +21,8 @@ namespace {
 class ReplicasTest : public testing::Test {
 protected:
   void SetUp() override {
-    const std::string path = testing::TempDir() + "/replicas-" + std::to_string(getpid()) + ".tenon";
+    const std::string path =
+        testing::TempDir() + "/replicas-" + std::to_string(getpid()) + ".tenon";
     writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
     auto opened = engine::Engine::open(path, {});
     ASSERT_TRUE(opened.isOk()) << opened.status().message();
@@ -125,7 +126,8 @@ TEST_F(ReplicasTest, oneThatFailsIsNamedAndTheOthersEnd) {
   capacity.chips.first = 1; // Not what was loaded.
   const auto wrong = Replicas::create(*engine, capacity, {.pin = false}, 2);
   ASSERT_FALSE(wrong.isOk());
-  EXPECT_NE(wrong.status().message().find("replica 0: "), std::string::npos) << wrong.status().message();
+  EXPECT_NE(wrong.status().message().find("replica 0: "), std::string::npos)
+      << wrong.status().message();
   const auto none = Replicas::create(*engine, capacity, {.pin = false}, 0);
   ASSERT_FALSE(none.isOk());
   EXPECT_NE(none.status().message().find("0 replicas are wanted; 1 to 1024"), std::string::npos);

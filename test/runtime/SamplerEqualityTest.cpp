@@ -1,8 +1,9 @@
 //===- SamplerEqualityTest.cpp - Short cuts draw what the long way draws ---===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// With the maxima of blocks at hand the sampler reads few logits, and it changes them in place. Neither may show: not in
-// a token, not in a bit of a log-probability, not in the logits afterwards.
+// With the maxima of blocks at hand the sampler reads few logits, and it changes them in place.
+// Neither may show: not in a token, not in a bit of a log-probability, not in the logits
+// afterwards.
 //
 #include "runtime/sample/Philox.h"
 #include "runtime/sample/Sampler.h"
@@ -23,7 +24,8 @@ using namespace tenon::sample;
 
 namespace {
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInf = std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN(),
+                kInf = std::numeric_limits<float>::infinity();
 
 struct Row {
   std::string name;
@@ -41,9 +43,11 @@ std::vector<float> normal(size_t n, unsigned seed, float deviation) {
 
 /// Rows of `n` logits, from usual ones to what no model should give.
 std::vector<Row> rowsOf(size_t n) {
-  std::vector<Row> rows = {{"flat", normal(n, 1, 0.5f)}, {"usual", normal(n, 2, 2.5f)}, {"steep", normal(n, 3, 12)}};
-  Row peaked{"peaked", normal(n, 4, 2.5f)}, ties{"ties", normal(n, 5, 2)}, masked{"masked", normal(n, 6, 3)},
-      numbers{"some are no numbers", normal(n, 7, 3)}, infinite{"infinite", normal(n, 8, 3)};
+  std::vector<Row> rows = {
+      {"flat", normal(n, 1, 0.5f)}, {"usual", normal(n, 2, 2.5f)}, {"steep", normal(n, 3, 12)}};
+  Row peaked{"peaked", normal(n, 4, 2.5f)}, ties{"ties", normal(n, 5, 2)},
+      masked{"masked", normal(n, 6, 3)}, numbers{"some are no numbers", normal(n, 7, 3)},
+      infinite{"infinite", normal(n, 8, 3)};
   for (size_t i = 0; i < 20; ++i)
     peaked.logits[i * 7919 % n] = 14 + 0.3f * float(i % 7);
   for (float &l : ties.logits)
@@ -57,8 +61,14 @@ std::vector<Row> rowsOf(size_t n) {
       numbers.logits[i] = i % 2 ? kNan : -kInf;
   }
   infinite.logits[n / 2] = kInf;
-  rows.insert(rows.end(), {peaked, ties, masked, numbers, infinite, {"all equal", std::vector<float>(n, 1.5f)},
-                           {"zeros of both signs", std::vector<float>(n, -0.0f)}, {"none is a number", std::vector<float>(n, kNan)},
+  rows.insert(rows.end(), {peaked,
+                           ties,
+                           masked,
+                           numbers,
+                           infinite,
+                           {"all equal", std::vector<float>(n, 1.5f)},
+                           {"zeros of both signs", std::vector<float>(n, -0.0f)},
+                           {"none is a number", std::vector<float>(n, kNan)},
                            {"all impossible", std::vector<float>(n, -kInf)}});
   for (size_t i = 0; i < n; i += 3)
     rows[rows.size() - 3].logits[i] = 0.0f;
@@ -79,7 +89,8 @@ std::vector<Way> ways() {
       p.topK = cut == 1 ? 1 : cut == 2 ? 40 : 0;
       p.topP = cut == 3 ? 0.95f : cut == 4 ? 0.3f : 1;
       p.minP = cut == 5 ? 0.05f : 0;
-      all.push_back({"temperature " + std::to_string(temperature) + ", cut " + std::to_string(cut), p});
+      all.push_back(
+          {"temperature " + std::to_string(temperature) + ", cut " + std::to_string(cut), p});
     }
   SamplingParams p;
   p.temperature = 0.9f, p.topK = 60, p.topP = 0.9f, p.minP = 0.01f;
@@ -118,8 +129,10 @@ std::vector<Changes> changesOf(const std::vector<float> &logits) {
   const auto n = int32_t(logits.size());
   const int32_t best = argmax(logits);
   std::vector<Changes> all(4);
-  all[0].params.logitBias = {{best, -30.0f}, {n / 3, 20.0f}, {n / 3, -3.0f}, {best, 1.0f}, {n - 1, 4.0f}};
-  all[1].params.repetitionPenalty = 1.3f, all[1].params.frequencyPenalty = 0.4f, all[1].params.presencePenalty = -0.2f;
+  all[0].params.logitBias = {
+      {best, -30.0f}, {n / 3, 20.0f}, {n / 3, -3.0f}, {best, 1.0f}, {n - 1, 4.0f}};
+  all[1].params.repetitionPenalty = 1.3f, all[1].params.frequencyPenalty = 0.4f,
+  all[1].params.presencePenalty = -0.2f;
   std::vector<int32_t> prompt;
   for (int32_t i = 0; i < 300; ++i)
     prompt.push_back(int32_t(int64_t(i) * 131 % n));
@@ -142,7 +155,10 @@ std::vector<float> maximaOf(const std::vector<float> &logits) {
   return maxima;
 }
 
-bool same(float a, float b) { return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b) || (std::isnan(a) && std::isnan(b)); }
+bool same(float a, float b) {
+  return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b) ||
+         (std::isnan(a) && std::isnan(b));
+}
 
 /// Every row, way and change of a vocabulary of `n`, `draws` times each.
 void compare(size_t n, int draws) {
@@ -164,11 +180,13 @@ void compare(size_t n, int draws) {
         std::vector<float> before = change.apply(row.logits), logits = row.logits;
         for (int i = 0; i < draws; ++i) {
           std::vector<TokenLogprob> alternatives, expectedAlternatives;
-          const Sampled got = sampler.sample(logits, changed.params, change.history, uint64_t(i), &alternatives,
-                                             {change.allowed, change.banned}, maxima);
+          const Sampled got =
+              sampler.sample(logits, changed.params, change.history, uint64_t(i), &alternatives,
+                             {change.allowed, change.banned}, maxima);
           const int32_t expected = plain.sample(before, way.params, {}, uint64_t(i)).token;
           ASSERT_EQ(got.token, expected) << "draw " << i;
-          ASSERT_EQ(std::memcmp(logits.data(), row.logits.data(), n * sizeof(float)), 0) << "not put back";
+          ASSERT_EQ(std::memcmp(logits.data(), row.logits.data(), n * sizeof(float)), 0)
+              << "not put back";
           const SoftmaxBase base = softmaxBase(row.logits);
           ASSERT_TRUE(same(got.logprob, float(double(row.logits[size_t(expected)]) - base.logSum)));
           plain.topLogprobs(row.logits, changed.params.topLogprobs, expectedAlternatives);

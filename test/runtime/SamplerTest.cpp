@@ -151,7 +151,8 @@ TEST(Sampler, drawsWhatTheDefinitionsSay) {
   }
 }
 
-/// The tokens that `params` leave of a whole vocabulary, as the reference says, hold all of many draws.
+/// The tokens that `params` leave of a whole vocabulary, as the reference says, hold all of many
+/// draws.
 TEST(Sampler, cutsAWholeVocabularyAtTheRightToken) {
   std::vector<float> peaked = randomLogits(100'000, 6, 1.5f);
   for (uint32_t i = 0; i < 30; ++i)
@@ -216,7 +217,8 @@ TEST(VocabularyPass, givesTheBitsOfPlainLoops) {
     }
     EXPECT_EQ(maximum(logits), expectedMost);
     EXPECT_EQ(maximum(maxima), expectedMost);
-    EXPECT_EQ(findFirst(logits, logits[count - 1]), size_t(std::find(logits.begin(), logits.end(), logits[count - 1]) - logits.begin()));
+    EXPECT_EQ(findFirst(logits, logits[count - 1]),
+              size_t(std::find(logits.begin(), logits.end(), logits[count - 1]) - logits.begin()));
     EXPECT_EQ(findFirst(logits, 12345), count);
     EXPECT_EQ(total, expectedTotal);
   }
@@ -281,7 +283,8 @@ TEST(VocabularyPass, partsPlacesAtAValue) {
     for (size_t i = 0; i < count; ++i)
       weights[i] = float(i % 13);
     if (count > 2)
-      values[1] = std::numeric_limits<float>::quiet_NaN(), values[2] = -std::numeric_limits<float>::infinity();
+      values[1] = std::numeric_limits<float>::quiet_NaN(),
+      values[2] = -std::numeric_limits<float>::infinity();
     for (float least : {-std::numeric_limits<float>::infinity(), -1.0f, 2.0f, 1e9f}) {
       std::vector<uint32_t> places(count + 1), expected;
       double others = 0;

@@ -32,16 +32,21 @@ struct Chips {
                .owner = "replica 1, ",
                .chips = {first, second},
                .chipsPerStage = 2,
-               .nameOf = [](uint32_t chip, uint32_t number) { return "launch " + std::to_string(chip) + "." + std::to_string(number); },
-               .stalled = [this](uint32_t chip, const Status &why) {
-                 const std::lock_guard lock(mutex);
-                 EXPECT_EQ(why.code(), StatusCode::Unavailable);
-                 blamed = static_cast<int>(chip), said = why.message();
-               },
-               .stuck = [this](const Status &why) {
-                 const std::lock_guard lock(mutex);
-                 ended = why.message();
-               }}) {}
+               .nameOf =
+                   [](uint32_t chip, uint32_t number) {
+                     return "launch " + std::to_string(chip) + "." + std::to_string(number);
+                   },
+               .stalled =
+                   [this](uint32_t chip, const Status &why) {
+                     const std::lock_guard lock(mutex);
+                     EXPECT_EQ(why.code(), StatusCode::Unavailable);
+                     blamed = static_cast<int>(chip), said = why.message();
+                   },
+               .stuck =
+                   [this](const Status &why) {
+                     const std::lock_guard lock(mutex);
+                     ended = why.message();
+                   }}) {}
 
   void places(int32_t one, int32_t other, int32_t third) {
     first[0].moved(one), first[1].moved(other), second[0].moved(third);
@@ -58,14 +63,17 @@ struct Chips {
   }
 };
 
-constexpr int32_t Idle = WorkerPulse::Idle, Between = WorkerPulse::Between, Meeting = WorkerPulse::Meeting;
+constexpr int32_t Idle = WorkerPulse::Idle, Between = WorkerPulse::Between,
+                  Meeting = WorkerPulse::Meeting;
 
 TEST(StallWatch, namesTheChipThatComputesWhileOthersWait) {
   Chips chips;
   chips.places(Meeting, Meeting, 7);
   chips.watch.begin();
   EXPECT_EQ(chips.whoIsBlamed(20 * kSeconds), 1);
-  EXPECT_NE(chips.said.find("hangs: worker 0 has been in launch 'launch 1.7' for 0."), std::string::npos) << chips.said;
+  EXPECT_NE(chips.said.find("hangs: worker 0 has been in launch 'launch 1.7' for 0."),
+            std::string::npos)
+      << chips.said;
 }
 
 TEST(StallWatch, namesTheWorkerOfAChipWhoseOthersStandAtABarrier) {
@@ -73,7 +81,8 @@ TEST(StallWatch, namesTheWorkerOfAChipWhoseOthersStandAtABarrier) {
   chips.places(Between, 3, Meeting);
   chips.watch.begin();
   EXPECT_EQ(chips.whoIsBlamed(20 * kSeconds), 0);
-  EXPECT_NE(chips.said.find("worker 1 has been in launch 'launch 0.3'"), std::string::npos) << chips.said;
+  EXPECT_NE(chips.said.find("worker 1 has been in launch 'launch 0.3'"), std::string::npos)
+      << chips.said;
 }
 
 TEST(StallWatch, namesAChipBetweenLaunchesOrOneThatHasNotBegun) {
@@ -96,7 +105,9 @@ TEST(StallWatch, namesTheChipThatStaysInACollectiveWhichOthersHaveLeft) {
   chips.places(Meeting - 9, Meeting - 9, Meeting - 5);
   chips.watch.begin();
   EXPECT_EQ(chips.whoIsBlamed(20 * kSeconds), 1);
-  EXPECT_NE(chips.said.find("worker 0 has not come out of collective 'launch 1.5'"), std::string::npos) << chips.said;
+  EXPECT_NE(chips.said.find("worker 0 has not come out of collective 'launch 1.5'"),
+            std::string::npos)
+      << chips.said;
 }
 
 TEST(StallWatch, endsTheProcessOnlyIfTheStepDoesNotEnd) {

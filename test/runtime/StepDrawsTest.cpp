@@ -123,7 +123,8 @@ public:
 TEST_F(StepDrawsTest, aRefusedTokenLeavesTheOthersTheirChances) {
   // Four tokens share nearly all: 0 and 2 as 1 to 3, whatever is refused before.
   std::vector<float> row(kVocabulary, -50);
-  row[0] = std::log(0.1f), row[1] = std::log(0.35f), row[2] = std::log(0.3f), row[3] = std::log(0.25f);
+  row[0] = std::log(0.1f), row[1] = std::log(0.35f), row[2] = std::log(0.3f),
+  row[3] = std::log(0.25f);
   sample::SamplingParams warm;
   warm.temperature = 1;
   warm.seed = 5;
@@ -152,7 +153,8 @@ TEST_F(StepDrawsTest, aRefusedTokenLeavesTheOthersTheirChances) {
     twos += token == 2;
     refused += mask.refused;
   }
-  // Of an even token 3/4 of the time, within four standard deviations; 0.6 of the first draws are refused.
+  // Of an even token 3/4 of the time, within four standard deviations; 0.6 of the first draws are
+  // refused.
   EXPECT_NEAR(twos, kDraws * 0.75, 4 * std::sqrt(kDraws * 0.75 * 0.25));
   EXPECT_GT(refused, kDraws / 2);
 }

@@ -44,11 +44,11 @@ static Offset<fb::Launch> encodeLaunch(FlatBufferBuilder &b, const LaunchPlan &l
     overlap = fb::CreateOverlap(b, l.collective->overlap.from, l.collective->overlap.block,
                                 b.CreateVector(l.collective->overlap.strides));
   if (l.collective)
-    collective = fb::CreateCollective(
-        b, static_cast<fb::CollectiveKind>(l.collective->kind), l.collective->axis,
-        b.CreateVector(l.collective->columns), l.collective->accumulate, l.collective->logitRows,
-        l.collective->fence, b.CreateString(l.collective->cause),
-        static_cast<fb::Element>(l.collective->given), overlap);
+    collective = fb::CreateCollective(b, static_cast<fb::CollectiveKind>(l.collective->kind),
+                                      l.collective->axis, b.CreateVector(l.collective->columns),
+                                      l.collective->accumulate, l.collective->logitRows,
+                                      l.collective->fence, b.CreateString(l.collective->cause),
+                                      static_cast<fb::Element>(l.collective->given), overlap);
   return fb::CreateLaunch(b, l.kernel, list, l.barrierBefore, name, &cost, collective, l.ownRows);
 }
 
@@ -100,7 +100,8 @@ Bytes encodePlan(const Plan &p) {
   });
   Offset<fb::Pooling> pooling;
   if (p.pooling)
-    pooling = fb::CreatePooling(b, p.pooling->hiddenBuffer, p.pooling->normWeight, p.pooling->normEps);
+    pooling =
+        fb::CreatePooling(b, p.pooling->hiddenBuffer, p.pooling->normWeight, p.pooling->normEps);
   const auto producer = b.CreateString(p.producer), target = b.CreateString(p.target);
   const auto grid = b.CreateVector(p.grid);
   b.Finish(fb::CreatePlan(b, producer, target, grid, model, limits, chips, kv, weights, kernels,
@@ -145,14 +146,16 @@ TinyEngine TinyEngine::make(const std::string &kernelObject) {
       {"layer",
        {{1,
          {buffer(0), layer(0), layer(0), layer(1), buffer(1), k, v, buffer(2)},
-         true, 0,
+         true,
+         0,
          "qkv",
          {1024, 8, 0, 0, 64, 0, 0}},
         {2, {buffer(1), k, v, buffer(2)}, true, 0, "attention", {0, 8, 0, 4, 0, 0, 1}}}},
       {"end",
        {{3,
          {buffer(2), {ArgKind::Weight, 1}, buffer(3)},
-         true, 0,
+         true,
+         0,
          "logits",
          {1024, 0, 128, 0, 0, 128, 0}}}}};
   p.calls = {{0, {}, 0}, {1, {0, 1}, 0}, {1, {1, 0}, 1}, {2, {}, 0}};
@@ -189,7 +192,8 @@ TinyEngine TinyEngine::makePipeline(const std::string &kernelObject, uint32_t st
     LaunchPlan launch;
     launch.args = {{ArgKind::Buffer, 0}};
     launch.name = kind == CollectiveKind::Send ? "send" : "receive";
-    launch.collective = CollectivePlan{kind, 0, {0, 16}, false, false, false, Element::F32, "a stage ends"};
+    launch.collective =
+        CollectivePlan{kind, 0, {0, 16}, false, false, false, Element::F32, "a stage ends"};
     return launch;
   };
   for (uint32_t stage = 0; stage < stages; ++stage) {
@@ -239,8 +243,14 @@ TinyEngine TinyEngine::makePair(const std::string &kernelObject) {
   LaunchPlan gather;
   gather.args = {{ArgKind::Buffer, 4}, {ArgKind::Buffer, 3}};
   gather.name = "gather";
-  gather.collective = CollectivePlan{
-      CollectiveKind::GatherColumns, 1, {0, kTinyVocabulary / 2, kTinyVocabulary}, false, true, false, Element::F32, "logits are cut"};
+  gather.collective = CollectivePlan{CollectiveKind::GatherColumns,
+                                     1,
+                                     {0, kTinyVocabulary / 2, kTinyVocabulary},
+                                     false,
+                                     true,
+                                     false,
+                                     Element::F32,
+                                     "logits are cut"};
   p.functions[2].launches.front().args.back().index = 4;
   p.functions[2].launches.push_back(gather);
   FunctionPlan begin = p.functions[0], end = p.functions[2];
@@ -249,7 +259,8 @@ TinyEngine TinyEngine::makePair(const std::string &kernelObject) {
   end.launches.front().args[1].index += 3;
   p.functions.push_back(begin);
   p.functions.push_back(end);
-  for (const CallPlan &call : {CallPlan{3, {}, 0, 1}, CallPlan{1, {3, 4}, 0, 1}, CallPlan{1, {4, 3}, 1, 1}, CallPlan{4, {}, 0, 1}})
+  for (const CallPlan &call : {CallPlan{3, {}, 0, 1}, CallPlan{1, {3, 4}, 0, 1},
+                               CallPlan{1, {4, 3}, 1, 1}, CallPlan{4, {}, 0, 1}})
     p.calls.push_back(call);
   return e;
 }

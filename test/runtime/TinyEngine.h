@@ -51,7 +51,8 @@ struct TinyEngine {
   /// loaded: the section then holds a few bytes that are no ELF object).
   static TinyEngine make(const std::string &kernelObject);
 
-  /// The same model with a layer and a chip for each of `stages` (2 or more), which pass the tokens on.
+  /// The same model with a layer and a chip for each of `stages` (2 or more), which pass the tokens
+  /// on.
   static TinyEngine makePipeline(const std::string &kernelObject, uint32_t stages);
   /// The same model on two chips that each cache everything and have half of the logits.
   static TinyEngine makePair(const std::string &kernelObject);

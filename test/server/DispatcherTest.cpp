@@ -18,7 +18,9 @@ using namespace tenon::test;
 
 namespace {
 
-uint32_t choose(std::vector<ReplicaState> replicas, uint32_t slack) { return chooseReplica(replicas, slack); }
+uint32_t choose(std::vector<ReplicaState> replicas, uint32_t slack) {
+  return chooseReplica(replicas, slack);
+}
 
 TEST(ReplicaChoice, isTheLeastLoadedWhereNothingIsCached) {
   EXPECT_EQ(choose({{3, 0}}, 0), 0u);
@@ -43,7 +45,8 @@ TEST(ReplicaChoice, isAnotherWhereTheQueueIsLonger) {
 /// Replicas of the toy engine, each loop on its thread and audited after every step.
 class DispatcherTest : public testing::Test {
 protected:
-  void start(uint32_t count, EngineLoop::Options options = {}, uint32_t slack = 4, bool running = true) {
+  void start(uint32_t count, EngineLoop::Options options = {}, uint32_t slack = 4,
+             bool running = true) {
     options.audit = true;
     const std::string path = testing::TempDir() + "/dispatcher.tenon";
     writeFile(path, TinyEngine::make(TENON_TINY_KERNELS).write());
@@ -62,7 +65,8 @@ protected:
       EXPECT_TRUE(made.isOk()) << made.status().message();
       std::vector<Dispatcher::Replica> fronts;
       for (uint32_t r = 0; made && r < count; ++r) {
-        generators.push_back(std::make_unique<generate::Generator>((**made)[r], engine->plan(), true, &cached[r]));
+        generators.push_back(
+            std::make_unique<generate::Generator>((**made)[r], engine->plan(), true, &cached[r]));
         loops.push_back(std::make_unique<EngineLoop>(*generators.back(), options, nullptr));
         fronts.push_back({loops.back().get(), &cached[r]});
       }
@@ -108,8 +112,8 @@ protected:
     EXPECT_EQ(dispatcher->inFlight(), 0u);
   }
 
-  std::shared_ptr<Job> job(std::vector<int32_t> prompt, uint32_t count, const std::shared_ptr<Collect> &collect,
-                           size_t choices = 1) {
+  std::shared_ptr<Job> job(std::vector<int32_t> prompt, uint32_t count,
+                           const std::shared_ptr<Collect> &collect, size_t choices = 1) {
     auto made = std::make_shared<Job>();
     for (size_t i = 0; i < choices; ++i) {
       Job::Entry &entry = made->entries.emplace_back();

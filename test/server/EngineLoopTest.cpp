@@ -99,8 +99,13 @@ TEST_F(EngineLoopTest, poolsBesideAnswersAndClosesTheBooks) {
   startLoop(24, 4, 64);
   const auto writes = std::make_shared<Collect>(1), pools = std::make_shared<Collect>(6);
   ASSERT_TRUE(loop->submit(job({{promptOf(9, 1), 40}}, writes)));
-  auto made = job({{promptOf(20, 1), 0}, {promptOf(33, 2), 0}, {promptOf(33, 2), 0}, {promptOf(5, 3), 0},
-                   {promptOf(60, 4), 0}, {promptOf(60, 4), 0}}, pools);
+  auto made = job({{promptOf(20, 1), 0},
+                   {promptOf(33, 2), 0},
+                   {promptOf(33, 2), 0},
+                   {promptOf(5, 3), 0},
+                   {promptOf(60, 4), 0},
+                   {promptOf(60, 4), 0}},
+                  pools);
   for (uint32_t i = 0; i < 6; ++i)
     made->entries[i].request.pooling = i % 2 ? generate::Pooling::Mean : generate::Pooling::Last;
   ASSERT_TRUE(loop->submit(made));

@@ -171,8 +171,14 @@ TEST(Auth, tellsKeysApart) {
 TEST(JsonText, base64IsThatOfTheStandard) {
   // RFC 4648, section 10.
   for (const auto &[bytes, text] : std::vector<std::pair<std::string, std::string>>{
-           {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
-           {"foobar", "Zm9vYmFy"}, {std::string("\xff\x00\xfb\xf0", 4), "/wD78A=="}}) {
+           {"", ""},
+           {"f", "Zg=="},
+           {"fo", "Zm8="},
+           {"foo", "Zm9v"},
+           {"foob", "Zm9vYg=="},
+           {"fooba", "Zm9vYmE="},
+           {"foobar", "Zm9vYmFy"},
+           {std::string("\xff\x00\xfb\xf0", 4), "/wD78A=="}}) {
     std::string out;
     appendBase64(out, bytes);
     EXPECT_EQ(out, text);

@@ -33,13 +33,16 @@ std::string said(std::string_view answer, size_t step, uint32_t *completed = nul
   return out;
 }
 
-constexpr const char *kTwo = "I ask. \n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"s\": \"}]\\\"{\", \"l\": [1, {}]}}\n</tool_call>\n"
+constexpr const char *kTwo = "I ask. \n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"s\": "
+                             "\"}]\\\"{\", \"l\": [1, {}]}}\n</tool_call>\n"
                              "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>\n";
 
 TEST(ToolCallReader, tellsTextFromCallsWhereverThePiecesAreCut) {
   for (size_t step = 1; step < 40; ++step) {
     uint32_t completed = 0;
-    EXPECT_EQ(said(kTwo, step, &completed), "T:I ask.|N:f|A:{\"s\": \"}]\\\"{\", \"l\": [1, {}]}|E|N:g|A:{}|E") << step;
+    EXPECT_EQ(said(kTwo, step, &completed),
+              "T:I ask.|N:f|A:{\"s\": \"}]\\\"{\", \"l\": [1, {}]}|E|N:g|A:{}|E")
+        << step;
     EXPECT_EQ(completed, 2u);
   }
 }
@@ -52,20 +55,25 @@ TEST(ToolCallReader, leavesTextWithoutCallsAlone) {
 
 TEST(ToolCallReader, tellsWhatThereIsOfACallThatBreaksOff) {
   uint32_t completed = 9;
-  EXPECT_EQ(said("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1", 3, &completed), "N:f|A:{\"a\": 1");
+  EXPECT_EQ(said("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1", 3, &completed),
+            "N:f|A:{\"a\": 1");
   EXPECT_EQ(completed, 0u);
   EXPECT_EQ(said("<tool_call>\n{\"name\": \"f", 3), "");
 }
 
 TEST(ToolCallReader, keepsTextAfterCalls) {
   for (size_t step = 1; step < 9; ++step)
-    EXPECT_EQ(said("<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call> so  it is", step), "N:f|A:{}|E|T:so  it is") << step;
+    EXPECT_EQ(
+        said("<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call> so  it is", step),
+        "N:f|A:{}|E|T:so  it is")
+        << step;
 }
 
 json::object request(const char *fields) {
   json::object out = json::parse(fields).as_object();
   if (!out.contains("tools"))
-    out["tools"] = json::parse(R"([{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"type":"integer"}}}}},
+    out["tools"] = json::parse(
+        R"([{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"type":"integer"}}}}},
                                    {"type":"function","function":{"name":"g"}}])");
   return out;
 }
@@ -98,15 +106,18 @@ TEST(ToolFields, becomeTextForTemplatesThatDoNotKnowThem) {
       {"role":"assistant","content":"","tool_calls":[{"id":"1","function":{"name":"f","arguments":"{\"a\": 1}"}},
                                                      {"id":"2","function":{"name":"g","arguments":"{}"}}]},
       {"role":"tool","tool_call_id":"1","content":"one"},{"role":"tool","tool_call_id":"2","content":"two"},
-      {"role":"user","content":"And?"}])").as_array();
+      {"role":"user","content":"And?"}])")
+                             .as_array();
   showToolsAsText(messages, tools);
   ASSERT_EQ(messages.size(), 5u);
   EXPECT_EQ(messages[0].at("role"), "system");
   EXPECT_TRUE(messages[0].at("content").as_string().find("\"name\":\"g\"") != json::string::npos);
   // What the model said before reads back as what it must say now.
-  EXPECT_EQ(said(std::string(messages[2].at("content").as_string()), 5), "N:f|A:{\"a\": 1}|E|N:g|A:{}|E");
+  EXPECT_EQ(said(std::string(messages[2].at("content").as_string()), 5),
+            "N:f|A:{\"a\": 1}|E|N:g|A:{}|E");
   EXPECT_EQ(messages[3].at("role"), "user");
-  EXPECT_EQ(messages[3].at("content"), "<tool_response>\none\n</tool_response>\n<tool_response>\ntwo\n</tool_response>");
+  EXPECT_EQ(messages[3].at("content"),
+            "<tool_response>\none\n</tool_response>\n<tool_response>\ntwo\n</tool_response>");
   EXPECT_EQ(messages[4].at("content"), "And?");
 }
 

@@ -69,26 +69,29 @@ static int run(int argc, char **argv) {
       ->required()
       ->type_name("IN");
   app.add_option("-o,--output", options.output, "Engine to write")->type_name("FILE");
-  app.add_option(
-         "--target", options.target,
-         "cpu (avx2, avxvnni, avx512 and amx in one engine), cpu:native (the best that this machine has), or "
-         "cpu:VARIANT[,VARIANT...], neon and neoni8mm (AArch64) among them")
+  app.add_option("--target", options.target,
+                 "cpu (avx2, avxvnni, avx512 and amx in one engine), cpu:native (the best that "
+                 "this machine has), or "
+                 "cpu:VARIANT[,VARIANT...], neon and neoni8mm (AArch64) among them")
       ->type_name("TARGET")
       ->capture_default_str();
-  app.add_option("--weights", options.weights,
-                 "How matrices are stored: keep (as in the checkpoint), at most q4, q5, q6 or q8, or in a "
-                 "format by its name (bf16, q4_rm, ...); prints what it costs in accuracy")
+  app.add_option(
+         "--weights", options.weights,
+         "How matrices are stored: keep (as in the checkpoint), at most q4, q5, q6 or q8, or in a "
+         "format by its name (bf16, q4_rm, ...); prints what it costs in accuracy")
       ->type_name("FORMAT")
       ->capture_default_str();
   app.add_option("--embedding-weights", options.embeddingWeights,
                  "The same for the embedding and logits matrices (default: as --weights)")
       ->type_name("FORMAT");
   app.add_option("--weights-group", options.weightsGroup,
-                 "Columns that share a scale in q4, q5, q6 and q8: 32 (default), 64 or 128, fewer bytes and less exact")
+                 "Columns that share a scale in q4, q5, q6 and q8: 32 (default), 64 or 128, fewer "
+                 "bytes and less exact")
       ->check(CLI::IsMember({32, 64, 128}))
       ->type_name("N");
   app.add_option("--weights-minimum", options.weightsMinimum,
-                 "Whether such groups have a minimum beside the scale, on or off (default: on for 4 and 5 bits)")
+                 "Whether such groups have a minimum beside the scale, on or off (default: on for "
+                 "4 and 5 bits)")
       ->check(CLI::IsMember({"on", "off"}));
   app.add_option("--activations", options.activations,
                  "What enters integer products: int15 (exact to fp32) or int8 (half the "
@@ -101,21 +104,25 @@ static int run(int argc, char **argv) {
   app.add_flag_callback(
       "--no-calibration", [&] { options.calibration = false; },
       "Round by the weights alone, without running the model on text of its own first");
-  app.add_flag_callback("--no-accuracy", [&] { options.accuracy = false; }, "Do not measure what rounding costs");
+  app.add_flag_callback(
+      "--no-accuracy", [&] { options.accuracy = false; }, "Do not measure what rounding costs");
   app.add_option("--chips", options.chips,
-                 "Number of chips that share the model (default: as --sharding says, else 1), or a file that "
+                 "Number of chips that share the model (default: as --sharding says, else 1), or a "
+                 "file that "
                  "describes them")
       ->type_name("N|FILE");
   app.add_option("--sharding", options.sharding,
-                 "How they share it: tp=N chips in each layer, pp=N stages of layers, dp=N replicas, several "
+                 "How they share it: tp=N chips in each layer, pp=N stages of layers, dp=N "
+                 "replicas, several "
                  "as dp=2,tp=2, or auto, which a chips file makes the default")
       ->type_name("HOW");
   app.add_option("--prefer", options.prefer,
                  "What --sharding auto looks for: latency (of a request) or throughput")
       ->check(CLI::IsMember({"latency", "throughput"}))
       ->capture_default_str();
-  app.add_option("--collectives", options.collectives,
-                 "What chips add up: products in f32, or rounded to bf16 (half the bytes, less exact)")
+  app.add_option(
+         "--collectives", options.collectives,
+         "What chips add up: products in f32, or rounded to bf16 (half the bytes, less exact)")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
   const auto rowsOrChoice = [](const std::string &text) {
@@ -126,14 +133,18 @@ static int run(int argc, char **argv) {
                : "'" + text + "' is neither auto, never nor a number of rows from 1 on";
   };
   app.add_option("--sequence-parallel", options.sequenceParallel,
-                 "Chips that share layers add up, norm and round rows of their own in steps of so many rows "
-                 "and more: auto (from where the chips file says that it pays, else from 32 on), never, or a number")
+                 "Chips that share layers add up, norm and round rows of their own in steps of so "
+                 "many rows "
+                 "and more: auto (from where the chips file says that it pays, else from 32 on), "
+                 "never, or a number")
       ->check(rowsOrChoice)
       ->type_name("ROWS")
       ->capture_default_str();
   app.add_option("--overlap", options.overlap,
-                 "In steps of so many rows and more, rows travel between processes while chips that share layers compute: "
-                 "auto (where the chips file says that it pays, else not), never, or a number; needs --sequence-parallel")
+                 "In steps of so many rows and more, rows travel between processes while chips "
+                 "that share layers compute: "
+                 "auto (where the chips file says that it pays, else not), never, or a number; "
+                 "needs --sequence-parallel")
       ->check(rowsOrChoice)
       ->type_name("ROWS")
       ->capture_default_str();

@@ -7,15 +7,14 @@
 #include "tools/tenon/BenchReport.h"
 #include "tools/tenon/BenchRoofline.h"
 #include "tools/tenon/BenchServe.h"
-#include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Command.h"
+#include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 #include "tools/tenon/WriteChips.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
-
 
 namespace tenon::tool {
 
@@ -35,10 +34,10 @@ Status writeRoofline(const BenchOptions &o, const Session &session, const BenchR
 
 Status writeTrace(const BenchOptions &o, const Session &session, const BenchResults &results) {
   const Cell &cell = *results.rows.front().decode;
-  return writeFile(o.trace, cell.trace->chromeTrace(fmt::format(
-                                "{}: {} sequences after {} tokens, {} threads",
-                                session.engine().name(), cell.sequences, cell.tokens,
-                                session.threads())));
+  return writeFile(
+      o.trace, cell.trace->chromeTrace(fmt::format("{}: {} sequences after {} tokens, {} threads",
+                                                   session.engine().name(), cell.sequences,
+                                                   cell.tokens, session.threads())));
 }
 
 Status run(const BenchOptions &o) {
@@ -138,14 +137,16 @@ void addBench(CLI::App &app, Action &action) {
                    "Write the first row's steps, a lane for each worker of each chip, for Perfetto "
                    "or chrome://tracing")
       ->type_name("FILE");
-  command->add_flag_callback("--no-limits", [o] { o->limits = false; },
-                             "Do not measure the machine; shares of its limit are left out");
+  command->add_flag_callback(
+      "--no-limits", [o] { o->limits = false; },
+      "Do not measure the machine; shares of its limit are left out");
   command->add_flag("--json", o->json, "One JSON object on standard output");
   command->footer(kFooter);
   CLI::App *chip =
       command->add_subcommand("chip", "Measure this machine: bandwidth and multiply-accumulates");
   chip->footer("\nExamples:\n  tenon bench chip --json\n"
-               "  tenon bench chip --write chips.json --chips 2 --engine m.tenon   # for tenon-compile --chips");
+               "  tenon bench chip --write chips.json --chips 2 --engine m.tenon   # for "
+               "tenon-compile --chips");
   auto threads = std::make_shared<uint32_t>(0);
   auto json = std::make_shared<bool>(false);
   chip->add_option("--threads", *threads, "Worker threads (default: one for each core)")

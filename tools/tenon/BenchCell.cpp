@@ -64,7 +64,14 @@ Status CellRun::prepare(Watch watch) {
     resetPeakResident();
   TENON_RETURN_IF_ERROR(session.prepare(wanted, watch, replicas));
   for (uint32_t r = 0; r < replicas; ++r)
-    lanes.push_back({session.replicas()[r], r, (sequences - r + replicas - 1) / replicas, nullptr, {}, {}, {}, {}});
+    lanes.push_back({session.replicas()[r],
+                     r,
+                     (sequences - r + replicas - 1) / replicas,
+                     nullptr,
+                     {},
+                     {},
+                     {},
+                     {}});
   return warmUp();
 }
 
@@ -167,8 +174,8 @@ Status CellRun::fill(Lane &lane, const Watchers &watchers) const {
   return Status::ok();
 }
 
-/// Decodes all sequences of the lane together for `steps` steps. Where several steps are under way, each with some of the
-/// sequences, those that give every sequence a token count as one.
+/// Decodes all sequences of the lane together for `steps` steps. Where several steps are under way,
+/// each with some of the sequences, those that give every sequence a token count as one.
 Status CellRun::decode(Lane &lane, uint32_t steps, const Watchers &watchers) const {
   generate::Generator &generator = *lane.generator;
   const uint32_t own = lane.sequences;
@@ -178,8 +185,8 @@ Status CellRun::decode(Lane &lane, uint32_t steps, const Watchers &watchers) con
   generate::Listener nobody;
   const RunDelay delay;
   Sample &sample = lane.sample = {};
-  // Steps with all prompts behind them: those after as many tokens as there are sequences came from steps without
-  // prompt rows, one after the other.
+  // Steps with all prompts behind them: those after as many tokens as there are sequences came from
+  // steps without prompt rows, one after the other.
   uint64_t settled = 0, drawn = 0, delayed = 0;
   double seconds = 0;
   while (sample.steps < steps && generator.hasWork()) {

@@ -1,8 +1,8 @@
 //===- BenchCell.h - Prefill and decode of one cell --------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// A cell is a number of sequences after a number of tokens. Replicas take their sequences side by side, each on a thread
-// of its own.
+// A cell is a number of sequences after a number of tokens. Replicas take their sequences side by
+// side, each on a thread of its own.
 //
 #ifndef TENON_TOOLS_TENON_BENCHCELL_H
 #define TENON_TOOLS_TENON_BENCHCELL_H
@@ -48,7 +48,8 @@ struct Times {
 struct Watchers {
   Ledger *ledger = nullptr;
   StepTrace *trace = nullptr;
-  Status see(executor::Executor &executor, const generate::Generator &generator, bool more = false) const {
+  Status see(executor::Executor &executor, const generate::Generator &generator,
+             bool more = false) const {
     if (ledger)
       ledger->add(executor.microBatches(), executor.timings(), more);
     if (!trace)
@@ -81,14 +82,15 @@ public:
     c.stepTokens = o.run.stepTokens.value_or(std::max(most, plan.limits.defaultStepTokens));
     // Before all sequences decode together, some may have drawn a token in steps that still had
     // prompt rows: at most a block's rows of each are left to compute (see fill()).
-    // On a pipeline it takes some more until the sequences are evenly spread over the steps under way.
-    leadTokens = most * plan.kv.blockTokens / std::max(*c.stepTokens, 1u) +
-                 2 * executor::stagesOf(plan);
+    // On a pipeline it takes some more until the sequences are evenly spread over the steps under
+    // way.
+    leadTokens =
+        most * plan.kv.blockTokens / std::max(*c.stepTokens, 1u) + 2 * executor::stagesOf(plan);
     const uint64_t positions = uint64_t(promptTokens) + o.newTokens + leadTokens;
     c.sequences = most;
     c.context = static_cast<uint32_t>(std::min<uint64_t>(positions, UINT32_MAX));
-    c.kvBytes = (positions + plan.kv.blockTokens - 1) / plan.kv.blockTokens * most *
-                plan.kv.bytesPerBlock;
+    c.kvBytes =
+        (positions + plan.kv.blockTokens - 1) / plan.kv.blockTokens * most * plan.kv.bytesPerBlock;
   }
 
   /// Whether the engine allows it.
@@ -100,8 +102,9 @@ public:
           "the engine allows {}. Ask for fewer, or compile with a larger --max-context",
           promptTokens, options.newTokens, leadTokens, *wanted.context, limits.maxContext));
     if (most > limits.maxSequences)
-      return Status::invalidArgument(fmt::format("bench: {} sequences{}; the engine allows {}", most,
-                                                 replicas > 1 ? " for a replica" : "", limits.maxSequences));
+      return Status::invalidArgument(fmt::format("bench: {} sequences{}; the engine allows {}",
+                                                 most, replicas > 1 ? " for a replica" : "",
+                                                 limits.maxSequences));
     return Status::ok();
   }
 
@@ -111,12 +114,14 @@ public:
 
 private:
   Status prepare(Watch watch = Watch::Nothing);
-  Status add(Lane &lane, uint32_t tokens, uint32_t newTokens, uint64_t *firstNumber = nullptr) const;
+  Status add(Lane &lane, uint32_t tokens, uint32_t newTokens,
+             uint64_t *firstNumber = nullptr) const;
   Status warmUp();
   void renewGenerators();
   Status fill(Lane &lane, const Watchers &watchers) const;
   Status decode(Lane &lane, uint32_t steps, const Watchers &watchers) const;
-  /// The same phase of all lanes at the same time; `watchers` see the first. Returns all of them together.
+  /// The same phase of all lanes at the same time; `watchers` see the first. Returns all of them
+  /// together.
   StatusOr<Sample> fillAll(const Watchers &watchers);
   StatusOr<Sample> decodeAll(uint32_t steps, const Watchers &watchers);
   Sample together() const;

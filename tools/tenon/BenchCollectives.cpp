@@ -40,9 +40,9 @@ struct Line {
     return kind == ProbedCollective::Barrier ? 0 : rows * hidden * bytesOf(element);
   }
   const char *type() const {
-    return kind == ProbedCollective::Barrier        ? "-"
+    return kind == ProbedCollective::Barrier     ? "-"
            : element == collective::Element::F32 ? "f32"
-                                                     : "bf16";
+                                                 : "bf16";
   }
   double algorithmBandwidth() const { return double(bytes()) / time.median; }
 };
@@ -117,8 +117,8 @@ void printTable(const Options &o, const ChipLimits &chip, const std::vector<Line
              "nccl-tests define them\n\n"
              "{:<16}{:>5}{:>6}{:>8}{:>11} |{:>10}{:>10}{:>10} |{:>9}{:>9} |{:>10}{:>10}\n",
              cpu::cpuName(), o.chips, o.threads / o.chips, processes, processes == 1 ? "" : "es",
-             backendOf(o), "collective", "type", "rows", "hidden", "bytes",
-             "us", "best", "p99", "algbw", "busbw", "limit us", "beyond");
+             backendOf(o), "collective", "type", "rows", "hidden", "bytes", "us", "best", "p99",
+             "algbw", "busbw", "limit us", "beyond");
   for (const Line &l : lines) {
     fmt::print("{:<16}{:>5}{:>6}{:>8}{:>11} |{:>10.2f}{:>10.2f}{:>10.2f} |", collectiveName(l.kind),
                l.type(), l.rows, l.hidden, l.bytes(), l.time.median * 1e6, l.time.best * 1e6,
@@ -174,8 +174,7 @@ Status run(Options o) {
   o.threads = std::max(o.threads / o.chips, 1u) * o.chips;
   const uint64_t mostBytes = *std::max_element(o.rows.begin(), o.rows.end()) *
                              *std::max_element(o.hidden.begin(), o.hidden.end()) * sizeof(float);
-  auto probe = CollectiveProbe::create(
-      {o.chips, o.threads / o.chips, o.pin, mostBytes, cluster});
+  auto probe = CollectiveProbe::create({o.chips, o.threads / o.chips, o.pin, mostBytes, cluster});
   Status status = probe.status();
   if (cluster) // All or none.
     status = executor::agree(*cluster, executor::Outcome::of(status));
@@ -214,8 +213,10 @@ Status run(Options o) {
 CLI::App *addBenchCollectives(CLI::App &bench, Action &action) {
   auto o = std::make_shared<Options>();
   CLI::App *command = bench.add_subcommand(
-      "collectives", "Time what chips say to each other, within a process or (mpirun) between several, by size");
-  command->add_option("--chips", o->chips, "Chips in the group (default 2, or one for each process)")
+      "collectives",
+      "Time what chips say to each other, within a process or (mpirun) between several, by size");
+  command
+      ->add_option("--chips", o->chips, "Chips in the group (default 2, or one for each process)")
       ->check(CLI::Range(2u, 256u));
   command->add_option("--threads", o->threads, "Workers of all chips together (default: one each)")
       ->check(CLI::Range(1u, 1024u));
@@ -236,21 +237,25 @@ CLI::App *addBenchCollectives(CLI::App &bench, Action &action) {
       ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_option("--seconds", o->seconds, "Time for each size (default 0.05)")
       ->check(between(1e-3, 60));
-  command->add_option("--rank-timeout", o->run.rankTimeout,
-                      "With several processes (mpirun): seconds without a sign of life, after which a process has "
-                      "failed (default 6)")
+  command
+      ->add_option("--rank-timeout", o->run.rankTimeout,
+                   "With several processes (mpirun): seconds without a sign of life, after which a "
+                   "process has "
+                   "failed (default 6)")
       ->check(between(1, 3600));
-  command->add_flag_callback("--no-pin", [o] { o->pin = false; }, "Do not bind workers to processors");
-  command->add_flag_callback("--no-limits", [o] { o->limits = false; }, "Do not measure the machine's limit");
+  command->add_flag_callback(
+      "--no-pin", [o] { o->pin = false; }, "Do not bind workers to processors");
+  command->add_flag_callback(
+      "--no-limits", [o] { o->limits = false; }, "Do not measure the machine's limit");
   command->add_flag("--json", o->json, "One JSON object on standard output");
-  command->footer("\nRows of bf16 are added up in f32 and rounded once. `us` is the median over rounds, `beyond` what it is "
+  command->footer("\nRows of bf16 are added up in f32 and rounded once. `us` is the median over "
+                  "rounds, `beyond` what it is "
                   "more than the limit:\nthe time to read the bytes that come to a chip.\n\n"
                   "Examples:\n  tenon bench collectives\n"
                   "  tenon bench collectives --kinds all_reduce --rows 1 --hidden 576 --json\n"
                   "  mpirun -n 2 tenon bench collectives");
-  command->callback([o, &action] {
-    action = [o] { return onEveryProcess(o->run, [&] { return run(*o); }); };
-  });
+  command->callback(
+      [o, &action] { action = [o] { return onEveryProcess(o->run, [&] { return run(*o); }); }; });
   return command;
 }
 

@@ -42,7 +42,8 @@ StepContext contextOf(const cpu::StepView &step, uint64_t window) {
   return context;
 }
 
-Ledger::Ledger(const engine::Plan &plan, engine::Variant variant, uint32_t replicas) : sharers(replicas) {
+Ledger::Ledger(const engine::Plan &plan, engine::Variant variant, uint32_t replicas)
+    : sharers(replicas) {
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> known; // (function, launch) -> launches
   for (const engine::CallPlan &call : plan.calls) {
     if (call.program != plan.chips.front().program)
@@ -52,8 +53,7 @@ Ledger::Ledger(const engine::Plan &plan, engine::Variant variant, uint32_t repli
       const engine::LaunchPlan &launch = function.launches[l];
       // A collective has no kernel; adding up rows is f32 work.
       static const engine::KernelPlan none;
-      const engine::KernelPlan &kernel =
-          launch.collective ? none : plan.kernels[launch.kernel];
+      const engine::KernelPlan &kernel = launch.collective ? none : plan.kernels[launch.kernel];
       const std::string kindName = plan.kindOf(launch);
       const auto [at, fresh] = known.try_emplace({call.function, l}, launches.size());
       if (fresh) {
@@ -137,10 +137,9 @@ double Ledger::leastSeconds(const LaunchKind &kind, const ChipLimits &chip) cons
   const double stepBytes = count ? memoryBytes() / double(count) : 0;
   const double cache =
       std::max({chip.l2.together.median, chip.l3.together.median, chip.dram.together.median});
-  return sharers *
-         std::max({over(kind.memoryBytes, chip.bytesPerSecond(stepBytes)),
-                   over(kind.bytes - kind.memoryBytes, cache),
-                   over(kind.macs, chip.unit(kind.unit).together.median)});
+  return sharers * std::max({over(kind.memoryBytes, chip.bytesPerSecond(stepBytes)),
+                             over(kind.bytes - kind.memoryBytes, cache),
+                             over(kind.macs, chip.unit(kind.unit).together.median)});
 }
 
 double Ledger::leastSeconds(const ChipLimits &chip) const {

@@ -30,8 +30,9 @@ struct LaunchKind {
   cpu::MacUnit unit = cpu::MacUnit::F32; ///< What its multiply-accumulates run on.
   uint32_t launches = 0;                 ///< In a step.
   double seconds = 0;                    ///< 0 unless steps were timed launch by launch.
-  double memoryBytes = 0; ///< Weights once a micro-batch, and each sequence's K and V once a launch.
-  double bytes = 0;       ///< Those and the activations.
+  double memoryBytes =
+      0;            ///< Weights once a micro-batch, and each sequence's K and V once a launch.
+  double bytes = 0; ///< Those and the activations.
   double macs = 0;
 };
 
@@ -39,11 +40,13 @@ struct LaunchKind {
 /// executor.
 class Ledger {
 public:
-  /// `replicas` share the machine, and the ledger has the steps of one: its limit is that part of the machine's.
+  /// `replicas` share the machine, and the ledger has the steps of one: its limit is that part of
+  /// the machine's.
   Ledger(const engine::Plan &plan, engine::Variant variant, uint32_t replicas = 1);
 
-  /// One step: its micro-batches, and the times of its launches alone (zeros if they were not measured). It counts
-  /// with the next if it is one of several under way (`more`) that give each sequence a token.
+  /// One step: its micro-batches, and the times of its launches alone (zeros if they were not
+  /// measured). It counts with the next if it is one of several under way (`more`) that give each
+  /// sequence a token.
   void add(std::span<const executor::MicroBatch> step,
            std::span<const executor::LaunchTiming> timings, bool more = false);
 
@@ -72,7 +75,7 @@ private:
   };
   double sharers = 1; ///< Replicas.
   std::vector<Launch> launches;
-  std::vector<uint32_t> kindOfTiming; ///< By position in the executor's list.
+  std::vector<uint32_t> kindOfTiming;       ///< By position in the executor's list.
   std::vector<std::vector<uint64_t>> nanos; ///< [position in the executor's list][step]
   std::vector<LaunchKind> sums;
   uint64_t count = 0;

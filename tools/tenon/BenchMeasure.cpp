@@ -41,7 +41,8 @@ StatusOr<BenchResults> measureGrid(Session &session, const BenchOptions &o) {
         fmt::print(stderr, "measuring {} sequences at {} tokens\n", sequences, tokens);
       const Ledger none(session.plan(), session.engine().variant(),
                         std::min(session.plan().replicas, sequences));
-      results.cells.push_back(std::make_unique<Cell>(Cell{sequences, tokens, 1, {}, {}, none, none, nullptr, false, 0, 0, {}}));
+      results.cells.push_back(std::make_unique<Cell>(
+          Cell{sequences, tokens, 1, {}, {}, none, none, nullptr, false, 0, 0, {}}));
       Cell &cell = *results.cells.back();
       CellRun run(session, o, sequences, tokens);
       if (!o.watchOnly)

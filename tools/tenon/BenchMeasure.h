@@ -23,7 +23,7 @@ struct BenchOptions {
   uint32_t newTokens = 128, repeat = 3;
   std::optional<LaunchDetail> launches; ///< Absent: all for JSON, the first for people.
   std::string svg, trace;
-  bool watchOnly = false;    ///< Measure launches alone; rows then have no other figures.
+  bool watchOnly = false; ///< Measure launches alone; rows then have no other figures.
   /// How often the launches of a prefill, and of some decode steps after it, are watched.
   uint32_t watchedFills = 1;
   bool limits = true; ///< Measure the machine; else shares of its limit are not known.
@@ -42,15 +42,15 @@ struct Undisturbed {
   uint64_t samples = 0, of = 0; ///< How many such samples there were, of how many.
 };
 
-/// Prompts of all sequences from an empty cache, each to its first token. With several replicas, tokens are of all
-/// together and times those of the slowest. Rates, times and TTFT are
-/// of the repetition with the median time; percentiles are over all sequences and repetitions.
+/// Prompts of all sequences from an empty cache, each to its first token. With several replicas,
+/// tokens are of all together and times those of the slowest. Rates, times and TTFT are of the
+/// repetition with the median time; percentiles are over all sequences and repetitions.
 struct PrefillFigures {
   uint64_t tokens = 0, steps = 0;
   double seconds = 0, bestSeconds = 0, hostSeconds = 0;
   double ttftMs = 0; ///< Mean over the sequences.
   Percentiles ttft;
-  Undisturbed undisturbed; ///< Of the repetitions.
+  Undisturbed undisturbed;     ///< Of the repetitions.
   std::vector<double> samples; ///< Seconds of each repetition.
 };
 
@@ -70,7 +70,8 @@ struct Cell {
   uint32_t replicas = 1; ///< That had sequences, dealt out in turn.
   PrefillFigures prefill;
   DecodeFigures decode;
-  Ledger prefillWork, decodeWork; ///< Of the first replica; with times where launches were measured.
+  Ledger prefillWork,
+      decodeWork; ///< Of the first replica; with times where launches were measured.
   std::unique_ptr<StepTrace> trace; ///< Where launches were measured.
   bool timed = false;
   uint64_t plannedBytes = 0, peakBytes = 0;

@@ -53,8 +53,10 @@ BenchPrediction BenchPrediction::read(std::string_view card) {
   }
   for (const json::value &entry : arrayOf(find(*prediction, "prefill"))) {
     // Without a number it is of one prompt, as earlier compilers wrote it.
-    const auto sequences = std::max<uint64_t>(1, static_cast<uint64_t>(numberAt(entry, "sequences")));
-    result.fills.push_back({sequences, {{numberAt(entry, "tokens"), numberAt(entry, "us") * 1e-6}}});
+    const auto sequences =
+        std::max<uint64_t>(1, static_cast<uint64_t>(numberAt(entry, "sequences")));
+    result.fills.push_back(
+        {sequences, {{numberAt(entry, "tokens"), numberAt(entry, "us") * 1e-6}}});
   }
   return result;
 }

@@ -20,8 +20,8 @@ public:
 
   /// Name of the chips that it holds for.
   const std::string &chips() const { return name; }
-  /// Seconds of a step in which `sequences` draw a token each, with `context` positions in the cache
-  /// of each; between two predicted depths in proportion.
+  /// Seconds of a step in which `sequences` draw a token each, with `context` positions in the
+  /// cache of each; between two predicted depths in proportion.
   std::optional<double> decode(uint32_t sequences, double context) const;
   /// Seconds until each of `sequences` prompts of so many tokens has its first token.
   std::optional<double> prompts(uint32_t sequences, uint32_t tokens) const;

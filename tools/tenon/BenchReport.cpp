@@ -114,8 +114,10 @@ struct Expected {
   std::optional<double> decode, prefill;
 };
 
-/// Nothing of a row whose sequences are fewer than the engine's `replicas`: those that have work then have the threads of all.
-Expected expectedOf(const BenchPrediction &prediction, uint32_t replicas, const Row &row, uint32_t newTokens) {
+/// Nothing of a row whose sequences are fewer than the engine's `replicas`: those that have work
+/// then have the threads of all.
+Expected expectedOf(const BenchPrediction &prediction, uint32_t replicas, const Row &row,
+                    uint32_t newTokens) {
   if (row.decode->replicas < replicas)
     return {};
   // The middle of the decoded stretch, whose cost is nearly linear in the positions.
@@ -126,7 +128,8 @@ Expected expectedOf(const BenchPrediction &prediction, uint32_t replicas, const 
   return expected;
 }
 
-void printExpected(const BenchPrediction &prediction, uint32_t replicas, const Row &row, uint32_t newTokens) {
+void printExpected(const BenchPrediction &prediction, uint32_t replicas, const Row &row,
+                   uint32_t newTokens) {
   const Expected e = expectedOf(prediction, replicas, row, newTokens);
   const auto line = [&](const std::string &what, const std::optional<double> &expected,
                         const Undisturbed &measured) {
@@ -138,10 +141,10 @@ void printExpected(const BenchPrediction &prediction, uint32_t replicas, const R
   };
   line(fmt::format("decode, {} at {}", row.decode->sequences, contextOf(row)), e.decode,
        row.decode->decode.undisturbed);
-  line(row.prefill->sequences == 1 ? fmt::format("prefill, {} tokens", row.prefill->tokens)
-                                   : fmt::format("prefill, {} x {} tokens", row.prefill->sequences, row.prefill->tokens),
-       e.prefill,
-       row.prefill->prefill.undisturbed);
+  line(row.prefill->sequences == 1
+           ? fmt::format("prefill, {} tokens", row.prefill->tokens)
+           : fmt::format("prefill, {} x {} tokens", row.prefill->sequences, row.prefill->tokens),
+       e.prefill, row.prefill->prefill.undisturbed);
 }
 
 double share(double part, double whole) { return 100 * ratio(part, whole); }
@@ -300,12 +303,10 @@ void printBenchJson(const Session &session, const BenchOptions &o, const BenchRe
                                 {"limit_share", shareJson(f.limitShare, chip)},
                                 {"planned_bytes", f.planned},
                                 {"peak_rss_bytes", f.peak}};
-    json["undisturbed"] = {{"tpot_ms", d.undisturbed.seconds * 1e3},
-                           {"steps", d.undisturbed.samples},
-                           {"of_steps", d.undisturbed.of},
-                           {"prefill_ms", p.undisturbed.seconds * 1e3},
-                           {"prefills", p.undisturbed.samples},
-                           {"of_prefills", p.undisturbed.of}};
+    json["undisturbed"] = {
+        {"tpot_ms", d.undisturbed.seconds * 1e3}, {"steps", d.undisturbed.samples},
+        {"of_steps", d.undisturbed.of},           {"prefill_ms", p.undisturbed.seconds * 1e3},
+        {"prefills", p.undisturbed.samples},      {"of_prefills", p.undisturbed.of}};
     const Expected expected = expectedOf(prediction, session.plan().replicas, row, o.newTokens);
     if (expected.decode)
       json["predicted_tpot_ms"] = *expected.decode * 1e3;

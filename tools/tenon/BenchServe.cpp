@@ -249,11 +249,14 @@ CLI::App *addBenchServe(CLI::App &bench, Action &action) {
       ->check(between(0, 1));
   command->add_option("--shared-prefix", o->plan.sharedPrefix,
                       "Tokens at the beginning that all prompts share");
-  command->add_option("--body", o->body,
-                      "A JSON object with more fields of each request, such as {\"temperature\":1}");
+  command->add_option(
+      "--body", o->body,
+      "A JSON object with more fields of each request, such as {\"temperature\":1}");
   command->add_flag("--words", o->plan.words,
                     "Prompts are text of common words, for servers that take no token ids");
-  command->add_option("--text", o->text, "Prompts are pieces of this file, as the server's /tokenize cuts it into tokens")
+  command
+      ->add_option("--text", o->text,
+                   "Prompts are pieces of this file, as the server's /tokenize cuts it into tokens")
       ->excludes("--words");
   command->add_option("--vocabulary", o->plan.vocabulary, "Prompt ids are 100 to 100 + this");
   command->add_option("--seed", o->plan.seed, "Of lengths, arrivals and prompts");

@@ -36,10 +36,9 @@ public:
   }
   void counter(const char *name, uint32_t process, uint64_t when, uint64_t value) {
     comma();
-    fmt::format_to(
-        std::back_inserter(text),
-        R"({{"ph":"C","name":"{}","pid":{},"tid":0,"ts":{:.3f},"args":{{"bytes":{}}}}})", name,
-        process, at(when), value);
+    fmt::format_to(std::back_inserter(text),
+                   R"({{"ph":"C","name":"{}","pid":{},"tid":0,"ts":{:.3f},"args":{{"bytes":{}}}}})",
+                   name, process, at(when), value);
   }
   std::string finish(const std::string &title) {
     return fmt::format(
@@ -64,13 +63,13 @@ private:
 
 std::string StepTrace::chromeTrace(const std::string &title) const {
   const uint64_t origin =
-      steps.empty() ? 0 : steps.front().began - std::min(steps.front().began,
-                                                         steps.front().times.schedule);
+      steps.empty()
+          ? 0
+          : steps.front().began - std::min(steps.front().began, steps.front().times.schedule);
   TraceText out(origin);
   const uint32_t host = static_cast<uint32_t>(chips.size());
   for (uint32_t chip = 0; chip < chips.size(); ++chip) {
-    out.name("process_name", chip, 0,
-             fmt::format("chip {} ({})", chip, plan.chips[chip].kind));
+    out.name("process_name", chip, 0, fmt::format("chip {} ({})", chip, plan.chips[chip].kind));
     for (uint32_t worker = 0; worker < byPhase[0][chip].workers; ++worker)
       out.name("thread_name", chip, worker, fmt::format("worker {}", worker));
   }

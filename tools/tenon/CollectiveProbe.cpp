@@ -61,7 +61,8 @@ Status call(collective::Group &group, const collective::Caller &who, ProbedColle
 /// Elements [first, last) of `data` become `value`.
 void fill(std::byte *data, Element element, uint64_t first, uint64_t last, float value) {
   if (element == Element::F32)
-    std::fill(reinterpret_cast<float *>(data) + first, reinterpret_cast<float *>(data) + last, value);
+    std::fill(reinterpret_cast<float *>(data) + first, reinterpret_cast<float *>(data) + last,
+              value);
   else
     std::fill(reinterpret_cast<collective::Bf16 *>(data) + first,
               reinterpret_cast<collective::Bf16 *>(data) + last, collective::toBf16(value));
@@ -209,8 +210,8 @@ StatusOr<CollectiveTime> CollectiveProbe::measure(ProbedCollective what, uint64_
   std::vector<Member> mine(own.count);
   for (Member &member : mine)
     for (Arena *arena : {&member.in[0], &member.in[1], &member.out}) {
-      auto made = Arena::map(rows * columns * bytesOf(element), {.hugePages = true, .populate = false},
-                             "a collective's rows");
+      auto made = Arena::map(rows * columns * bytesOf(element),
+                             {.hugePages = true, .populate = false}, "a collective's rows");
       if (!made)
         return made.status();
       *arena = std::move(*made);
@@ -218,8 +219,8 @@ StatusOr<CollectiveTime> CollectiveProbe::measure(ProbedCollective what, uint64_
   const Stopwatch watch;
   TENON_RETURN_IF_ERROR(rounds(what, rows, columns, element, kWarmUp, mine));
   const double each = watch.seconds() / kWarmUp; // The writing of inputs included.
-  auto count = agreeOn(static_cast<uint32_t>(
-      std::clamp(seconds / each, double(kWarmUp), double(kMostRounds))));
+  auto count = agreeOn(
+      static_cast<uint32_t>(std::clamp(seconds / each, double(kWarmUp), double(kMostRounds))));
   if (!count)
     return count.status();
   TENON_RETURN_IF_ERROR(rounds(what, rows, columns, element, *count, mine));

@@ -43,21 +43,21 @@ struct CollectiveTime {
   uint32_t rounds = 0;
 };
 
-/// Chips with as many workers each: of this process, joined by the local collectives, or of all processes
-/// of a cluster, each of which makes a probe and measures at the same time.
+/// Chips with as many workers each: of this process, joined by the local collectives, or of all
+/// processes of a cluster, each of which makes a probe and measures at the same time.
 class CollectiveProbe {
 public:
   struct Setup {
     uint32_t chips = 2, workersEach = 1;
-    bool pin = true;        ///< Bind workers to processors where there are enough.
-    uint64_t mostBytes = 0; ///< Of the largest operand to come; with a cluster.
+    bool pin = true;                        ///< Bind workers to processors where there are enough.
+    uint64_t mostBytes = 0;                 ///< Of the largest operand to come; with a cluster.
     collective::Cluster *cluster = nullptr; ///< Null for one process. Outlives the probe.
   };
   static StatusOr<std::unique_ptr<CollectiveProbe>> create(const Setup &setup);
 
-  /// Times rounds of [rows, columns] of `element` for about `seconds`. Before each round every member has
-  /// written its input, as a launch before the collective would have. With a cluster rank 0 says how many rounds,
-  /// and every rank gets the same answer.
+  /// Times rounds of [rows, columns] of `element` for about `seconds`. Before each round every
+  /// member has written its input, as a launch before the collective would have. With a cluster
+  /// rank 0 says how many rounds, and every rank gets the same answer.
   StatusOr<CollectiveTime> measure(ProbedCollective collective, uint64_t rows, uint64_t columns,
                                    double seconds,
                                    collective::Element element = collective::Element::F32);

@@ -3,8 +3,8 @@
 
 #include "runtime/base/FileMapping.h"
 #include "runtime/generate/Generator.h"
-#include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Command.h"
+#include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 
@@ -96,8 +96,8 @@ Status run(const EmbedOptions &o) {
 
   const engine::Plan &plan = session.plan();
   executor::CapacityRequest wanted;
-  wanted.sequences = static_cast<uint32_t>(
-      std::min<size_t>(prompts.size(), plan.limits.defaultSequences));
+  wanted.sequences =
+      static_cast<uint32_t>(std::min<size_t>(prompts.size(), plan.limits.defaultSequences));
   wanted.context = static_cast<uint32_t>(std::min<size_t>(longest, plan.limits.maxContext));
   wanted.kvBytes = *wanted.sequences *
                    ((*wanted.context + plan.kv.blockTokens - 1) / plan.kv.blockTokens) *
@@ -133,16 +133,21 @@ Status run(const EmbedOptions &o) {
 
 void addEmbed(CLI::App &app, Action &action) {
   auto options = std::make_shared<EmbedOptions>();
-  CLI::App *command = app.add_subcommand("embed", "Vectors for texts: the model's last hidden state");
+  CLI::App *command =
+      app.add_subcommand("embed", "Vectors for texts: the model's last hidden state");
   addRunOptions(*command, options->run);
   command->add_option("--text", options->texts, "A text; give it again for more");
   command->add_option("--file", options->file, "A file that is one text; - is standard input");
-  command->add_option("--lines", options->lines, "A file with a text in each line; - is standard input");
-  addChoice<generate::Pooling>(*command, "--pooling", options->pooling,
-                               {{"last", generate::Pooling::Last}, {"mean", generate::Pooling::Mean}},
-                               "last: the last token's state, which has seen the others; mean: the mean of all");
-  command->add_option("--dimensions", options->dimensions, "Only the first N numbers of each vector");
-  command->add_flag("--no-normalize", options->raw, "Leave vectors at the length that they have, not 1");
+  command->add_option("--lines", options->lines,
+                      "A file with a text in each line; - is standard input");
+  addChoice<generate::Pooling>(
+      *command, "--pooling", options->pooling,
+      {{"last", generate::Pooling::Last}, {"mean", generate::Pooling::Mean}},
+      "last: the last token's state, which has seen the others; mean: the mean of all");
+  command->add_option("--dimensions", options->dimensions,
+                      "Only the first N numbers of each vector");
+  command->add_flag("--no-normalize", options->raw,
+                    "Leave vectors at the length that they have, not 1");
   command->add_flag("--no-special", options->noSpecial, "Add no begin-of-text token");
   command->add_flag("--json", options->json, "{\"embeddings\": [[...]]} on standard output");
   command->footer("\nExamples:\n"

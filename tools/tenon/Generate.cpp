@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "runtime/base/Clock.h"
+#include "runtime/base/FileMapping.h"
 #include "runtime/base/ProcessMemory.h"
 #include "runtime/device/cpu/CpuFeatures.h"
-#include "runtime/base/FileMapping.h"
 #include "runtime/generate/Generator.h"
 #include "runtime/grammar/TokenGrammar.h"
 #include "tools/tenon/Command.h"
@@ -43,8 +43,8 @@ struct Answer {
   double firstMs = 0, lastMs = 0;
 };
 
-/// Collects the answers of one replica, of `replicas` among which they were dealt out; a single one is shown as it
-/// grows.
+/// Collects the answers of one replica, of `replicas` among which they were dealt out; a single one
+/// is shown as it grows.
 class Collector : public generate::Listener {
 public:
   Collector(std::vector<Answer> &answers, uint32_t replica, uint32_t replicas, bool show)
@@ -117,8 +117,8 @@ boost::json::array toJson(std::span<const sample::TokenLogprob> list) {
   return array;
 }
 
-void printResults(const GenerateOptions &o, const std::vector<Answer> &answers,
-                  Session &session, const Figures &f, boost::json::array processes) {
+void printResults(const GenerateOptions &o, const std::vector<Answer> &answers, Session &session,
+                  const Figures &f, boost::json::array processes) {
   boost::json::array results;
   for (size_t i = 0; i < answers.size(); ++i) {
     const Answer &a = answers[i];
@@ -137,25 +137,25 @@ void printResults(const GenerateOptions &o, const std::vector<Answer> &answers,
     }
     results.push_back(std::move(result));
   }
-  boost::json::object stats{
-      {"load_ms", f.loadMs},
-      {"ttft_ms", f.ttftMs},
-      {"tpot_ms", f.tpotMs},
-      {"prefill_tokens_per_second", f.prefillRate},
-      {"decode_tokens_per_second", f.decodeRate},
-      {"planned_bytes", f.planned},
-      {"measured_bytes", f.measured},
-      {"variant", std::string(cpu::variantName(session.engine().variant()))},
-      {"replicas", session.replicas().size()},
-      {"weights_made_ms", session.engine().madeWeightsMs()}};
+  boost::json::object stats{{"load_ms", f.loadMs},
+                            {"ttft_ms", f.ttftMs},
+                            {"tpot_ms", f.tpotMs},
+                            {"prefill_tokens_per_second", f.prefillRate},
+                            {"decode_tokens_per_second", f.decodeRate},
+                            {"planned_bytes", f.planned},
+                            {"measured_bytes", f.measured},
+                            {"variant", std::string(cpu::variantName(session.engine().variant()))},
+                            {"replicas", session.replicas().size()},
+                            {"weights_made_ms", session.engine().madeWeightsMs()}};
   if (!processes.empty())
     stats["processes"] = std::move(processes);
   printJson({{"results", std::move(results)}, {"stats", std::move(stats)}});
 }
 
-/// Blocks for all prompts and answers of the replica that has most at once, unless that is more than the plan's default.
-executor::CapacityRequest sizeFor(const std::vector<Answer> &answers, uint32_t replicas, uint32_t maxNewTokens,
-                                  const engine::Plan &plan) {
+/// Blocks for all prompts and answers of the replica that has most at once, unless that is more
+/// than the plan's default.
+executor::CapacityRequest sizeFor(const std::vector<Answer> &answers, uint32_t replicas,
+                                  uint32_t maxNewTokens, const engine::Plan &plan) {
   executor::CapacityRequest wanted;
   uint64_t promptTokens = 0, blocks = 0, longest = 0;
   for (uint32_t replica = 0; replica < replicas; ++replica) {
@@ -202,14 +202,17 @@ StatusOr<grammar::Constraint> readConstraint(const GenerateOptions &o) {
   return made;
 }
 
-/// The grammar that answers must follow; null if any text will do. The user's own, so nothing bounds its compilation.
-StatusOr<std::shared_ptr<const grammar::TokenGrammar>> compileGrammar(const GenerateOptions &o, Session &s) {
+/// The grammar that answers must follow; null if any text will do. The user's own, so nothing
+/// bounds its compilation.
+StatusOr<std::shared_ptr<const grammar::TokenGrammar>> compileGrammar(const GenerateOptions &o,
+                                                                      Session &s) {
   if (o.jsonSchema.empty() && o.regex.empty() && o.grammar.empty())
     return std::shared_ptr<const grammar::TokenGrammar>();
   const auto constraint = readConstraint(o);
   if (!constraint)
     return constraint.status();
-  auto vocabulary = grammar::Vocabulary::of(s.tokenizer(), s.stopTokens(), s.plan().model.vocabulary);
+  auto vocabulary =
+      grammar::Vocabulary::of(s.tokenizer(), s.stopTokens(), s.plan().model.vocabulary);
   if (!vocabulary)
     return vocabulary.status();
   return grammar::Compiler(*vocabulary, size_t(64) << 20).compile(*constraint);
@@ -235,8 +238,7 @@ Status run(const GenerateOptions &o) {
     answers[i].stream.emplace(s.tokenizer(), true);
   }
   loading.restart();
-  const auto replicas =
-      static_cast<uint32_t>(std::min<size_t>(s.plan().replicas, answers.size()));
+  const auto replicas = static_cast<uint32_t>(std::min<size_t>(s.plan().replicas, answers.size()));
   TENON_RETURN_IF_ERROR(
       s.prepare(sizeFor(answers, replicas, o.maxNewTokens, s.plan()), Watch::Nothing, replicas));
   loadMs += loading.milliseconds();
@@ -273,7 +275,8 @@ Status run(const GenerateOptions &o) {
 
   for (const Answer &a : answers)
     if (a.finish == generate::FinishReason::Cancelled)
-      return Status::resourceExhausted("the grammar became too complex while the answer grew; simplify it");
+      return Status::resourceExhausted(
+          "the grammar became too complex while the answer grew; simplify it");
 
   std::vector<generate::StepStats> stats;
   for (const auto &generator : generators)
@@ -321,9 +324,12 @@ void addGenerate(CLI::App &app, Action &action) {
       "With --json: log-probabilities of each token and of its N best alternatives");
   addSamplingOptions(*command, options->sampling);
   CLI::Option_group *form = command->add_option_group("Form of the answer", "At most one");
-  form->add_option("--json-schema", options->jsonSchema, "A file with a JSON schema that answers must fit");
-  form->add_option("--regex", options->regex, "A regular expression that answers must match as a whole");
-  form->add_option("--grammar", options->grammar, "A file with an EBNF grammar, its first rule \"root\"");
+  form->add_option("--json-schema", options->jsonSchema,
+                   "A file with a JSON schema that answers must fit");
+  form->add_option("--regex", options->regex,
+                   "A regular expression that answers must match as a whole");
+  form->add_option("--grammar", options->grammar,
+                   "A file with an EBNF grammar, its first rule \"root\"");
   form->require_option(0, 1);
   command->add_flag("--json", options->json, "One JSON object on standard output");
   command->add_flag("--quiet", options->quiet, "Only the answer, no figures");

@@ -142,14 +142,14 @@ void printJsonReport(const engine::Engine &engine, const executor::Capacity &cap
                      {"buffers", std::move(buffers)}});
   }
   for (const CostRow &r : costRows(plan))
-    launches.push_back({{"function", r.function->name},
-                        {"name", r.launch->name},
-                        {"kind", r.kind},
-                        {"kernel", r.launch->collective ? std::string()
-                                                        : plan.kernels[r.launch->kernel].symbol},
-                        {"times", r.times},
-                        {"barrier_before", r.launch->barrierBefore},
-                        {"cost", costJson(r.launch->cost)}});
+    launches.push_back(
+        {{"function", r.function->name},
+         {"name", r.launch->name},
+         {"kind", r.kind},
+         {"kernel", r.launch->collective ? std::string() : plan.kernels[r.launch->kernel].symbol},
+         {"times", r.times},
+         {"barrier_before", r.launch->barrierBefore},
+         {"cost", costJson(r.launch->cost)}});
   for (const engine::WeightPlan &w : plan.weights)
     weights.push_back({{"name", w.name},
                        {"format", std::string(formatInfo(w.format).name)},
@@ -192,7 +192,8 @@ void printJsonReport(const engine::Engine &engine, const executor::Capacity &cap
 /// What weights that are not the checkpoint's cost, as the compiler measured it.
 void printAccuracy(const engine::Engine &engine) {
   const boost::json::value card = cardJson(engine);
-  const boost::json::value *accuracy = card.is_object() ? card.as_object().if_contains("accuracy") : nullptr;
+  const boost::json::value *accuracy =
+      card.is_object() ? card.as_object().if_contains("accuracy") : nullptr;
   if (!accuracy || !accuracy->is_object())
     return;
   const auto number = [&](const char *key) {
@@ -210,9 +211,10 @@ void printAccuracy(const engine::Engine &engine) {
 }
 
 void printMemory(const executor::Capacity &c, const executor::MemoryPlan &m) {
-  fmt::print(
-      "\nmemory of {} for steps of {} tokens, {} sequences of {} positions, {} workers\n",
-      c.chips.count == 1 ? std::string("chip 0") : fmt::format("{} chips together", c.chips.count), c.stepTokens, c.sequences, c.context, c.workers);
+  fmt::print("\nmemory of {} for steps of {} tokens, {} sequences of {} positions, {} workers\n",
+             c.chips.count == 1 ? std::string("chip 0")
+                                : fmt::format("{} chips together", c.chips.count),
+             c.stepTokens, c.sequences, c.context, c.workers);
   const auto line = [](const char *name, uint64_t bytes) {
     fmt::print("  {:<24}{:>14}\n", name, formatBytes(bytes));
   };
@@ -240,8 +242,9 @@ void printReport(const engine::Engine &engine, const executor::Capacity &capacit
   fmt::print("format {}.{}, by {}, for {}\n", engine.sections().header().formatMajor,
              engine.sections().header().formatMinor, plan.producer, plan.target);
   if (plan.replicas > 1)
-    fmt::print("{} replicas of {} chip{}; sizes are of one, and a process maps the weights once for all\n",
-               plan.replicas, plan.chips.size(), plan.chips.size() == 1 ? "" : "s");
+    fmt::print(
+        "{} replicas of {} chip{}; sizes are of one, and a process maps the weights once for all\n",
+        plan.replicas, plan.chips.size(), plan.chips.size() == 1 ? "" : "s");
   printAccuracy(engine);
   fmt::print("\nsections\n");
   for (const engine::Section &s : engine.sections().sections())
@@ -262,8 +265,8 @@ void printReport(const engine::Engine &engine, const executor::Capacity &capacit
   for (const CostRow &r : costRows(plan)) {
     const engine::CostForm &c = r.launch->cost;
     fmt::print("  {:>3} x {:<28} {:<20}{} {:>11} B", r.times,
-               r.function->name + "/" + r.launch->name, r.kind,
-               r.launch->barrierBefore ? "|" : " ", c.weightBytes);
+               r.function->name + "/" + r.launch->name, r.kind, r.launch->barrierBefore ? "|" : " ",
+               c.weightBytes);
     if (c.bytesPerToken || c.macsPerToken)
       fmt::print(" + {} B, {} MAC per token", c.bytesPerToken, c.macsPerToken);
     if (c.bytesPerLogitRow || c.macsPerLogitRow)

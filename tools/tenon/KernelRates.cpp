@@ -97,9 +97,9 @@ StatusOr<KernelRates> measureKernels(const std::string &engine, uint32_t threads
       });
   const auto int8Of = [&](const Ledger &ledger) {
     const Work products = workOf(ledger, isInteger);
-    return products.macs == 0 ? 0
-                              : (onePlane ? 1 : 2) * products.macs /
-                                    products.secondsBeyond(rates.launch);
+    return products.macs == 0
+               ? 0
+               : (onePlane ? 1 : 2) * products.macs / products.secondsBeyond(rates.launch);
   };
   const double int8 = int8Of(prompt);
   if (int8 == 0)

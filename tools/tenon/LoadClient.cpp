@@ -26,10 +26,10 @@ namespace {
 
 /// With a space before, each is one token in the usual English vocabularies.
 constexpr std::string_view kWords[] = {
-    "time",  "people", "water", "world", "house", "small", "great", "night", "under", "again",
-    "never", "place",  "right", "think", "three", "story", "light", "music", "young", "black",
-    "paper", "group",  "green", "river", "money", "field", "table", "heart", "voice", "human",
-    "early", "power",  "south", "north", "point", "stand"};
+    "time",  "people", "water", "world", "house", "small", "great", "night", "under",
+    "again", "never",  "place", "right", "think", "three", "story", "light", "music",
+    "young", "black",  "paper", "group", "green", "river", "money", "field", "table",
+    "heart", "voice",  "human", "early", "power", "south", "north", "point", "stand"};
 
 /// Number after `"name":` in an event; 0 if it is not there. The event's own JSON is not parsed: at
 /// high rates that would measure the client.
@@ -98,11 +98,13 @@ public:
 
   double now() const { return double(nowNanos() - start) * 1e-9; }
   uint32_t nextId() {
-    return plan.text.empty() ? 100 + uint32_t(random() % plan.vocabulary) : plan.text[place++ % plan.text.size()];
+    return plan.text.empty() ? 100 + uint32_t(random() % plan.vocabulary)
+                             : plan.text[place++ % plan.text.size()];
   }
 
   std::string bodyOf(const LoadRequest &r) {
-    // Of a field that is there twice, JSON readers take the last; what must not be overwritten comes last.
+    // Of a field that is there twice, JSON readers take the last; what must not be overwritten
+    // comes last.
     std::string body = R"({"temperature":0,"ignore_eos":true,)";
     if (!plan.moreFields.empty())
       body += plan.moreFields + ",";

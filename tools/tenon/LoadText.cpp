@@ -18,20 +18,25 @@ namespace tenon::tool {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-/// Head and body of the answer to one request, read until the server closes. NotFound if nothing listens there.
-static StatusOr<std::string> ask(const LoadPlan &plan, const std::string &path, const std::string &body) {
+/// Head and body of the answer to one request, read until the server closes. NotFound if nothing
+/// listens there.
+static StatusOr<std::string> ask(const LoadPlan &plan, const std::string &path,
+                                 const std::string &body) {
   boost::system::error_code error;
-  const auto address = asio::ip::make_address(plan.host == "localhost" ? "127.0.0.1" : plan.host, error);
+  const auto address =
+      asio::ip::make_address(plan.host == "localhost" ? "127.0.0.1" : plan.host, error);
   if (error)
     return Status::invalidArgument("--host " + plan.host + ": an IP address is wanted");
   asio::io_context io{1};
   tcp::socket socket(io);
   socket.connect({address, plan.port}, error);
   if (error)
-    return Status::notFound(fmt::format("{}:{}: {}; is the server running?", plan.host, plan.port, error.message()));
-  std::string request = fmt::format("POST {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\n"
-                                    "content-length: {}\r\n",
-                                    path, plan.host, body.size());
+    return Status::notFound(
+        fmt::format("{}:{}: {}; is the server running?", plan.host, plan.port, error.message()));
+  std::string request = fmt::format(
+      "POST {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\n"
+      "content-length: {}\r\n",
+      path, plan.host, body.size());
   if (!plan.apiKey.empty())
     request += "authorization: Bearer " + plan.apiKey + "\r\n";
   asio::write(socket, asio::buffer(request + "\r\n" + body), error);
@@ -39,7 +44,8 @@ static StatusOr<std::string> ask(const LoadPlan &plan, const std::string &path, 
   if (!error)
     asio::read(socket, asio::dynamic_buffer(answer), error);
   if (error && error != asio::error::eof)
-    return Status::notFound(fmt::format("{}:{}: the connection ended: {}", plan.host, plan.port, error.message()));
+    return Status::notFound(
+        fmt::format("{}:{}: the connection ended: {}", plan.host, plan.port, error.message()));
   return answer;
 }
 
@@ -49,16 +55,20 @@ StatusOr<std::vector<uint32_t>> tokenizeByServer(const LoadPlan &plan, const std
   if (!file)
     return Status::notFound("--text " + path + ": cannot be read");
   auto answer = ask(plan, "/tokenize",
-                    boost::json::serialize(boost::json::object{{"model", plan.model}, {"prompt", text}, {"add_special_tokens", false}}));
+                    boost::json::serialize(boost::json::object{
+                        {"model", plan.model}, {"prompt", text}, {"add_special_tokens", false}}));
   if (!answer)
     return answer.status();
   const size_t head = answer->find("\r\n\r\n");
   boost::system::error_code error;
   const boost::json::value value =
-      head == answer->npos ? boost::json::value() : boost::json::parse(std::string_view(*answer).substr(head + 4), error);
-  const boost::json::value *tokens = value.is_object() ? value.get_object().if_contains("tokens") : nullptr;
+      head == answer->npos ? boost::json::value()
+                           : boost::json::parse(std::string_view(*answer).substr(head + 4), error);
+  const boost::json::value *tokens =
+      value.is_object() ? value.get_object().if_contains("tokens") : nullptr;
   if (error || !tokens || !tokens->is_array())
-    return Status::unsupported(fmt::format("--text needs the server's /tokenize, which answered: {}", answer->substr(0, 300)));
+    return Status::unsupported(fmt::format(
+        "--text needs the server's /tokenize, which answered: {}", answer->substr(0, 300)));
   std::vector<uint32_t> ids;
   for (const boost::json::value &token : tokens->get_array())
     if (token.is_int64())

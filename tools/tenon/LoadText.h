@@ -10,9 +10,9 @@
 
 namespace tenon::tool {
 
-/// The ids of the text in the file at `path`, by the server's own /tokenize, so that pieces of it have exact lengths.
-/// NotFound if the file or the server cannot be reached, Unsupported where the server has no such route,
-/// InvalidArgument if the text has no tokens.
+/// The ids of the text in the file at `path`, by the server's own /tokenize, so that pieces of it
+/// have exact lengths. NotFound if the file or the server cannot be reached, Unsupported where the
+/// server has no such route, InvalidArgument if the text has no tokens.
 StatusOr<std::vector<uint32_t>> tokenizeByServer(const LoadPlan &plan, const std::string &path);
 
 } // namespace tenon::tool

@@ -25,14 +25,16 @@ namespace {
 
 Status followRankZero(const RunOptions &options) {
   if (options.drains)
-    for (int asked : {SIGTERM, SIGINT}) // A launcher passes them to all; rank 0 says when it is over.
+    for (int asked :
+         {SIGTERM, SIGINT}) // A launcher passes them to all; rank 0 says when it is over.
       std::signal(asked, SIG_IGN);
   executor::ExecutorOptions executing;
   executing.pin = !options.noPin;
   executing.microBatchRows = options.microBatch;
   executing.cluster = options.cluster;
-  return executor::follow(*options.cluster, [&] { return Session::openEngine(options); },
-                          Session::workersFor(options), executing);
+  return executor::follow(
+      *options.cluster, [&] { return Session::openEngine(options); }, Session::workersFor(options),
+      executing);
 }
 
 } // namespace

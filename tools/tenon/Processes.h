@@ -13,18 +13,21 @@
 
 namespace tenon::tool {
 
-/// Runs `body`, a command for an engine. Where a launcher (mpirun) has started several processes, they
-/// join; rank 0 runs `body` with `options.cluster` set, and the others compute what it says. When a process dies or
-/// hangs, each of the others prints who it was and ends with the code of Unavailable.
+/// Runs `body`, a command for an engine. Where a launcher (mpirun) has started several processes,
+/// they join; rank 0 runs `body` with `options.cluster` set, and the others compute what it says.
+/// When a process dies or hangs, each of the others prints who it was and ends with the code of
+/// Unavailable.
 Status withProcesses(RunOptions &options, const std::function<Status()> &body);
 
-/// Says why and ends the process without running anything more: threads of it may wait for what will never come.
+/// Says why and ends the process without running anything more: threads of it may wait for what
+/// will never come.
 [[noreturn]] void endJob(const Status &why);
 
 /// As withProcesses(), but every rank runs `body`, with `options.cluster` set to its own.
 Status onEveryProcess(RunOptions &options, const std::function<Status()> &body);
 
-/// Of a command run by several processes: one object each, with rank, host and memory. Empty for one.
+/// Of a command run by several processes: one object each, with rank, host and memory. Empty for
+/// one.
 StatusOr<boost::json::array> processesJson(const RunOptions &options, executor::Executor &executor);
 
 } // namespace tenon::tool

@@ -8,9 +8,10 @@
 
 namespace tenon::tool {
 
-/// How long the threads that the process has when this is made were ready to run and did not, because
-/// somebody else had the processor: the kernel's own account (/proc/self/task/ID/schedstat). Tells
-/// samples that say something about this process from those that say something about others.
+/// How long the threads that the process has when this is made were ready to run and did not,
+/// because somebody else had the processor: the kernel's own account
+/// (/proc/self/task/ID/schedstat). Tells samples that say something about this process from those
+/// that say something about others.
 class RunDelay {
 public:
   RunDelay();

@@ -4,8 +4,8 @@
 #include "runtime/server/Auth.h"
 #include "runtime/server/Server.h"
 #include "tools/tenon/BenchChip.h"
-#include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Command.h"
+#include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 
@@ -32,17 +32,20 @@ struct ServeOptions {
 /// command line needs.
 constexpr uint32_t kDefaultSequences = 64;
 
-/// Unless the operator says otherwise, KV blocks for this many tokens of each sequence: with fewer, a full house
-/// preempts all the time. Never more than a quarter of the machine's memory, all replicas together.
+/// Unless the operator says otherwise, KV blocks for this many tokens of each sequence: with fewer,
+/// a full house preempts all the time. Never more than a quarter of the machine's memory, all
+/// replicas together.
 constexpr uint32_t kDefaultTokensEach = 512;
 
-/// Rows of a step, unless the operator says otherwise: a longer one computes prompts a few percent faster, and whoever
-/// waits for a next token waits as much longer.
+/// Rows of a step, unless the operator says otherwise: a longer one computes prompts a few percent
+/// faster, and whoever waits for a next token waits as much longer.
 constexpr uint32_t kDefaultStepTokens = 256;
 
 uint64_t defaultKvBytes(const engine::Plan &plan, uint32_t sequences) {
-  const uint64_t tokens = uint64_t(sequences) * std::min(kDefaultTokensEach, plan.limits.maxContext);
-  const uint64_t wanted = (tokens + plan.kv.blockTokens - 1) / plan.kv.blockTokens * plan.kv.bytesPerBlock;
+  const uint64_t tokens =
+      uint64_t(sequences) * std::min(kDefaultTokensEach, plan.limits.maxContext);
+  const uint64_t wanted =
+      (tokens + plan.kv.blockTokens - 1) / plan.kv.blockTokens * plan.kv.bytesPerBlock;
   const auto memory = uint64_t(sysconf(_SC_PHYS_PAGES)) * uint64_t(sysconf(_SC_PAGE_SIZE));
   return std::max(plan.limits.defaultKvBytes, std::min(wanted, memory / 4 / plan.replicas));
 }
@@ -59,10 +62,11 @@ StatusOr<server::MachineRates> measureRates(const engine::Engine &engine, uint32
   const bool tiles = engine.variant() == engine::Variant::Amx;
   server::MachineRates rates;
   rates.weightBytes = limits->bytesPerSecond(double(weights));
-  rates.activationBytes =
-      std::max({limits->l2.together.median, limits->l3.together.median, limits->dram.together.median});
+  rates.activationBytes = std::max(
+      {limits->l2.together.median, limits->l3.together.median, limits->dram.together.median});
   rates.f32Macs = limits->unit(cpu::MacUnit::F32).together.median;
-  rates.integerMacs = limits->unit(tiles ? cpu::MacUnit::AmxInt8 : cpu::MacUnit::Int8).together.median;
+  rates.integerMacs =
+      limits->unit(tiles ? cpu::MacUnit::AmxInt8 : cpu::MacUnit::Int8).together.median;
   return rates;
 }
 
@@ -136,19 +140,22 @@ void addServe(CLI::App &app, Action &action) {
                       "What clients call the model (default: the file's name)");
   command->add_option("--api-key", o->keys, "A key that clients may use; give it again for more");
   command->add_option("--api-key-file", o->keyFile, "A file with such keys, one a line");
-  command->add_option("--tls-cert", o->certificate,
-                      "Speak HTTPS with this certificate (PEM, with its chain); SIGHUP reads it again");
+  command->add_option(
+      "--tls-cert", o->certificate,
+      "Speak HTTPS with this certificate (PEM, with its chain); SIGHUP reads it again");
   command->add_option("--tls-key", o->key, "The certificate's key (PEM)");
   command->add_flag("--open-metrics", s.openMetrics, "/metrics needs no key");
   command->add_option("--io-threads", s.ioThreads, "Threads for connections (default 1)")
       ->check(CLI::Range(1u, 64u));
   command->add_option("--max-queue", s.queue, "Sequences that may wait (default 512)");
-  command->add_option("--replica-slack", s.replicaSlack,
-                      "With several replicas: a request goes where most of its beginning is cached, unless that "
-                      "one has more than N sequences more than another (default 4)");
-  command->add_option("--max-client-requests", s.clientRequests,
-                      "Requests in progress of one client, which is a key, or an address where there are no keys; "
-                      "0: any number (default)");
+  command->add_option(
+      "--replica-slack", s.replicaSlack,
+      "With several replicas: a request goes where most of its beginning is cached, unless that "
+      "one has more than N sequences more than another (default 4)");
+  command->add_option(
+      "--max-client-requests", s.clientRequests,
+      "Requests in progress of one client, which is a key, or an address where there are no keys; "
+      "0: any number (default)");
   command->add_option("--max-ttft-ms", s.maxTtftMs,
                       "Refuse requests whose first token would come later; 0: never (default)");
   command->add_option("--request-timeout-ms", s.timeouts.request,
@@ -167,25 +174,32 @@ void addServe(CLI::App &app, Action &action) {
       ->transform(CLI::AsSizeValue(false));
   command->add_option("--max-connections", s.limits.connections,
                       "Connections at once (default 4096)");
-  command->add_option("--grammar-timeout-ms", s.grammarMs,
-                      "Processor time for compiling one grammar (default 10000)")
+  command
+      ->add_option("--grammar-timeout-ms", s.grammarMs,
+                   "Processor time for compiling one grammar (default 10000)")
       ->check(CLI::Range(1u, 3'600'000u));
-  command->add_option("--grammar-memory", s.grammarBytes,
-                      "Memory for compiling one grammar (default 1GiB)")
+  command
+      ->add_option("--grammar-memory", s.grammarBytes,
+                   "Memory for compiling one grammar (default 1GiB)")
       ->transform(CLI::AsSizeValue(false));
-  command->add_option("--grammar-cache", s.grammarCacheBytes,
-                      "Memory for keeping compiled grammars (default 128MiB)")
+  command
+      ->add_option("--grammar-cache", s.grammarCacheBytes,
+                   "Memory for keeping compiled grammars (default 128MiB)")
       ->transform(CLI::AsSizeValue(false));
-  command->add_flag("!--no-grammar-preparation", s.prepareGrammars,
-                    "Make the tables of constrained answers with the first of them, not at the start");
+  command->add_flag(
+      "!--no-grammar-preparation", s.prepareGrammars,
+      "Make the tables of constrained answers with the first of them, not at the start");
   command->add_option("--max-n", s.limits.choices, "Largest `n` (default 16)");
   command->add_flag("--no-prefix-tree", o->noPrefixTree,
                     "Compute equal beginnings of prompts each time");
-  command->add_flag("--measure-machine", o->measureMachine,
-                    "Measure memory and arithmetic for half a second first, for tenon:roofline_share");
+  command->add_flag(
+      "--measure-machine", o->measureMachine,
+      "Measure memory and arithmetic for half a second first, for tenon:roofline_share");
   command->add_flag("--audit", s.audit, "Check the books of KV blocks after every step");
   addChoice<server::LogFormat>(*command, "--log", s.log,
-                               {{"text", server::LogFormat::Text}, {"json", server::LogFormat::Json}, {"off", server::LogFormat::Off}},
+                               {{"text", server::LogFormat::Text},
+                                {"json", server::LogFormat::Json},
+                                {"off", server::LogFormat::Off}},
                                "Requests on standard error: text (default), json or off");
   command->add_flag("--log-prompts", s.logPrompts, "With --log json: the requests' bodies too");
   command->footer("\nExamples:\n  tenon serve m.tenon --port 8000\n"

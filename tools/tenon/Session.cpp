@@ -21,7 +21,8 @@ void addRunOptions(CLI::App &command, RunOptions &o) {
   command.add_option("engine", o.engine, "Engine file that tenon-compile wrote")->required();
   command.add_option("--threads", o.threads, "Worker threads (default: one for each core)")
       ->check(CLI::Range(1u, 1024u));
-  command.add_option("--variant", o.variant, "Force kernels: avx2, avxvnni, avx512, amx, neon or neoni8mm");
+  command.add_option("--variant", o.variant,
+                     "Force kernels: avx2, avxvnni, avx512, amx, neon or neoni8mm");
   command.add_option("--kv-memory", o.kvMemory, "Memory of the KV cache, such as 512MiB")
       ->transform(CLI::AsSizeValue(false));
   command.add_option("--max-sequences", o.maxSequences, "Sequences computed together at most");
@@ -29,15 +30,19 @@ void addRunOptions(CLI::App &command, RunOptions &o) {
   command.add_option("--max-context", o.maxContext, "Positions a sequence may have");
   command.add_flag("--verify-weights", o.verifyWeights,
                    "Check the weights' checksum while loading");
-  command.add_flag("--huge-pages", o.hugePages,
-                   "Copy the weights into huge pages: faster decode, slower start, memory not shared");
+  command.add_flag(
+      "--huge-pages", o.hugePages,
+      "Copy the weights into huge pages: faster decode, slower start, memory not shared");
   command.add_flag("--no-pin", o.noPin, "Do not bind workers to processors");
-  command.add_option("--micro-batch", o.microBatch,
-                     "On a pipeline: rows of a step that go through the stages together (default: by the step's "
-                     "size)");
-  command.add_option("--rank-timeout", o.rankTimeout,
-                     "With several chips or processes (mpirun): seconds within one launch, or without a sign of "
-                     "life, after which a chip or process has failed (default 6)")
+  command.add_option(
+      "--micro-batch", o.microBatch,
+      "On a pipeline: rows of a step that go through the stages together (default: by the step's "
+      "size)");
+  command
+      .add_option("--rank-timeout", o.rankTimeout,
+                  "With several chips or processes (mpirun): seconds within one launch, or without "
+                  "a sign of "
+                  "life, after which a chip or process has failed (default 6)")
       ->check(between(1, 3600));
 }
 
@@ -78,10 +83,11 @@ StatusOr<std::unique_ptr<engine::Engine>> Session::openEngine(const RunOptions &
   }
   auto opened = engine::Engine::open(o.engine, engineOptions);
   if (opened && o.cluster && (*opened)->plan().replicas > 1)
-    return Status::unsupported(fmt::format(
-        "{}: the engine has {} replicas, which one process runs; several processes (mpirun) share the chips of one "
-        "replica only. Compile it without dp=, and start a job for each replica",
-        o.engine, (*opened)->plan().replicas));
+    return Status::unsupported(
+        fmt::format("{}: the engine has {} replicas, which one process runs; several processes "
+                    "(mpirun) share the chips of one "
+                    "replica only. Compile it without dp=, and start a job for each replica",
+                    o.engine, (*opened)->plan().replicas));
   return opened;
 }
 

@@ -33,8 +33,8 @@ struct RunOptions {
   bool hugePages = false;
   bool noPin = false;
   uint32_t microBatch = 0; ///< Rows; 0: chosen.
-  double rankTimeout = 6; ///< Seconds.
-  bool drains = false;    ///< Rank 0 ends in order when it is asked to end; the others wait for it.
+  double rankTimeout = 6;  ///< Seconds.
+  bool drains = false; ///< Rank 0 ends in order when it is asked to end; the others wait for it.
   /// The processes that run the engine together; null for one (Processes.h).
   collective::Cluster *cluster = nullptr;
 };
@@ -75,14 +75,15 @@ public:
   /// The ids of a conversation, ready for the assistant's next turn.
   StatusOr<std::vector<int32_t>> encodeChat(std::span<const text::ChatMessage> messages) const;
 
-  /// Makes the executors: `replicas` of them, which share the threads. Where neither options nor `wanted` say, the
-  /// plan's defaults hold; options win. All sizes are of one replica.
-  Status prepare(executor::CapacityRequest wanted, Watch watch = Watch::Nothing, uint32_t replicas = 1);
+  /// Makes the executors: `replicas` of them, which share the threads. Where neither options nor
+  /// `wanted` say, the plan's defaults hold; options win. All sizes are of one replica.
+  Status prepare(executor::CapacityRequest wanted, Watch watch = Watch::Nothing,
+                 uint32_t replicas = 1);
   executor::Replicas &replicas() { return *runners; }
   /// The first replica's.
   executor::Executor &executor() { return (*runners)[0]; }
-  /// What the chips' plan, in all replicas, and the tokenizer, which is mapped beside it, take. The executors must be
-  /// there.
+  /// What the chips' plan, in all replicas, and the tokenizer, which is mapped beside it, take. The
+  /// executors must be there.
   uint64_t plannedBytes() const;
   void releaseExecutor() { runners.reset(); }
 

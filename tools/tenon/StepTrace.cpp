@@ -74,10 +74,12 @@ uint64_t StepTrace::whenAllCame(uint32_t chip, uint32_t launch, uint32_t micro) 
   switch (chips[chip].launches[launch]->collective->kind) {
   case engine::CollectiveKind::Send:
     return std::max(
-        last, lastToCome(chip + stage, chips[chip + stage].receives[placeIn(chips[chip].sends)], micro));
+        last,
+        lastToCome(chip + stage, chips[chip + stage].receives[placeIn(chips[chip].sends)], micro));
   case engine::CollectiveKind::Receive:
     return std::max(
-        last, lastToCome(chip - stage, chips[chip - stage].sends[placeIn(chips[chip].receives)], micro));
+        last,
+        lastToCome(chip - stage, chips[chip - stage].sends[placeIn(chips[chip].receives)], micro));
   default:
     break;
   }
@@ -137,8 +139,7 @@ void StepTrace::addChip(const executor::Executor &executor, uint32_t number, Ste
     }
   }
   std::vector<uint64_t> arena = arenaInUse(plan, chipPlan, rows);
-  ledger.arenaPeak =
-      std::max(ledger.arenaPeak, *std::max_element(arena.begin(), arena.end()));
+  ledger.arenaPeak = std::max(ledger.arenaPeak, *std::max_element(arena.begin(), arena.end()));
   step.arena.push_back(std::move(arena));
 
   const double share = 1e-9 / ledger.workers;

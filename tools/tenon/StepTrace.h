@@ -15,8 +15,8 @@ namespace tenon::tool {
 /// Launches of one kind on a chip, summed over steps. Times are means over the chip's workers.
 struct ChipKind {
   std::string kind;
-  uint32_t launches = 0; ///< In a step.
-  double seconds = 0;    ///< Without the waiting below.
+  uint32_t launches = 0;     ///< In a step.
+  double seconds = 0;        ///< Without the waiting below.
   double barrierSeconds = 0; ///< For the chip's other workers, before launches of the kind.
   double othersSeconds = 0;  ///< In a collective, until the last of the others had come.
   double read = 0, written = 0, sent = 0; ///< Bytes.
@@ -50,8 +50,8 @@ public:
   /// Of the steps with prompt rows, or of those without. By chip.
   const std::vector<ChipLedger> &ledgers(bool prompts) const { return byPhase[prompts]; }
 
-  /// The steps as JSON for Perfetto or chrome://tracing: a process for each chip with a lane for each
-  /// worker (launches, collectives, waits) and the arena in use, and one for the host.
+  /// The steps as JSON for Perfetto or chrome://tracing: a process for each chip with a lane for
+  /// each worker (launches, collectives, waits) and the arena in use, and one for the host.
   std::string chromeTrace(const std::string &title) const;
 
 private:
@@ -64,14 +64,14 @@ private:
   struct Step {
     uint64_t began, ended;
     generate::StepTimes times;
-    size_t firstSlice; ///< Of `slices`.
+    size_t firstSlice;                        ///< Of `slices`.
     std::vector<std::vector<uint64_t>> arena; ///< [chip][launch]
   };
   struct Chip {
     std::vector<const engine::LaunchPlan *> launches;
-    std::vector<std::string> kinds;       ///< By launch.
-    std::vector<uint64_t> windows;        ///< By launch.
-    std::vector<uint32_t> inner;          ///< Launches that are collectives among chips of a stage.
+    std::vector<std::string> kinds; ///< By launch.
+    std::vector<uint64_t> windows;  ///< By launch.
+    std::vector<uint32_t> inner;    ///< Launches that are collectives among chips of a stage.
     std::vector<uint32_t> sends, receives;
   };
   uint64_t whenAllCame(uint32_t chip, uint32_t launch, uint32_t micro) const;
@@ -84,7 +84,8 @@ private:
   std::vector<ChipLedger> byPhase[2];
   std::vector<Step> steps;
   std::vector<Slice> slices;
-  std::vector<std::vector<std::vector<uint64_t>>> came; ///< [chip][worker][micro-batch * launches + launch], of the last step.
+  std::vector<std::vector<std::vector<uint64_t>>>
+      came; ///< [chip][worker][micro-batch * launches + launch], of the last step.
 };
 
 } // namespace tenon::tool

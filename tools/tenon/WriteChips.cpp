@@ -43,8 +43,8 @@ KernelRates fromProbes(const ChipLimits &chip) {
 /// Bytes a second that the workers together write to memory.
 StatusOr<double> writeBandwidth(uint32_t threads) {
   constexpr uint64_t kEach = uint64_t(128) << 20;
-  auto buffer = Arena::map(kEach * threads, {.hugePages = true, .populate = true},
-                           "the buffer to write to");
+  auto buffer =
+      Arena::map(kEach * threads, {.hugePages = true, .populate = true}, "the buffer to write to");
   if (!buffer)
     return buffer.status();
   WorkerGroup::Options options;
@@ -58,9 +58,8 @@ StatusOr<double> writeBandwidth(uint32_t threads) {
   double best = 0;
   for (int pass = 0; pass < 5; ++pass) {
     const Stopwatch watch;
-    (*group)->runEach([&](uint32_t worker) {
-      std::memset(buffer->data() + worker * kEach, pass, kEach);
-    });
+    (*group)->runEach(
+        [&](uint32_t worker) { std::memset(buffer->data() + worker * kEach, pass, kEach); });
     best = std::max(best, double(kEach) * threads / watch.seconds());
   }
   return best;
@@ -155,10 +154,10 @@ Status writeChips(const WriteChipsOptions &o, const ChipLimits &all) {
       return link.status();
     links.push_back(std::move(*link));
   }
-  const std::string name = fmt::format(
-      "{}, {} chip{} of {} thread{} ({})", cpu::cpuName(), o.chips, o.chips == 1 ? "" : "s", each,
-      each == 1 ? "" : "s",
-      o.engine.empty() ? "probes: upper bounds" : "measured with an engine's kernels");
+  const std::string name =
+      fmt::format("{}, {} chip{} of {} thread{} ({})", cpu::cpuName(), o.chips,
+                  o.chips == 1 ? "" : "s", each, each == 1 ? "" : "s",
+                  o.engine.empty() ? "probes: upper bounds" : "measured with an engine's kernels");
   const boost::json::object file = {
       {"name", name}, {"chips", boost::json::array{std::move(chip)}}, {"links", std::move(links)}};
   TENON_RETURN_IF_ERROR(writeFile(o.path, boost::json::serialize(file) + "\n"));

@@ -51,9 +51,9 @@ llvm::Expected<AccuracyReport> checkAccuracy(ReferenceEngine &reference, const T
   progress.update("measuring accuracy", 0.5, text.name);
   auto divergence = measureDivergence(*path, draft, text.content, kMostCalibrationTokens);
   if (!divergence)
-    return llvm::createStringError("accuracy of what was rounded: " +
-                                   divergence.status().message() +
-                                   "; --no-accuracy compiles without measuring it");
+    return llvm::createStringError(
+        "accuracy of what was rounded: " + divergence.status().message() +
+        "; --no-accuracy compiles without measuring it");
   report.divergence = *divergence;
   return report;
 }
@@ -63,14 +63,14 @@ llvm::json::Object accuracyAsJson(const AccuracyReport &report) {
     return llvm::json::Object{{"measured", false}, {"reason", report.skipped}};
   const Divergence &d = *report.divergence;
   return llvm::json::Object{{"measured", true},
-          {"text", report.text},
-          {"positions", d.positions},
-          {"mean_kl", d.meanKl},
-          {"max_kl", d.maxKl},
-          {"top1_agreement", d.topAgreement},
-          {"reference_perplexity", d.referencePerplexity},
-          {"perplexity", d.perplexity},
-          {"perplexity_change", d.perplexity / d.referencePerplexity - 1}};
+                            {"text", report.text},
+                            {"positions", d.positions},
+                            {"mean_kl", d.meanKl},
+                            {"max_kl", d.maxKl},
+                            {"top1_agreement", d.topAgreement},
+                            {"reference_perplexity", d.referencePerplexity},
+                            {"perplexity", d.perplexity},
+                            {"perplexity_change", d.perplexity / d.referencePerplexity - 1}};
 }
 
 void printAccuracy(llvm::raw_ostream &out, const AccuracyReport &report) {

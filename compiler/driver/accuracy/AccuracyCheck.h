@@ -1,8 +1,9 @@
 //===- AccuracyCheck.h - What rounding costs       --------------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// An engine whose weights are not the checkpoint's, or whose activations have 8 bits, says how much that
-// changes its answers: its next-token distributions on a text against those of an engine that rounds neither.
+// An engine whose weights are not the checkpoint's, or whose activations have 8 bits, says how much
+// that changes its answers: its next-token distributions on a text against those of an engine that
+// rounds neither.
 //
 #ifndef TENON_COMPILER_DRIVER_ACCURACY_ACCURACYCHECK_H
 #define TENON_COMPILER_DRIVER_ACCURACY_ACCURACYCHECK_H
@@ -40,8 +41,9 @@ struct AccuracyReport {
 /// Most tokens of a text that are read.
 inline constexpr uint64_t kMostCalibrationTokens = 4096;
 
-/// Compares `draft`, an engine for `target` with everything but its card, with `reference`. A target that this
-/// machine cannot run, or a model without tokenizer or data, gives a reason instead of figures.
+/// Compares `draft`, an engine for `target` with everything but its card, with `reference`. A
+/// target that this machine cannot run, or a model without tokenizer or data, gives a reason
+/// instead of figures.
 llvm::Expected<AccuracyReport> checkAccuracy(ReferenceEngine &reference, const Target &target,
                                              const CalibrationText &text, const std::string &draft,
                                              Progress &progress);

@@ -26,7 +26,8 @@ class Reader {
 public:
   static StatusOr<Reader> open(const std::string &path) {
     engine::EngineOptions options;
-    // Both engines read at once, each on half of the processors: on two, no worker waits for another.
+    // Both engines read at once, each on half of the processors: on two, no worker waits for
+    // another.
     options.threads = std::max(1u, cpu::readTopology().usefulWorkers / 2);
     auto engine = engine::Engine::open(path, options);
     if (!engine)

@@ -26,8 +26,8 @@ struct Sequence {
 /// Lets an engine write, all sequences token by token.
 class Writer {
 public:
-  static StatusOr<std::unique_ptr<InputFile>> run(const std::string &enginePath, const std::string &path,
-                                                  Progress &progress) {
+  static StatusOr<std::unique_ptr<InputFile>> run(const std::string &enginePath,
+                                                  const std::string &path, Progress &progress) {
     engine::EngineOptions options;
     options.threads = cpu::readTopology().usefulWorkers;
     auto engine = engine::Engine::open(enginePath, options);
@@ -47,7 +47,8 @@ private:
     length = std::min(kCalibrationLength, plan.limits.maxContext);
     executor::CapacityRequest wanted;
     wanted.workers = workers;
-    wanted.sequences = wanted.stepTokens = wanted.logitRows = std::min(kCalibrationSequences, plan.limits.maxSequences);
+    wanted.sequences = wanted.stepTokens = wanted.logitRows =
+        std::min(kCalibrationSequences, plan.limits.maxSequences);
     wanted.context = length;
     const uint32_t blocks = (length + plan.kv.blockTokens - 1) / plan.kv.blockTokens;
     wanted.kvBytes = uint64_t(blocks) * *wanted.sequences * plan.kv.bytesPerBlock;
@@ -125,7 +126,8 @@ private:
     return Status::ok();
   }
 
-  /// After a step: the next token is the opening's own, or `drawn`. A text that has ended is followed by another.
+  /// After a step: the next token is the opening's own, or `drawn`. A text that has ended is
+  /// followed by another.
   void advance(Sequence &sequence, int32_t drawn) {
     if (++sequence.position < sequence.tokens.size())
       return;
@@ -145,8 +147,8 @@ private:
 
 } // namespace
 
-llvm::Expected<std::unique_ptr<InputSource>> calibrate(ReferenceEngine &reference, const std::string &path,
-                                                       Progress &progress) {
+llvm::Expected<std::unique_ptr<InputSource>>
+calibrate(ReferenceEngine &reference, const std::string &path, Progress &progress) {
   auto engine = reference.path();
   if (!engine)
     return engine.takeError();

@@ -29,8 +29,10 @@ template <typename T> T load(const void *base, uint64_t offset) {
 /// A QuantRow with two planes.
 void readQuantRow(const void *from, const cpu::QuantRowLayout &layout, std::vector<uint16_t> &row) {
   for (uint64_t k = 0; k < layout.columns; ++k) {
-    const int32_t q = (load<int8_t>(from, k) << cpu::kQuantLowBits) + load<int8_t>(from, layout.lowOffset() + k);
-    row[k] = toBfloat(static_cast<float>(q) * load<float>(from, layout.scaleOffset() + k / 32 * sizeof(float)));
+    const int32_t q =
+        (load<int8_t>(from, k) << cpu::kQuantLowBits) + load<int8_t>(from, layout.lowOffset() + k);
+    row[k] = toBfloat(static_cast<float>(q) *
+                      load<float>(from, layout.scaleOffset() + k / 32 * sizeof(float)));
   }
 }
 
@@ -45,11 +47,12 @@ bool isProduct(engine::KernelKind kind) {
 }
 } // namespace
 
-StatusOr<std::unique_ptr<InputFile>> InputFile::create(const std::string &path, const engine::Plan &plan,
-                                                       uint64_t rows) {
+StatusOr<std::unique_ptr<InputFile>> InputFile::create(const std::string &path,
+                                                       const engine::Plan &plan, uint64_t rows) {
   llvm::SmallString<128> unique;
   int file = -1;
-  if (std::error_code error = llvm::sys::fs::createUniqueFile(path + ".inputs-%%%%%%", file, unique))
+  if (std::error_code error =
+          llvm::sys::fs::createUniqueFile(path + ".inputs-%%%%%%", file, unique))
     return Status::internal(path + ".inputs: cannot be made: " + error.message());
   llvm::sys::RemoveFileOnSignal(unique);
   std::unique_ptr<InputFile> made(new InputFile(file, unique.str().str(), rows));
@@ -74,7 +77,8 @@ void InputFile::findInputs(const engine::Plan &plan) {
         const bool ofLayer = arg.kind == engine::ArgKind::LayerWeight;
         if (!ofLayer && arg.kind != engine::ArgKind::Weight)
           continue;
-        const engine::WeightPlan &weight = plan.weights[ofLayer ? call.weights[arg.index] : arg.index];
+        const engine::WeightPlan &weight =
+            plan.weights[ofLayer ? call.weights[arg.index] : arg.index];
         if (!weight.packed)
           continue; // A norm's.
         input.columns = weight.columns;
@@ -87,8 +91,8 @@ void InputFile::findInputs(const engine::Plan &plan) {
     }
 }
 
-void InputFile::beforeLaunch(const engine::CallPlan &call, const engine::LaunchPlan &launch, void *const *arguments,
-                             const cpu::StepView &step) {
+void InputFile::beforeLaunch(const engine::CallPlan &call, const engine::LaunchPlan &launch,
+                             void *const *arguments, const cpu::StepView &step) {
   const auto found = inputOf.find({&call, &launch});
   if (found == inputOf.end() || !failure.isOk())
     return;
@@ -102,8 +106,8 @@ void InputFile::beforeLaunch(const engine::CallPlan &call, const engine::LaunchP
                     : readFloatRow(from + r * input.columns * sizeof(float), row);
     const uint64_t bytes = input.columns * sizeof(uint16_t), at = input.offset + (done + r) * bytes;
     for (uint64_t sent = 0; sent < bytes;) {
-      const ssize_t count = ::pwrite(file, reinterpret_cast<const char *>(row.data()) + sent, bytes - sent,
-                                     static_cast<off_t>(at + sent));
+      const ssize_t count = ::pwrite(file, reinterpret_cast<const char *>(row.data()) + sent,
+                                     bytes - sent, static_cast<off_t>(at + sent));
       if (count < 0 && errno == EINTR)
         continue;
       if (count <= 0) {
@@ -121,7 +125,8 @@ Status InputFile::endStep(uint64_t stepRows) {
   return failure;
 }
 
-llvm::Error InputFile::read(const Input &input, uint64_t first, uint64_t count, std::vector<uint16_t> &out) const {
+llvm::Error InputFile::read(const Input &input, uint64_t first, uint64_t count,
+                            std::vector<uint16_t> &out) const {
   out.resize(done * count);
   for (uint64_t r = 0; r < done; ++r) {
     const uint64_t at = input.offset + (r * input.columns + first) * sizeof(uint16_t);
@@ -132,14 +137,16 @@ llvm::Error InputFile::read(const Input &input, uint64_t first, uint64_t count, 
       if (bytes < 0 && errno == EINTR)
         continue;
       if (bytes <= 0)
-        return llvm::createStringError(path + ": cannot be read: " + (bytes ? std::strerror(errno) : "it ends early"));
+        return llvm::createStringError(
+            path + ": cannot be read: " + (bytes ? std::strerror(errno) : "it ends early"));
       got += static_cast<uint64_t>(bytes);
     }
   }
   return llvm::Error::success();
 }
 
-llvm::Expected<const ColumnFeedback *> InputFile::feedbackOf(llvm::StringRef tensor, unsigned threads) {
+llvm::Expected<const ColumnFeedback *> InputFile::feedbackOf(llvm::StringRef tensor,
+                                                             unsigned threads) {
   const auto found = byTensor.find(tensor);
   if (found == byTensor.end() || done == 0)
     return nullptr;
@@ -150,7 +157,9 @@ llvm::Expected<const ColumnFeedback *> InputFile::feedbackOf(llvm::StringRef ten
   const Input &input = inputs[current];
   auto measured = ColumnFeedback::measure(
       done, input.columns,
-      [&](uint64_t first, uint64_t count, std::vector<uint16_t> &out) { return read(input, first, count, out); },
+      [&](uint64_t first, uint64_t count, std::vector<uint16_t> &out) {
+        return read(input, first, count, out);
+      },
       threads);
   if (!measured)
     return measured.takeError();

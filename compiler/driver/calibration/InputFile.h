@@ -19,21 +19,24 @@
 
 namespace tenon::compiler {
 
-/// Writes down what enters each matrix product while an engine runs, as bf16 in a temporary file, and turns it
-/// into feedback for rounding, one matrix after the other: memory holds the inputs of one at a time.
+/// Writes down what enters each matrix product while an engine runs, as bf16 in a temporary file,
+/// and turns it into feedback for rounding, one matrix after the other: memory holds the inputs of
+/// one at a time.
 class InputFile : public executor::LaunchObserver, public InputSource {
 public:
-  /// A file beside `path`, for the inputs of the matrix products of `plan` (one chip, integer or f32 rows) in `rows` rows.
-  /// `plan` outlives the recording.
-  static StatusOr<std::unique_ptr<InputFile>> create(const std::string &path, const engine::Plan &plan, uint64_t rows);
+  /// A file beside `path`, for the inputs of the matrix products of `plan` (one chip, integer or
+  /// f32 rows) in `rows` rows. `plan` outlives the recording.
+  static StatusOr<std::unique_ptr<InputFile>> create(const std::string &path,
+                                                     const engine::Plan &plan, uint64_t rows);
   ~InputFile() override;
 
-  void beforeLaunch(const engine::CallPlan &call, const engine::LaunchPlan &launch, void *const *arguments,
-                    const cpu::StepView &step) override;
+  void beforeLaunch(const engine::CallPlan &call, const engine::LaunchPlan &launch,
+                    void *const *arguments, const cpu::StepView &step) override;
   /// After every step: its rows are complete. An error of writing comes out here.
   Status endStep(uint64_t stepRows);
 
-  llvm::Expected<const ColumnFeedback *> feedbackOf(llvm::StringRef tensor, unsigned threads) override;
+  llvm::Expected<const ColumnFeedback *> feedbackOf(llvm::StringRef tensor,
+                                                    unsigned threads) override;
   uint64_t recordedRows() const { return done; }
 
 private:
@@ -42,9 +45,11 @@ private:
     uint64_t offset = 0, columns = 0; ///< In the file: [rows][columns] bf16.
     bool quantised = false;           ///< The launch reads QuantRows, else f32 rows.
   };
-  InputFile(int file, std::string path, uint64_t rows) : file(file), path(std::move(path)), rows(rows) {}
+  InputFile(int file, std::string path, uint64_t rows)
+      : file(file), path(std::move(path)), rows(rows) {}
   void findInputs(const engine::Plan &plan);
-  llvm::Error read(const Input &input, uint64_t first, uint64_t count, std::vector<uint16_t> &out) const;
+  llvm::Error read(const Input &input, uint64_t first, uint64_t count,
+                   std::vector<uint16_t> &out) const;
 
   const int file;
   const std::string path;

@@ -9,8 +9,8 @@
 
 namespace tenon::compiler {
 
-/// First words of prose, letters, instructions, code, numbers, tables and other languages, written for Tenon. None
-/// of them comes from the text that accuracy is measured on.
+/// First words of prose, letters, instructions, code, numbers, tables and other languages, written
+/// for Tenon. None of them comes from the text that accuracy is measured on.
 extern const llvm::ArrayRef<std::string_view> kOpenings;
 
 } // namespace tenon::compiler

@@ -9,8 +9,8 @@
 
 namespace tenon::compiler {
 
-/// Writes the row `x` as runtime/device/cpu/KernelAbi.h describes (QuantRowLayout) for 15 or 8 bits, and the
-/// values that it stands for over `x`.
+/// Writes the row `x` as runtime/device/cpu/KernelAbi.h describes (QuantRowLayout) for 15 or 8
+/// bits, and the values that it stands for over `x`.
 void quantizeRow(llvm::MutableArrayRef<float> x, uint8_t *row, uint32_t bits);
 
 /// The values that a row stands for.

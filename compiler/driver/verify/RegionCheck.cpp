@@ -79,11 +79,10 @@ llvm::Expected<std::vector<LoadedVariant>> loadVariants(llvm::ArrayRef<KernelObj
 }
 
 /// Checks one region with every loaded variant.
-llvm::Expected<RegionCheck> checkRegion(mlir::tenon::FusedOp region,
-                                        const mlir::tenon::LaunchSpec &launch,
-                                        plan::KernelOp kernel, uint32_t vocabulary,
-                                        const frontend::Checkpoint &checkpoint, const StoredWeights &stored,
-                                        llvm::MutableArrayRef<LoadedVariant> variants) {
+llvm::Expected<RegionCheck>
+checkRegion(mlir::tenon::FusedOp region, const mlir::tenon::LaunchSpec &launch,
+            plan::KernelOp kernel, uint32_t vocabulary, const frontend::Checkpoint &checkpoint,
+            const StoredWeights &stored, llvm::MutableArrayRef<LoadedVariant> variants) {
   RegionCheck check;
   check.region = (region->getParentOfType<func::FuncOp>().getSymName() + "." + launch.name).str();
   check.kernel = kernel.getSymName().str();
@@ -142,13 +141,14 @@ llvm::Expected<std::vector<RegionCheck>> checkRegions(ModuleOp module, plan::Eng
     }
     if (launch->collective)
       return WalkResult::advance(); // No kernel of ours.
-    auto kind = StringAttr::get(module.getContext(), ::tenon::cpu::kernelKindName(launch->spec.kind));
+    auto kind =
+        StringAttr::get(module.getContext(), ::tenon::cpu::kernelKindName(launch->spec.kind));
     plan::KernelOp kernel =
         kernels.lookup({kind, plan::specToAttr(module.getContext(), launch->spec)});
     if (!kernel || !done.insert(kernel).second)
       return WalkResult::advance();
-    auto check = checkRegion(region, *launch, kernel, plan.getModel().getVocabulary(), checkpoint, stored,
-                             *variants);
+    auto check = checkRegion(region, *launch, kernel, plan.getModel().getVocabulary(), checkpoint,
+                             stored, *variants);
     if (!check) {
       problem = llvm::toString(check.takeError());
       return WalkResult::interrupt();

@@ -34,20 +34,18 @@ struct RegionCheck {
 
 /// Checks one region of each kernel. Deterministic. Fails if no variant runs on this machine, or a
 /// region cannot be evaluated. Weights are the very ones that the engine stores.
-llvm::Expected<std::vector<RegionCheck>> checkRegions(mlir::ModuleOp module,
-                                                      mlir::plan::EngineOp plan,
-                                                      const frontend::Checkpoint &checkpoint,
-                                                      const StoredWeights &stored,
-                                                      llvm::ArrayRef<KernelObject> objects,
-                                                      Progress &progress);
+llvm::Expected<std::vector<RegionCheck>>
+checkRegions(mlir::ModuleOp module, mlir::plan::EngineOp plan,
+             const frontend::Checkpoint &checkpoint, const StoredWeights &stored,
+             llvm::ArrayRef<KernelObject> objects, Progress &progress);
 
 /// Names the regions that differ, with their errors; empty if none does.
 std::string describeDiffering(llvm::ArrayRef<RegionCheck> checks);
 
 llvm::json::Object checkAsJson(const RegionCheck &check);
 
-/// The certificate section: the checks as JSON, and the KL of the logits on several chips to those on
-/// one, if that was found.
+/// The certificate section: the checks as JSON, and the KL of the logits on several chips to those
+/// on one, if that was found.
 std::string certificate(llvm::ArrayRef<RegionCheck> checks, std::optional<double> meanKl);
 
 } // namespace tenon::compiler

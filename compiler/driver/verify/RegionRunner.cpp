@@ -42,7 +42,8 @@ static uint64_t rowBytes(Value value) {
   if (mlir::tenon::isRoundedRows(value.getType()))
     return rowElements(value) * sizeof(uint16_t);
   return mlir::tenon::isQuantizedRows(value.getType())
-             ? cpu::QuantRowLayout(rowElements(value), mlir::tenon::rowBits(value.getType())).stride()
+             ? cpu::QuantRowLayout(rowElements(value), mlir::tenon::rowBits(value.getType()))
+                   .stride()
              : rowElements(value) * sizeof(float);
 }
 
@@ -101,7 +102,8 @@ RegionRunner::Activation RegionRunner::makeActivation(Value value, const SampleS
   for (uint64_t row = 0; row < rows; ++row) {
     llvm::MutableArrayRef<float> part(values.data() + row * elements, elements);
     if (mlir::tenon::isQuantizedRows(value.getType()))
-      quantizeRow(part, bytes.data() + row * rowBytes(value), mlir::tenon::rowBits(value.getType()));
+      quantizeRow(part, bytes.data() + row * rowBytes(value),
+                  mlir::tenon::rowBits(value.getType()));
     else
       std::memcpy(bytes.data() + row * rowBytes(value), part.data(), elements * sizeof(float));
   }
@@ -221,12 +223,14 @@ llvm::Expected<ResultError> RegionRunner::run(cpu::KernelFn kernel, const Sample
   }
   for (Value result : region.getResults())
     if (isActivation(result) && result != launch.updated)
-      memory[result] = AlignedBytes(rowsOf(result, step) *
-                                    (rowBytes(result) + (launch.spec.maxima ? cpu::logitsBlocks(launch.spec.n) * 4 : 0)));
+      memory[result] = AlignedBytes(
+          rowsOf(result, step) *
+          (rowBytes(result) + (launch.spec.maxima ? cpu::logitsBlocks(launch.spec.n) * 4 : 0)));
 
   // The kernel.
   llvm::SmallVector<void *> pointers;
-  AlignedBytes workspace(launch.spec.context ? workers * cpu::attentionPartialBytes(launch.spec) : 0);
+  AlignedBytes workspace(launch.spec.context ? workers * cpu::attentionPartialBytes(launch.spec)
+                                             : 0);
   uint8_t *const shared[] = {pools.keys.data(), pools.values.data(), workspace.data()};
   size_t next = 0; // of those that no value stands for
   for (Value pointer : launch.pointers) {

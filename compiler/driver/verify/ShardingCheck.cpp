@@ -54,7 +54,8 @@ FailureOr<RowReader> readerOf(const frontend::Checkpoint &checkpoint, mlir::teno
   });
 }
 
-/// A prompt of two sequences, then a token of each: the second step reads what the first has cached.
+/// A prompt of two sequences, then a token of each: the second step reads what the first has
+/// cached.
 std::vector<ReferenceStep> sampleSteps(uint32_t vocabulary) {
   std::vector<ReferenceStep> steps(2);
   SampleRandom random(1);
@@ -86,7 +87,8 @@ public:
     if (results.empty() || !results.front().isFloats())
       return;
     const bool isCall = isa<func::CallOp>(op);
-    use(std::to_string(step) + "." + std::to_string(layer) + "." + (isCall ? "layer" : mlir::tenon::importedName(op)),
+    use(std::to_string(step) + "." + std::to_string(layer) + "." +
+            (isCall ? "layer" : mlir::tenon::importedName(op)),
         results.front());
     layer += isCall;
   }
@@ -101,7 +103,9 @@ int64_t roundedSumsOfALayer(ModuleOp program) {
   int64_t most = 0;
   for (auto function : program.getOps<func::FuncOp>()) {
     int64_t sums = 0;
-    function.walk([&](mlir::tenon::AllReduceOp sum) { sums += mlir::tenon::isRoundedRows(sum.getInput().getType()); });
+    function.walk([&](mlir::tenon::AllReduceOp sum) {
+      sums += mlir::tenon::isRoundedRows(sum.getInput().getType());
+    });
     most = std::max(most, sums);
   }
   return most;
@@ -138,18 +142,16 @@ double meanKl(ArrayRef<float> one, ArrayRef<float> other, size_t vocabulary) {
 class Comparison {
 public:
   Comparison(ModuleOp whole, ModuleOp programs, const frontend::Checkpoint &checkpoint)
-      : whole(whole), checkpoint(checkpoint),
-        steps(sampleSteps(checkpoint.config().vocabulary)) {
+      : whole(whole), checkpoint(checkpoint), steps(sampleSteps(checkpoint.config().vocabulary)) {
     for (auto grid : programs.getOps<shard::GridOp>()) {
       stages = grid.getShape().front();
       tensor = grid.getShape().back();
     }
     programOfChip.resize(stages * tensor);
     for (auto program : programs.getOps<ModuleOp>())
-      for (int64_t chip : program
-                              ->getAttrOfType<DenseI64ArrayAttr>(
-                                  mlir::tenon::TenonDialect::kChipsAttrName)
-                              .asArrayRef())
+      for (int64_t chip :
+           program->getAttrOfType<DenseI64ArrayAttr>(mlir::tenon::TenonDialect::kChipsAttrName)
+               .asArrayRef())
         programOfChip[chip] = program;
   }
 
@@ -176,10 +178,10 @@ private:
         return readerOf(checkpoint, whole.lookupSymbol<mlir::tenon::WeightOp>(symbol), 0);
       });
       Naming naming(number, 0);
-      interpreter.setObserver([&](Operation *op, ArrayRef<HostTensor>, ArrayRef<HostTensor> results) {
-        naming.see(op, results, [&](const std::string &key, const HostTensor &value) {
-          expected[key] = value;
-        });
+      interpreter.setObserver([&](Operation *op, ArrayRef<HostTensor>,
+                                  ArrayRef<HostTensor> results) {
+        naming.see(op, results,
+                   [&](const std::string &key, const HostTensor &value) { expected[key] = value; });
       });
       auto result = interpreter.runStep(step, cache);
       if (failed(result))
@@ -194,7 +196,8 @@ private:
     const int64_t rank = chip % tensor;
     const auto type = cacheOf(program);
     HostKvCache cache(type.getLayers(), type.getKvHeads(), type.getHeadDim());
-    const double rounding = kRounding * tensor * roundedSumsOfALayer(program); // Of every part of the sums of a layer.
+    const double rounding =
+        kRounding * tensor * roundedSumsOfALayer(program); // Of every part of the sums of a layer.
     int64_t firstLayer = 0;
     for (int64_t before = 0; before < chip / tensor; ++before)
       firstLayer += cacheOf(programOfChip[before * tensor]).getLayers();
@@ -208,12 +211,13 @@ private:
           },
           firstToken(program, rank));
       Naming naming(number, firstLayer);
-      interpreter.setObserver([&](Operation *op, ArrayRef<HostTensor>, ArrayRef<HostTensor> results) {
-        naming.see(op, results, [&](const std::string &key, const HostTensor &value) {
-          if (isa<func::CallOp>(op) || isCollective(op))
-            compare(key, value, chip, kTolerance + rounding * (naming.layers() + 1));
-        });
-      });
+      interpreter.setObserver(
+          [&](Operation *op, ArrayRef<HostTensor>, ArrayRef<HostTensor> results) {
+            naming.see(op, results, [&](const std::string &key, const HostTensor &value) {
+              if (isa<func::CallOp>(op) || isCollective(op))
+                compare(key, value, chip, kTolerance + rounding * (naming.layers() + 1));
+            });
+          });
       auto results = interpreter.runStep(step, cache);
       if (failed(results)) {
         ++failedChips;

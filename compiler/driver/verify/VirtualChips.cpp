@@ -101,8 +101,8 @@ FailureOr<VirtualChips::Tensors> VirtualChips::combine(uint32_t chip, size_t num
   Operation *op = chips[chip].within[number].op;
   for (uint32_t other = first; other < first + tensor; ++other)
     if (chips[other].within[number].op->getName() != op->getName())
-      return op->emitOpError("meets ") << chips[other].within[number].op->getName() << " on chip "
-                                       << other;
+      return op->emitOpError("meets ")
+             << chips[other].within[number].op->getName() << " on chip " << other;
   const auto partOf = [&](uint32_t other) -> const HostTensor & {
     return chips[other].within[number].operands.front();
   };
@@ -112,13 +112,13 @@ FailureOr<VirtualChips::Tensors> VirtualChips::combine(uint32_t chip, size_t num
     for (uint32_t other = first + 1; other < first + tensor; ++other) {
       ArrayRef<float> part = partOf(other).floats();
       if (part.size() != sum.size())
-        return op->emitOpError("adds ") << part.size() << " values of chip " << other << " to "
-                                        << sum.size();
+        return op->emitOpError("adds ")
+               << part.size() << " values of chip " << other << " to " << sum.size();
       for (size_t i = 0; i < sum.size(); ++i)
         sum[i] += part[i];
     }
-    return Tensors{HostTensor::floats(partOf(first).shape(),
-                                      std::vector<float>(sum.begin(), sum.end()))};
+    return Tensors{
+        HostTensor::floats(partOf(first).shape(), std::vector<float>(sum.begin(), sum.end()))};
   }
   auto gather = cast<mlir::tenon::GatherColumnsOp>(op);
   ArrayRef<int64_t> begins = gather.getBegins();
@@ -128,8 +128,8 @@ FailureOr<VirtualChips::Tensors> VirtualChips::combine(uint32_t chip, size_t num
     const int64_t begin = begins[other - first], width = begins[other - first + 1] - begin;
     ArrayRef<float> part = partOf(other).floats();
     if (static_cast<int64_t>(part.size()) != rows * width)
-      return op->emitOpError("gathers ") << part.size() << " values of chip " << other
-                                         << " into " << rows << " x " << width;
+      return op->emitOpError("gathers ")
+             << part.size() << " values of chip " << other << " into " << rows << " x " << width;
     for (int64_t row = 0; row < rows; ++row)
       std::copy_n(part.begin() + row * width, width, all.begin() + row * columns + begin);
   }

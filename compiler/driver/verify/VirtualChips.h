@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs the reference evaluation of every chip's program side by side: each chip is a coroutine that
-// stops at a collective until the chips it meets have come as far. One runs at a time, so results do not
-// depend on a machine's threads, and IR is read by one thread at a time.
+// stops at a collective until the chips it meets have come as far. One runs at a time, so results
+// do not depend on a machine's threads, and IR is read by one thread at a time.
 //
 #ifndef TENON_COMPILER_DRIVER_VERIFY_VIRTUALCHIPS_H
 #define TENON_COMPILER_DRIVER_VERIFY_VIRTUALCHIPS_H
@@ -27,12 +27,12 @@ public:
   /// `stages` stages of `tensor` chips each.
   VirtualChips(uint32_t stages, uint32_t tensor);
 
-  /// Runs `body(chip)` for every chip and returns when all have ended. False if they could not meet:
-  /// then each exchange has failed.
+  /// Runs `body(chip)` for every chip and returns when all have ended. False if they could not
+  /// meet: then each exchange has failed.
   bool run(const std::function<void(uint32_t chip)> &body);
 
-  /// What the collective `op` of `chip` gives for `operands`. Called from within body(chip). Fails, with
-  /// an error at the op, if the other chips end or wait elsewhere.
+  /// What the collective `op` of `chip` gives for `operands`. Called from within body(chip). Fails,
+  /// with an error at the op, if the other chips end or wait elsewhere.
   mlir::FailureOr<Tensors> exchange(uint32_t chip, mlir::Operation *op,
                                     llvm::ArrayRef<mlir::tenon::HostTensor> operands);
 
@@ -42,8 +42,8 @@ private:
     Tensors operands;
   };
   struct Chip {
-    std::vector<Post> within;   ///< Collectives along the tensor axis, in order.
-    std::vector<Post> sent;     ///< To the next stage.
+    std::vector<Post> within; ///< Collectives along the tensor axis, in order.
+    std::vector<Post> sent;   ///< To the next stage.
     size_t received = 0;
     bool ended = false;
   };

@@ -48,13 +48,12 @@ static llvm::Error loadVector(WeightImage &image, std::vector<float> values) {
 /// The reference reads the panels that the kernel reads.
 static void readPanels(WeightImage &image, const frontend::Tensor &tensor, WeightFormat format) {
   llvm::ArrayRef<uint8_t> panels(image.bytes.data(), image.bytes.size());
-  image.values =
-      HostTensor::stored({static_cast<int64_t>(tensor.rows), static_cast<int64_t>(tensor.columns)},
-                         [panels, format, columns = tensor.columns](
-                             int64_t row, llvm::MutableArrayRef<float> out) {
-                           for (uint64_t column = 0; column < columns; ++column)
-                             out[column] = unpackValue(format, panels, columns, row, column);
-                         });
+  image.values = HostTensor::stored(
+      {static_cast<int64_t>(tensor.rows), static_cast<int64_t>(tensor.columns)},
+      [panels, format, columns = tensor.columns](int64_t row, llvm::MutableArrayRef<float> out) {
+        for (uint64_t column = 0; column < columns; ++column)
+          out[column] = unpackValue(format, panels, columns, row, column);
+      });
 }
 
 /// A tensor without data: what the runtime would make of a seed.
@@ -78,11 +77,14 @@ static llvm::Error loadMade(WeightImage &image, const frontend::Tensor &tensor, 
   return llvm::Error::success();
 }
 
-/// Most that rounding may change a matrix by, relative to its root mean square: several times what it does, and far
-/// below what a wrong row or scale would.
-static double mostRounding(const FormatInfo &info) { return info.isFloat() ? 0.01 : 8.0 / (1 << info.bits); }
+/// Most that rounding may change a matrix by, relative to its root mean square: several times what
+/// it does, and far below what a wrong row or scale would.
+static double mostRounding(const FormatInfo &info) {
+  return info.isFloat() ? 0.01 : 8.0 / (1 << info.bits);
+}
 
-/// Whether the stored values of rounded panels are those of the tensor, but for the rounding; on some of its rows.
+/// Whether the stored values of rounded panels are those of the tensor, but for the rounding; on
+/// some of its rows.
 static llvm::Error checkRounding(const WeightImage &image, const frontend::Tensor &tensor,
                                  const std::vector<uint32_t> &order, WeightFormat format) {
   constexpr uint64_t mostRows = 32;
@@ -93,7 +95,8 @@ static llvm::Error checkRounding(const WeightImage &image, const frontend::Tenso
     const uint64_t row = i * tensor.rows / std::min(mostRows, tensor.rows);
     frontend::dequantizeRow(tensor, order.empty() ? row : order[row], values);
     for (uint64_t column = 0; column < tensor.columns; ++column) {
-      const double d = double(unpackValue(format, panels, tensor.columns, row, column)) - values[column];
+      const double d =
+          double(unpackValue(format, panels, tensor.columns, row, column)) - values[column];
       difference += d * d;
       all += double(values[column]) * values[column];
     }
@@ -101,16 +104,18 @@ static llvm::Error checkRounding(const WeightImage &image, const frontend::Tenso
   const FormatInfo info = formatInfo(format);
   if (difference <= mostRounding(info) * mostRounding(info) * all)
     return llvm::Error::success();
-  return llvm::createStringError(llvm::formatv("tensor '{0}' as stored differs from the checkpoint's by {1:f3} of its root "
-                                               "mean square, and rounding to {2} explains at most {3:f3}",
-                                               tensor.name, std::sqrt(difference / all), llvm::StringRef(info.name),
-                                               mostRounding(info))
-                                     .str());
+  return llvm::createStringError(
+      llvm::formatv("tensor '{0}' as stored differs from the checkpoint's by {1:f3} of its root "
+                    "mean square, and rounding to {2} explains at most {3:f3}",
+                    tensor.name, std::sqrt(difference / all), llvm::StringRef(info.name),
+                    mostRounding(info))
+          .str());
 }
 
 /// `tensor`, or the part of one, as `chip` stores it under `name`.
-static llvm::Error loadMatrix(WeightImage &image, const frontend::Tensor &tensor, const std::vector<uint32_t> &order,
-                              WeightFormat format, llvm::StringRef name, uint32_t chip, const StoredWeights &stored) {
+static llvm::Error loadMatrix(WeightImage &image, const frontend::Tensor &tensor,
+                              const std::vector<uint32_t> &order, WeightFormat format,
+                              llvm::StringRef name, uint32_t chip, const StoredWeights &stored) {
   image.bytes = AlignedBytes(packedBytes(format, tensor.rows, tensor.columns));
   if (llvm::Error error = stored.read(name, chip, {image.bytes.data(), image.bytes.size()}))
     return error;
@@ -150,8 +155,8 @@ static llvm::Error loadPart(WeightImage &image, mlir::tenon::WeightOp declared,
   const uint32_t chip = firstChip(declared);
   const uint64_t rank = chip % begins.size();
   const RankedTensorType type = declared.getTensorType();
-  const auto part = TensorPart::along(declared.getCut()->getDim(), begins[rank],
-                                      type.getDimSize(0), type.getDimSize(1));
+  const auto part = TensorPart::along(declared.getCut()->getDim(), begins[rank], type.getDimSize(0),
+                                      type.getDimSize(1));
   auto copy = copyPart(tensor, rowOrder(tensor, checkpoint), part, image.partBytes);
   if (!copy)
     return copy.takeError();
@@ -184,7 +189,8 @@ llvm::Expected<WeightImage> loadWeightImage(Value value, const frontend::Checkpo
   } else if (matrix && declared.getCut()) {
     error = loadPart(image, declared, *tensor, checkpoint, format, stored);
   } else if (matrix) {
-    error = loadMatrix(image, *tensor, rowOrder(*tensor, checkpoint), format, tensor->name, firstChip(declared), stored);
+    error = loadMatrix(image, *tensor, rowOrder(*tensor, checkpoint), format, tensor->name,
+                       firstChip(declared), stored);
   } else {
     std::vector<float> values(tensor->columns);
     frontend::dequantizeRow(*tensor, 0, values);

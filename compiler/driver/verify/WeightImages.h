@@ -26,10 +26,12 @@ struct WeightImage {
 };
 
 /// The weight that `value` is in the first call of its function, on the first chip that runs the
-/// function's program. The kernel reads a matrix as it is stored. The reference reads the checkpoint's tensor, or the
-/// chip's part of it, row by row; or, if the matrix was rounded, the stored panels, which then must be near the
-/// checkpoint's. Weights that are made at load are made here the same way. The checkpoint must outlive the image.
-llvm::Expected<WeightImage> loadWeightImage(mlir::Value value, const frontend::Checkpoint &checkpoint,
+/// function's program. The kernel reads a matrix as it is stored. The reference reads the
+/// checkpoint's tensor, or the chip's part of it, row by row; or, if the matrix was rounded, the
+/// stored panels, which then must be near the checkpoint's. Weights that are made at load are made
+/// here the same way. The checkpoint must outlive the image.
+llvm::Expected<WeightImage> loadWeightImage(mlir::Value value,
+                                            const frontend::Checkpoint &checkpoint,
                                             const StoredWeights &stored);
 
 } // namespace tenon::compiler

@@ -32,16 +32,25 @@ namespace {
 
 void emitBody(KernelBuilder &k, const KernelSpec &spec) {
   switch (spec.kind) {
-  case KernelKind::RopeTable: return emitRopeTable(k, spec);
-  case KernelKind::Embed: return emitEmbed(k, spec);
-  case KernelKind::NormQuant: return emitNormQuant(k, spec);
+  case KernelKind::RopeTable:
+    return emitRopeTable(k, spec);
+  case KernelKind::Embed:
+    return emitEmbed(k, spec);
+  case KernelKind::NormQuant:
+    return emitNormQuant(k, spec);
   case KernelKind::NormAdd:
-  case KernelKind::NormAddNormQuant: return emitNormAdd(k, spec);
-  case KernelKind::Quantize: return emitQuantize(k, spec);
-  case KernelKind::Linear: return emitLinear(k, spec);
-  case KernelKind::LinearGate: return emitLinearGate(k, spec);
-  case KernelKind::LinearQkv: return emitLinearQkv(k, spec);
-  case KernelKind::Attention: return emitAttention(k, spec);
+  case KernelKind::NormAddNormQuant:
+    return emitNormAdd(k, spec);
+  case KernelKind::Quantize:
+    return emitQuantize(k, spec);
+  case KernelKind::Linear:
+    return emitLinear(k, spec);
+  case KernelKind::LinearGate:
+    return emitLinearGate(k, spec);
+  case KernelKind::LinearQkv:
+    return emitLinearQkv(k, spec);
+  case KernelKind::Attention:
+    return emitAttention(k, spec);
   }
 }
 
@@ -83,7 +92,8 @@ llvm::Expected<std::unique_ptr<llvm::Module>> toLlvm(ModuleOp module, llvm::LLVM
   passes.addPass(createConvertControlFlowToLLVMPass());
   passes.addPass(createReconcileUnrealizedCastsPass());
   if (failed(passes.run(module)))
-    return llvm::createStringError("kernels could not be lowered to LLVM; this is a bug in an emitter");
+    return llvm::createStringError(
+        "kernels could not be lowered to LLVM; this is a bug in an emitter");
   std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "tenon-kernels");
   if (!result)
     return llvm::createStringError("kernels could not be translated to LLVM IR");

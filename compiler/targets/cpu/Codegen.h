@@ -15,9 +15,10 @@
 
 namespace tenon::cpu {
 
-/// Bytes of an ELF shared object that exports `symbols[i]` as the KernelFn (runtime/device/cpu/KernelAbi.h)
-/// of `specs[i]`, for any machine that can run `variant`. Deterministic: same arguments, same bytes.
-/// Errors: a spec that no emitter supports (named with its reason), or a failure inside LLVM or lld.
+/// Bytes of an ELF shared object that exports `symbols[i]` as the KernelFn
+/// (runtime/device/cpu/KernelAbi.h) of `specs[i]`, for any machine that can run `variant`.
+/// Deterministic: same arguments, same bytes. Errors: a spec that no emitter supports (named with
+/// its reason), or a failure inside LLVM or lld.
 llvm::Expected<std::vector<uint8_t>> emitKernels(llvm::ArrayRef<KernelSpec> specs,
                                                  llvm::ArrayRef<std::string> symbols,
                                                  engine::Variant variant);

@@ -27,14 +27,16 @@ uint64_t scratchBytes(const KernelSpec &spec) {
 
 llvm::Error checkSpec(const KernelSpec &spec) {
   auto fail = [&](const llvm::Twine &why) {
-    return llvm::createStringError(llvm::Twine(llvm::StringRef(kernelKindName(spec.kind))) + " kernel: " + why);
+    return llvm::createStringError(llvm::Twine(llvm::StringRef(kernelKindName(spec.kind))) +
+                                   " kernel: " + why);
   };
   auto multiple = [](uint64_t v, uint64_t of) { return v != 0 && v % of == 0; };
   for (WeightFormat format : spec.formats) {
     const FormatInfo info = formatInfo(format);
     if (!multiple(spec.k, info.kMultiple))
-      return fail(llvm::Twine("a ") + llvm::StringRef(info.name) + " weight needs columns in multiples of " +
-                  llvm::Twine(info.kMultiple) + ", found " + llvm::Twine(spec.k));
+      return fail(llvm::Twine("a ") + llvm::StringRef(info.name) +
+                  " weight needs columns in multiples of " + llvm::Twine(info.kMultiple) +
+                  ", found " + llvm::Twine(spec.k));
     if (spec.kind != KernelKind::Embed && info.isFloat() == spec.quantIn)
       return fail(llvm::Twine("a ") + llvm::StringRef(info.name) + " weight reads " +
                   (info.isFloat() ? "f32 rows" : "quantised rows"));
@@ -43,18 +45,21 @@ llvm::Error checkSpec(const KernelSpec &spec) {
     return fail("quantised rows have 15 or 8 bits, found " + llvm::Twine(spec.rowBits));
   const bool heads = spec.kind == KernelKind::LinearQkv || spec.kind == KernelKind::Attention;
   if (heads && (!multiple(spec.headDim, kPanelChannels) || !spec.heads || !spec.kvHeads))
-    return fail("needs heads, KV heads and a head size in multiples of 16, found " + llvm::Twine(spec.heads) + ", " +
-                llvm::Twine(spec.kvHeads) + ", " + llvm::Twine(spec.headDim));
+    return fail("needs heads, KV heads and a head size in multiples of 16, found " +
+                llvm::Twine(spec.heads) + ", " + llvm::Twine(spec.kvHeads) + ", " +
+                llvm::Twine(spec.headDim));
   if (spec.kind == KernelKind::Attention && !headsFit(spec))
-    return fail("needs query heads that read every KV head, found " + llvm::Twine(spec.heads) + " of " +
-                llvm::Twine(spec.kvHeads) + " KV heads, groups of " + llvm::Twine(spec.group) + " and " +
-                llvm::Twine(spec.skippedHeads) + " skipped");
-  if (spec.kind == KernelKind::LinearQkv && (!multiple(spec.rotary, 2) || spec.rotary > spec.headDim))
+    return fail("needs query heads that read every KV head, found " + llvm::Twine(spec.heads) +
+                " of " + llvm::Twine(spec.kvHeads) + " KV heads, groups of " +
+                llvm::Twine(spec.group) + " and " + llvm::Twine(spec.skippedHeads) + " skipped");
+  if (spec.kind == KernelKind::LinearQkv &&
+      (!multiple(spec.rotary, 2) || spec.rotary > spec.headDim))
     return fail("rotary size " + llvm::Twine(spec.rotary) + " must be even and within the head");
   switch (spec.kind) {
   case KernelKind::Attention:
     if (spec.quantOut && spec.headDim % 32)
-      return fail("quantised output needs a head size in multiples of 32, found " + llvm::Twine(spec.headDim));
+      return fail("quantised output needs a head size in multiples of 32, found " +
+                  llvm::Twine(spec.headDim));
     break;
   case KernelKind::LinearGate:
     if (!multiple(spec.n, 32))
@@ -70,7 +75,8 @@ llvm::Error checkSpec(const KernelSpec &spec) {
     break;
   default:
     if (spec.quantOut && !multiple(spec.k, 32))
-      return fail("quantised output needs columns in multiples of 32, found " + llvm::Twine(spec.k));
+      return fail("quantised output needs columns in multiples of 32, found " +
+                  llvm::Twine(spec.k));
   }
   return llvm::Error::success();
 }

@@ -25,8 +25,10 @@ enum class Activation : uint8_t { None, Silu, GeluTanh };
 struct KernelSpec {
   KernelKind kind = KernelKind::Linear;
   uint32_t k = 0; ///< Columns of the input (Linear*, Norm*, Embed, Quantize).
-  uint32_t n = 0; ///< Output channels (Linear, LinearGate: of one of the two matrices; Embed: vocabulary).
-  /// Weight formats in the order of the weight buffers (Embed, Linear: 1; LinearGate: 2; LinearQkv: 3).
+  uint32_t n =
+      0; ///< Output channels (Linear, LinearGate: of one of the two matrices; Embed: vocabulary).
+  /// Weight formats in the order of the weight buffers (Embed, Linear: 1; LinearGate: 2; LinearQkv:
+  /// 3).
   std::vector<WeightFormat> formats;
   bool quantIn = false;  ///< Input rows are QuantRows. Required iff the formats are block formats.
   bool quantOut = false; ///< Output rows are QuantRows.
@@ -42,21 +44,25 @@ struct KernelSpec {
   uint32_t group = 0;        ///< Query heads of a whole KV head (Attention); 0: heads / kvHeads.
   uint32_t skippedHeads = 0; ///< Query heads of the first KV head that are not here; below `group`.
   bool qkNorm = false;
-  uint32_t window = 0;  ///< 0: full causal attention.
-  uint32_t context = 0; ///< Positions that a sequence may have (Attention); 0: a row is one worker's.
+  uint32_t window = 0; ///< 0: full causal attention.
+  uint32_t context =
+      0; ///< Positions that a sequence may have (Attention); 0: a row is one worker's.
   float eps = 0, scale = 1, softcap = 0, attentionScale = 1, ropeScale = 1;
 
   auto key() const {
-    return std::tie(kind, k, n, formats, quantIn, quantOut, rowBits, residual, bf16Out, logits, maxima, gatherLogitRows, partial,
-                    activation, heads, kvHeads, headDim, rotary, group, skippedHeads, qkNorm, window, context, eps, scale,
-                    softcap, attentionScale, ropeScale);
+    return std::tie(kind, k, n, formats, quantIn, quantOut, rowBits, residual, bf16Out, logits,
+                    maxima, gatherLogitRows, partial, activation, heads, kvHeads, headDim, rotary,
+                    group, skippedHeads, qkNorm, window, context, eps, scale, softcap,
+                    attentionScale, ropeScale);
   }
   bool operator==(const KernelSpec &o) const { return key() == o.key(); }
   bool operator<(const KernelSpec &o) const { return key() < o.key(); }
 };
 
 /// Query heads that read one KV head, at most.
-constexpr uint32_t queryGroup(const KernelSpec &spec) { return spec.group ? spec.group : spec.heads / spec.kvHeads; }
+constexpr uint32_t queryGroup(const KernelSpec &spec) {
+  return spec.group ? spec.group : spec.heads / spec.kvHeads;
+}
 /// Whether every query head reads a KV head, and every KV head is read.
 constexpr bool headsFit(const KernelSpec &spec) {
   if (!spec.heads || !spec.kvHeads)
@@ -70,11 +76,14 @@ constexpr bool headsFit(const KernelSpec &spec) {
 /// Keys of one softmax partial of attention; segments start at absolute multiples of it.
 inline constexpr uint32_t kSegmentKeys = 256;
 /// Bytes of the partial softmax of one query (weighted values, maximum, sum); a multiple of 64.
-constexpr uint64_t attentionRecordBytes(uint64_t headDim) { return (headDim * 4 + 8 + 63) / 64 * 64; }
-/// Bytes for each worker of the `partials` of an Attention kernel with `context`; a multiple of 64. At most as many
-/// rows as workers are shared at once; each has a counter in a line of its own, and a record for every segment that
-/// it can see and every query of a group. All counters stand first, so that kernels with different records can have
-/// the buffer in turn: what must be zero between launches has one place.
+constexpr uint64_t attentionRecordBytes(uint64_t headDim) {
+  return (headDim * 4 + 8 + 63) / 64 * 64;
+}
+/// Bytes for each worker of the `partials` of an Attention kernel with `context`; a multiple of 64.
+/// At most as many rows as workers are shared at once; each has a counter in a line of its own, and
+/// a record for every segment that it can see and every query of a group. All counters stand first,
+/// so that kernels with different records can have the buffer in turn: what must be zero between
+/// launches has one place.
 constexpr uint64_t attentionPartialBytes(const KernelSpec &spec) {
   uint64_t segments = (uint64_t(spec.context) + kSegmentKeys - 1) / kSegmentKeys;
   if (spec.window)

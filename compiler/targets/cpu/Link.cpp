@@ -19,7 +19,8 @@ llvm::Expected<std::vector<uint8_t>> linkShared(llvm::StringRef object, engine::
   llvm::SmallString<128> in, out;
   int fd;
   if (std::error_code ec = llvm::sys::fs::createTemporaryFile("tenon-kernels", "o", fd, in))
-    return llvm::createStringError(ec, "cannot create a temporary file to link kernels (set TMPDIR to a writable folder)");
+    return llvm::createStringError(
+        ec, "cannot create a temporary file to link kernels (set TMPDIR to a writable folder)");
   auto removeIn = llvm::make_scope_exit([&] { llvm::sys::fs::remove(in); });
   {
     llvm::raw_fd_ostream stream(fd, /*shouldClose=*/true);
@@ -39,13 +40,15 @@ llvm::Expected<std::vector<uint8_t>> linkShared(llvm::StringRef object, engine::
   llvm::raw_string_ostream errors(diagnostics);
   const char *emulation = isNeon(variant) ? "aarch64linux" : "elf_x86_64";
   std::vector<const char *> arguments = {
-      "ld.lld",       "-m",         emulation, "-shared", "--no-undefined", "--strip-all",
-      "--build-id=none", "-z",      "noexecstack", "--hash-style=gnu", "-soname", "tenon-kernels",
-      "--threads=1",  "-o",         out.c_str(), in.c_str()};
-  lld::Result result = lld::lldMain(arguments, llvm::nulls(), errors, {{lld::Gnu, &lld::elf::link}});
+      "ld.lld",          "-m", emulation,     "-shared",          "--no-undefined", "--strip-all",
+      "--build-id=none", "-z", "noexecstack", "--hash-style=gnu", "-soname",        "tenon-kernels",
+      "--threads=1",     "-o", out.c_str(),   in.c_str()};
+  lld::Result result =
+      lld::lldMain(arguments, llvm::nulls(), errors, {{lld::Gnu, &lld::elf::link}});
   if (result.retCode != 0)
     return llvm::createStringError("linking kernels failed: %s", diagnostics.c_str());
-  auto buffer = llvm::MemoryBuffer::getFile(out, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  auto buffer =
+      llvm::MemoryBuffer::getFile(out, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer)
     return llvm::createStringError(buffer.getError(), "cannot read %s", out.c_str());
   llvm::StringRef bytes = (*buffer)->getBuffer();

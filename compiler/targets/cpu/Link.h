@@ -13,8 +13,8 @@
 
 namespace tenon::cpu {
 
-/// Links one relocatable object with lld, in process, to a stripped shared object that needs no library.
-/// Undefined symbols are an error: a kernel calls nothing outside itself.
+/// Links one relocatable object with lld, in process, to a stripped shared object that needs no
+/// library. Undefined symbols are an error: a kernel calls nothing outside itself.
 llvm::Expected<std::vector<uint8_t>> linkShared(llvm::StringRef object, engine::Variant variant);
 
 } // namespace tenon::cpu

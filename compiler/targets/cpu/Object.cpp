@@ -88,7 +88,8 @@ llvm::Expected<llvm::SmallVector<char, 0>> compileObject(llvm::Module &module,
   llvm::ModuleAnalysisManager modules;
   llvm::PipelineTuningOptions tuning;
   // The emitters have chosen vectors and unrolling; LLVM must not second-guess them.
-  tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopUnrolling = tuning.LoopInterleaving = false;
+  tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopUnrolling =
+      tuning.LoopInterleaving = false;
   llvm::PassBuilder builder(machine.get(), tuning);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(sccs);

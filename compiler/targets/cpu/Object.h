@@ -14,8 +14,9 @@ class Module;
 
 namespace tenon::cpu {
 
-/// Optimises `module` in place and compiles it for `variant`: a relocatable object, or assembly text.
-/// No fast-math anywhere: the order of floating-point operations is part of what a kernel promises.
+/// Optimises `module` in place and compiles it for `variant`: a relocatable object, or assembly
+/// text. No fast-math anywhere: the order of floating-point operations is part of what a kernel
+/// promises.
 llvm::Expected<llvm::SmallVector<char, 0>> compileObject(llvm::Module &module,
                                                          engine::Variant variant, bool assembly);
 

@@ -18,7 +18,9 @@ constexpr bool isNeon(engine::Variant variant) {
 }
 
 /// Whether integer products go by pairs of rows' planes (emit/PairProduct.h).
-constexpr bool multipliesPairs(engine::Variant variant) { return variant == engine::Variant::NeonI8mm; }
+constexpr bool multipliesPairs(engine::Variant variant) {
+  return variant == engine::Variant::NeonI8mm;
+}
 
 } // namespace tenon::cpu
 

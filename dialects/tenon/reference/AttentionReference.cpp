@@ -134,8 +134,8 @@ struct Grouping {
   int64_t group, skipped;
 };
 
-static Values attend(Operation *op, Grouping grouping, const HostTensor &query, const HostTensor &kv,
-                     const ScoreRule &rule, const ReferenceContext &context) {
+static Values attend(Operation *op, Grouping grouping, const HostTensor &query,
+                     const HostTensor &kv, const ScoreRule &rule, const ReferenceContext &context) {
   const int64_t rows = query.dim(0), heads = query.dim(1), dim = query.dim(2);
   const int64_t group = grouping.group ? grouping.group : heads / kv.kvCacheRef().kvHeads();
   std::vector<float> out(rows * heads * dim);
@@ -146,8 +146,8 @@ static Values attend(Operation *op, Grouping grouping, const HostTensor &query, 
                                << " of sequence " << sequence << ", which was not written";
     for (int64_t head = 0; head < heads; ++head) {
       const int64_t at = (row * heads + head) * dim;
-      attendHead(query.floats().slice(at, dim), kv, (head + grouping.skipped) / group, sequence, position, rule,
-                 MutableArrayRef<float>(out).slice(at, dim));
+      attendHead(query.floats().slice(at, dim), kv, (head + grouping.skipped) / group, sequence,
+                 position, rule, MutableArrayRef<float>(out).slice(at, dim));
     }
   }
   return one(HostTensor::floats(query.shape(), std::move(out)));

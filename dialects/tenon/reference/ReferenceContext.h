@@ -24,8 +24,8 @@ struct ReferenceContext {
   /// (and has emitted an error). Null where no weights are read by symbol.
   std::function<FailureOr<RowReader>(StringRef symbol, RankedTensorType type)> weights;
 
-  /// What a collective gives this chip for its operands, once the other chips have come as far. Null
-  /// where there is one chip.
+  /// What a collective gives this chip for its operands, once the other chips have come as far.
+  /// Null where there is one chip.
   std::function<FailureOr<SmallVector<HostTensor>>(Operation *op, ArrayRef<HostTensor> operands)>
       exchange;
   /// Token id of the first row that a `partial` embedding table holds.

@@ -34,10 +34,10 @@ public:
   /// changes what follows.
   void setObserver(Observer observer) { this->observer = std::move(observer); }
 
-  using Exchange =
-      std::function<FailureOr<SmallVector<HostTensor>>(Operation *op, ArrayRef<HostTensor> operands)>;
-  /// For the program of one chip among several: what collectives give, and the id of the first token
-  /// that the chip's part of the embedding has (ReferenceContext.h).
+  using Exchange = std::function<FailureOr<SmallVector<HostTensor>>(Operation *op,
+                                                                    ArrayRef<HostTensor> operands)>;
+  /// For the program of one chip among several: what collectives give, and the id of the first
+  /// token that the chip's part of the embedding has (ReferenceContext.h).
   void setExchange(Exchange exchange, int32_t firstToken) {
     this->exchange = std::move(exchange);
     this->firstToken = firstToken;

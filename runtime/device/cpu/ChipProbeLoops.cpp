@@ -28,10 +28,11 @@ constexpr int kChains = 12;
 constexpr uint64_t kRounds = 10'000;
 constexpr double roundMacs(int lanes) { return double(lanes) * kChains * double(kRounds); }
 
-/// void NAME(): kRounds times SUM = PRODUCT in each of kChains independent sums of type VECTOR, which
-/// the inline assembler holds in a REGISTER. PRODUCT reads `sum`, `a` and `b`. The opaque start keeps
-/// equal chains from becoming one, and the opaque operands keep products from being computed once,
-/// or at compile time. A macro, because a template would not take its caller's target features.
+/// void NAME(): kRounds times SUM = PRODUCT in each of kChains independent sums of type VECTOR,
+/// which the inline assembler holds in a REGISTER. PRODUCT reads `sum`, `a` and `b`. The opaque
+/// start keeps equal chains from becoming one, and the opaque operands keep products from being
+/// computed once, or at compile time. A macro, because a template would not take its caller's
+/// target features.
 #define TENON_MAC_ROUNDS(NAME, FEATURES, VECTOR, REGISTER, START, A, B, PRODUCT)                   \
   __attribute__((target(FEATURES))) void NAME() {                                                  \
     VECTOR sums[kChains];                                                                          \
@@ -128,9 +129,8 @@ TENON_MAC_ROUNDS(f32Rounds256, "avx2,fma", __m256, "x", _mm256_set1_ps(1), _mm25
 TENON_MAC_ROUNDS(bf16Rounds512, "avx512f,avx512bf16", __m512, "v", _mm512_setzero_ps(),
                  _mm512_set1_epi16(0x3f80), _mm512_set1_epi16(0x3f80),
                  _mm512_dpbf16_ps(sum, __m512bh(a), __m512bh(b)))
-TENON_MAC_ROUNDS(int8Rounds512, "avx512f,avx512bw,avx512vnni", __m512i, "v",
-                 _mm512_setzero_si512(), _mm512_set1_epi8(3), _mm512_set1_epi8(-2),
-                 _mm512_dpbusd_epi32(sum, a, b))
+TENON_MAC_ROUNDS(int8Rounds512, "avx512f,avx512bw,avx512vnni", __m512i, "v", _mm512_setzero_si512(),
+                 _mm512_set1_epi8(3), _mm512_set1_epi8(-2), _mm512_dpbusd_epi32(sum, a, b))
 TENON_MAC_ROUNDS(int8RoundsAvxVnni, "avx2,avxvnni", __m256i, "x", _mm256_setzero_si256(),
                  _mm256_set1_epi8(3), _mm256_set1_epi8(-2), _mm256_dpbusd_avx_epi32(sum, a, b))
 /// Without VNNI: products in pairs to int16, pairs of those to int32, then the sum.

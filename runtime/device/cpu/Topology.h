@@ -29,9 +29,9 @@ struct Topology {
   std::vector<Cache> caches; ///< Data caches of the first processor, inner to outer.
 };
 
-/// The process's affinity, sysfs and the control group's quota; one processor where nothing can be read. Read
-/// once, at the first call, which must come before a worker group pins the calling thread: a pinned
-/// thread sees its own processor only.
+/// The process's affinity, sysfs and the control group's quota; one processor where nothing can be
+/// read. Read once, at the first call, which must come before a worker group pins the calling
+/// thread: a pinned thread sees its own processor only.
 const Topology &readTopology();
 
 } // namespace tenon::cpu

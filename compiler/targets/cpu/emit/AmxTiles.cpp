@@ -15,8 +15,14 @@ void AmxTiles::configure(const std::array<Shape, kCount> &shapes, Value rows) {
   }
   Value all = k.add(k.mulC(rows, int64_t(givenRows)), k.constI64(int64_t(fixedRows)));
   Value zero = k.constI64(0);
-  Value words[8] = {k.constI64(1), zero, k.constI64(int64_t(rowBytes[0])), k.constI64(int64_t(rowBytes[1])),
-                    zero,          zero, all,                              zero};
+  Value words[8] = {k.constI64(1),
+                    zero,
+                    k.constI64(int64_t(rowBytes[0])),
+                    k.constI64(int64_t(rowBytes[1])),
+                    zero,
+                    zero,
+                    all,
+                    zero};
   Value shape = k.stackBytes(64);
   for (int64_t i = 0; i < 8; ++i)
     k.store(words[i], shape, {}, i * 8);

@@ -9,9 +9,10 @@
 
 namespace tenon::cpu {
 
-/// Eight tiles by number, each up to 16 rows of 64 bytes. They and their shapes belong to the thread: what
-/// runs between `configure` and `release` owns them, and no other state of a kernel is in them. The
-/// numbers are the registers', so that nothing is allocated, spilled or configured behind the emitter's back.
+/// Eight tiles by number, each up to 16 rows of 64 bytes. They and their shapes belong to the
+/// thread: what runs between `configure` and `release` owns them, and no other state of a kernel is
+/// in them. The numbers are the registers', so that nothing is allocated, spilled or configured
+/// behind the emitter's back.
 class AmxTiles {
 public:
   static constexpr int64_t kCount = 8, kRows = 16, kRowBytes = 64, kBytes = kRows * kRowBytes;
@@ -22,7 +23,8 @@ public:
   struct Shape {
     int64_t rows, rowBytes;
   };
-  /// Sets all shapes and clears all tiles. `rows` (i64): 1 to 16. Costs a hundred cycles or so: once for many groups.
+  /// Sets all shapes and clears all tiles. `rows` (i64): 1 to 16. Costs a hundred cycles or so:
+  /// once for many groups.
   void configure(const std::array<Shape, kCount> &shapes, Value rows);
   /// Ends the use of tiles; the thread's state is small again at its next context switch.
   void release();

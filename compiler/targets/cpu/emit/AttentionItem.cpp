@@ -13,14 +13,18 @@ static constexpr double kMasked = -1e30;
 int64_t accumulatorLimit(engine::Variant variant) {
   switch (variant) {
   case engine::Variant::Avx2:
-  case engine::Variant::AvxVnni: return 6; // 12 of 16 registers
+  case engine::Variant::AvxVnni:
+    return 6; // 12 of 16 registers
   case engine::Variant::Neon:
-  case engine::Variant::NeonI8mm: return 6; // 24 of 32
-  default: return 24;                   // of 32
+  case engine::Variant::NeonI8mm:
+    return 6; // 24 of 32
+  default:
+    return 24; // of 32
   }
 }
 
-std::pair<Value, Value> emitSegmentsSeen(KernelBuilder &k, const KernelSpec &spec, Value position, Value rows) {
+std::pair<Value, Value> emitSegmentsSeen(KernelBuilder &k, const KernelSpec &spec, Value position,
+                                         Value rows) {
   Value size = k.constI64(kSegmentKeys);
   Value end = k.divU(k.add(k.add(position, rows), k.constI64(kSegmentKeys - 1)), size);
   if (!spec.window)
@@ -28,8 +32,8 @@ std::pair<Value, Value> emitSegmentsSeen(KernelBuilder &k, const KernelSpec &spe
   return {k.divU(k.subU(position, k.constI64(int64_t(spec.window) - 1)), size), end};
 }
 
-AttentionItem::AttentionItem(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head,
-                             int64_t group)
+AttentionItem::AttentionItem(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows,
+                             Value head, int64_t group)
     : k(k), spec(spec), group(group), headDim(spec.headDim), layout(spec), record(spec),
       firstRow(firstRow), rows(rows), head(head) {
   Value rowBytes = k.mulC(firstRow, 4);
@@ -71,7 +75,8 @@ KeyRun AttentionItem::keysOf(Value segment) const {
   constexpr int64_t groupBlocks = kGroupKeys / kBlockTokens;
   Value skipped = k.mulC(extent.firstGroup, groupBlocks);
   Value end = k.divU(k.addC(extent.keys, kBlockTokens - 1), k.constI64(kBlockTokens));
-  return {table, head, k.add(k.mulC(segment, kSegmentKeys / kBlockTokens), skipped), k.sub(end, skipped)};
+  return {table, head, k.add(k.mulC(segment, kSegmentKeys / kBlockTokens), skipped),
+          k.sub(end, skipped)};
 }
 
 void AttentionItem::softmax(Value scores, Value records, Value segment, const Extent &extent,
@@ -84,31 +89,34 @@ void AttentionItem::softmax(Value scores, Value records, Value segment, const Ex
     // Key i of the segment is seen by query q iff i <= newest[q], and newest[q] - i < window.
     Values newest;
     for (int64_t q = 0; q < together; ++q)
-      newest.push_back(k.toI32(k.sub(k.add(position, k.divU(k.addC(first, q), k.constI64(group))), firstKey)));
-    Values widest = k.forLoop(
-        extent.firstGroup, extent.endGroup, 1, Values(together * vectors, k.splatF32(kMasked)),
-        [&](Value g, ValueRange most) {
-          Value at = k.mulC(g, kGroupKeys * 4), skipped = k.toI32(k.mulC(g, kGroupKeys));
-          Values next;
-          for (int64_t q = 0; q < together; ++q) {
-            Value last = k.splat(k.sub(newest[q], skipped));
-            for (int64_t v = 0; v < vectors; ++v) {
-              const int64_t place = (q * kSegmentKeys + v * kLanes) * 4;
-              Value s = k.load(k.vec(k.f32), lines, at, place);
-              if (spec.softcap != 0)
-                s = emitSoftcap(k, s, spec.softcap);
-              Value key = k.add(k.lanesI32(), k.splatI32(v * kLanes));
-              s = k.select(k.cmpI("sle", key, last), s, k.splatF32(kMasked));
-              if (spec.window)
-                s = k.select(k.cmpI("sgt", key, k.sub(last, k.splatI32(spec.window))), s, k.splatF32(kMasked));
-              k.store(s, lines, at, place);
-              next.push_back(k.maxF(s, most[q * vectors + v]));
-            }
-          }
-          return next;
-        });
+      newest.push_back(
+          k.toI32(k.sub(k.add(position, k.divU(k.addC(first, q), k.constI64(group))), firstKey)));
+    Values widest =
+        k.forLoop(extent.firstGroup, extent.endGroup, 1,
+                  Values(together * vectors, k.splatF32(kMasked)), [&](Value g, ValueRange most) {
+                    Value at = k.mulC(g, kGroupKeys * 4), skipped = k.toI32(k.mulC(g, kGroupKeys));
+                    Values next;
+                    for (int64_t q = 0; q < together; ++q) {
+                      Value last = k.splat(k.sub(newest[q], skipped));
+                      for (int64_t v = 0; v < vectors; ++v) {
+                        const int64_t place = (q * kSegmentKeys + v * kLanes) * 4;
+                        Value s = k.load(k.vec(k.f32), lines, at, place);
+                        if (spec.softcap != 0)
+                          s = emitSoftcap(k, s, spec.softcap);
+                        Value key = k.add(k.lanesI32(), k.splatI32(v * kLanes));
+                        s = k.select(k.cmpI("sle", key, last), s, k.splatF32(kMasked));
+                        if (spec.window)
+                          s = k.select(k.cmpI("sgt", key, k.sub(last, k.splatI32(spec.window))), s,
+                                       k.splatF32(kMasked));
+                        k.store(s, lines, at, place);
+                        next.push_back(k.maxF(s, most[q * vectors + v]));
+                      }
+                    }
+                    return next;
+                  });
     auto tree = [&](Values &of, int64_t q, auto combine) {
-      return combine(combine(of[q * vectors], of[q * vectors + 1]), combine(of[q * vectors + 2], of[q * vectors + 3]));
+      return combine(combine(of[q * vectors], of[q * vectors + 1]),
+                     combine(of[q * vectors + 2], of[q * vectors + 3]));
     };
     Values maxima;
     for (int64_t q = 0; q < together; ++q) {
@@ -116,20 +124,21 @@ void AttentionItem::softmax(Value scores, Value records, Value segment, const Ex
       k.store(maximum, into, {}, q * record.bytes + record.maximum);
       maxima.push_back(k.splat(maximum));
     }
-    Values sums = k.forLoop(
-        extent.firstGroup, extent.endGroup, 1, Values(together * vectors, k.splatF32(0)),
-        [&](Value g, ValueRange before) {
-          Value at = k.mulC(g, kGroupKeys * 4);
-          Values next;
-          for (int64_t q = 0; q < together; ++q)
-            for (int64_t v = 0; v < vectors; ++v) {
-              const int64_t place = (q * kSegmentKeys + v * kLanes) * 4;
-              Value p = emitExpNegative(k, k.subF(k.load(k.vec(k.f32), lines, at, place), maxima[q]));
-              k.store(p, lines, at, place);
-              next.push_back(k.addF(before[q * vectors + v], p));
-            }
-          return next;
-        });
+    Values sums =
+        k.forLoop(extent.firstGroup, extent.endGroup, 1, Values(together * vectors, k.splatF32(0)),
+                  [&](Value g, ValueRange before) {
+                    Value at = k.mulC(g, kGroupKeys * 4);
+                    Values next;
+                    for (int64_t q = 0; q < together; ++q)
+                      for (int64_t v = 0; v < vectors; ++v) {
+                        const int64_t place = (q * kSegmentKeys + v * kLanes) * 4;
+                        Value p = emitExpNegative(
+                            k, k.subF(k.load(k.vec(k.f32), lines, at, place), maxima[q]));
+                        k.store(p, lines, at, place);
+                        next.push_back(k.addF(before[q * vectors + v], p));
+                      }
+                    return next;
+                  });
     for (int64_t q = 0; q < together; ++q)
       k.store(emitSum(k, tree(sums, q, [&](Value x, Value y) { return k.addF(x, y); })), into, {},
               q * record.bytes + record.sum);
@@ -158,7 +167,8 @@ void AttentionItem::combine(Value records) const {
       Value difference = k.select(stays, k.subF(maximum, before), k.subF(before, maximum));
       Value smaller = k.extract(emitExpNegative(k, k.splat(difference)), 0), one = k.constF32(1.0);
       Value old = k.select(stays, one, smaller), fresh = k.select(stays, smaller, one);
-      Value sum = k.fma(k.load(k.f32, into, {}, record.sum), old, k.mulF(k.load(k.f32, from, {}, record.sum), fresh));
+      Value sum = k.fma(k.load(k.f32, into, {}, record.sum), old,
+                        k.mulF(k.load(k.f32, from, {}, record.sum), fresh));
       k.store(k.select(stays, before, maximum), into, {}, record.maximum);
       k.store(sum, into, {}, record.sum);
       Value olds = k.splat(old), freshes = k.splat(fresh);

@@ -13,11 +13,14 @@ namespace tenon::cpu {
 /// Keys that are worked on together within a segment; the granularity of what a window reads.
 inline constexpr int64_t kGroupKeys = 64;
 
-/// A partial or running softmax of one query: [headDim] f32 weighted values, f32 maximum, f32 sum of weights.
+/// A partial or running softmax of one query: [headDim] f32 weighted values, f32 maximum, f32 sum
+/// of weights.
 struct AttentionRecord {
-  int64_t maximum, sum, bytes; ///< Byte offsets, and bytes from one record to the next (a multiple of 64).
+  int64_t maximum, sum,
+      bytes; ///< Byte offsets, and bytes from one record to the next (a multiple of 64).
   explicit AttentionRecord(const KernelSpec &spec)
-      : maximum(int64_t(spec.headDim) * 4), sum(maximum + 4), bytes(attentionRecordBytes(spec.headDim)) {}
+      : maximum(int64_t(spec.headDim) * 4), sum(maximum + 4),
+        bytes(attentionRecordBytes(spec.headDim)) {}
 };
 
 /// The largest divisor of `n` that is at most `limit`.
@@ -36,11 +39,12 @@ constexpr int64_t tileRows(const KernelSpec &spec) {
   return std::clamp<int64_t>(128 / queryGroup(spec), 1, kAttentionTileRows);
 }
 
-/// Queries that a register block of a tile has at most; a tile's arrays have room for one block more.
+/// Queries that a register block of a tile has at most; a tile's arrays have room for one block
+/// more.
 inline constexpr int64_t kMaxBlockQueries = 8;
 
-/// Byte offsets within a worker's scratch for up to tileRows rows, Q = rows * queryGroup queries and one
-/// more register block. What the queries beyond the tile's compute is never used.
+/// Byte offsets within a worker's scratch for up to tileRows rows, Q = rows * queryGroup queries
+/// and one more register block. What the queries beyond the tile's compute is never used.
 struct AttentionScratch {
   int64_t queries;  ///< [Q, headDim] f32
   int64_t scores;   ///< [Q, kSegmentKeys] f32

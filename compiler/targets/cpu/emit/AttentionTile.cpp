@@ -1,17 +1,19 @@
 //===- AttentionTile.cpp - Attention of a tile of rows --------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// A prompt is limited by multiply-accumulates: the keys of a segment are widened once into a panel, from where
-// all queries of the tile read them in register blocks, then its values. The panel streams out of L2 as fast as
-// the products can take it; an accumulator stays in its register over a whole segment. While keys are widened
-// their values are fetched, and with those the next segment's keys.
+// A prompt is limited by multiply-accumulates: the keys of a segment are widened once into a panel,
+// from where all queries of the tile read them in register blocks, then its values. The panel
+// streams out of L2 as fast as the products can take it; an accumulator stays in its register over
+// a whole segment. While keys are widened their values are fetched, and with those the next
+// segment's keys.
 
 #include "compiler/targets/cpu/emit/AttentionItem.h"
 
 namespace tenon::cpu {
 namespace {
 
-constexpr int64_t kUnroll = 4, kGroupBlocks = kGroupKeys / kBlockTokens, kSegmentBlocks = kSegmentKeys / kBlockTokens;
+constexpr int64_t kUnroll = 4, kGroupBlocks = kGroupKeys / kBlockTokens,
+                  kSegmentBlocks = kSegmentKeys / kBlockTokens;
 
 class Tile {
 public:
@@ -41,7 +43,8 @@ private:
     const int64_t groupBytes = item.group * headDim * 4;
     Value q = k.buffer(0);
     k.forEach(k.constI64(0), item.rows, 1, [&](Value r) {
-      Value from = k.at(q, item.queryOffset(k.add(item.firstRow, r))), to = k.at(queries, k.mulC(r, groupBytes));
+      Value from = k.at(q, item.queryOffset(k.add(item.firstRow, r))),
+            to = k.at(queries, k.mulC(r, groupBytes));
       k.forEach(k.constI64(0), k.constI64(groupBytes), kLanes * 4,
                 [&](Value at) { k.store(k.load(k.vec(k.f32), from, at), to, at); });
     });
@@ -70,8 +73,9 @@ private:
     });
   }
 
-  /// panel[part of the head][kSegmentKeys][16 * panelVectors]. Returns the segment's slots to go over: those up
-  /// to the last key, and zeros up to an unrolled step. Their weights are 0 too: they change no bit.
+  /// panel[part of the head][kSegmentKeys][16 * panelVectors]. Returns the segment's slots to go
+  /// over: those up to the last key, and zeros up to an unrolled step. Their weights are 0 too:
+  /// they change no bit.
   Value packValues(Value segment, const AttentionItem::Extent &extent) {
     const int64_t vectors = panelVectors(headDim), lineBytes = vectors * 64;
     const int64_t parts = headDim / kLanes / vectors, partBytes = kSegmentKeys * lineBytes;
@@ -97,10 +101,10 @@ private:
     return end;
   }
 
-  /// out[query][16 * width] = sum over steps [from, to) of in[query][step] * lines[step][16 * width] for
-  /// `together` queries; both bounds are multiples of kUnroll.
-  void multiply(int64_t together, int64_t width, Value in, int64_t inStride, Value lines, int64_t lineBytes,
-                Value from, Value to, Value out, int64_t outStride) {
+  /// out[query][16 * width] = sum over steps [from, to) of in[query][step] * lines[step][16 *
+  /// width] for `together` queries; both bounds are multiples of kUnroll.
+  void multiply(int64_t together, int64_t width, Value in, int64_t inStride, Value lines,
+                int64_t lineBytes, Value from, Value to, Value out, int64_t outStride) {
     Values sums(together * width, k.splatF32(0));
     sums = k.forLoop(from, to, kUnroll, sums, [&](Value step, ValueRange before) {
       Values next(before.begin(), before.end());
@@ -131,26 +135,29 @@ private:
     return largestDivisor(vectors, std::max<int64_t>(1, accumulatorLimit(k.variant()) / 4));
   }
 
-  /// How many of the segment's keys the queries of a register block see, counted to the last that one sees.
+  /// How many of the segment's keys the queries of a register block see, counted to the last that
+  /// one sees.
   Value keysSeen(Value first, int64_t together, const AttentionItem::Extent &extent) {
     Value lastRow = k.divU(k.addC(first, together - 1), k.constI64(item.group));
     Value unseen = k.subU(k.addC(item.rows, -1), lastRow); // keys of the tile's later rows
     return k.minU(k.subU(extent.toLastKey, unseen), k.constI64(kSegmentKeys));
   }
 
-  /// scores[query][key of segment] = q . k for whole groups of keys. What no query of a block sees stays unset,
-  /// and is masked.
+  /// scores[query][key of segment] = q . k for whole groups of keys. What no query of a block sees
+  /// stays unset, and is masked.
   void score(const AttentionItem::Extent &extent) {
     const int64_t width = widthOf(kGroupKeys / kLanes);
     forBlocks(width, [&](Value first, int64_t together) {
       Value q = k.at(queries, k.mulC(first, headDim * 4));
-      Value end = k.divU(k.addC(keysSeen(first, together, extent), kGroupKeys - 1), k.constI64(kGroupKeys));
+      Value end =
+          k.divU(k.addC(keysSeen(first, together, extent), kGroupKeys - 1), k.constI64(kGroupKeys));
       k.forEach(extent.firstGroup, end, 1, [&](Value g) {
         Value keys = k.at(panel, k.mulC(g, headDim * kGroupKeys * 4));
-        Value into = k.at(scores, k.add(k.mulC(first, kSegmentKeys * 4), k.mulC(g, kGroupKeys * 4)));
+        Value into =
+            k.at(scores, k.add(k.mulC(first, kSegmentKeys * 4), k.mulC(g, kGroupKeys * 4)));
         k.forEach(k.constI64(0), k.constI64(kGroupKeys * 4), width * 64, [&](Value column) {
-          multiply(together, width, q, headDim * 4, k.at(keys, column), kGroupKeys * 4, k.constI64(0),
-                   k.constI64(headDim), k.at(into, column), kSegmentKeys * 4);
+          multiply(together, width, q, headDim * 4, k.at(keys, column), kGroupKeys * 4,
+                   k.constI64(0), k.constI64(headDim), k.at(into, column), kSegmentKeys * 4);
         });
       });
     });
@@ -166,10 +173,11 @@ private:
       Value p = k.at(scores, k.mulC(first, kSegmentKeys * 4));
       Value into = k.at(partials, k.mulC(first, item.record.bytes));
       k.forEach(k.constI64(0), k.constI64(parts), 1, [&](Value part) {
-        Value values = k.at(panel, k.mulC(part, partBytes)), place = k.at(into, k.mulC(part, vectors * 64));
+        Value values = k.at(panel, k.mulC(part, partBytes)),
+              place = k.at(into, k.mulC(part, vectors * 64));
         k.forEach(k.constI64(0), k.constI64(vectors * 64), width * 64, [&](Value column) {
-          multiply(together, width, p, kSegmentKeys * 4, k.at(values, column), vectors * 64, from, end,
-                   k.at(place, column), item.record.bytes);
+          multiply(together, width, p, kSegmentKeys * 4, k.at(values, column), vectors * 64, from,
+                   end, k.at(place, column), item.record.bytes);
         });
       });
     });
@@ -183,7 +191,8 @@ private:
 
 } // namespace
 
-void emitTile(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head, int64_t group) {
+void emitTile(KernelBuilder &k, const KernelSpec &spec, Value firstRow, Value rows, Value head,
+              int64_t group) {
   const int64_t most = tileRows(spec);
   k.forEach(k.constI64(0), rows, most, [&](Value row) {
     Value count = k.minU(k.sub(rows, row), k.constI64(most));

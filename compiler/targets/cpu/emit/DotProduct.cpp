@@ -10,8 +10,8 @@ using engine::Variant;
 DotProduct::DotProduct(KernelBuilder &k, WeightFormat format)
     : k(k), eightBit(formatInfo(format).bits == 8) {
   const FormatInfo info = formatInfo(format);
-  // Eight stored bits need unsigned weights in the instruction; AVX2's saturates with them and NEON's
-  // is signed, so there the sign bit is flipped back and no offset remains.
+  // Eight stored bits need unsigned weights in the instruction; AVX2's saturates with them and
+  // NEON's is signed, so there the sign bit is flipped back and no offset remains.
   const bool unsignedDot = isAvx512(k.variant()) || k.variant() == Variant::AvxVnni;
   remaining = info.offset != 0 && (unsignedDot || !eightBit);
   // A pair is at most 2 * weight * 127; the steps of a group share 16 bits as far as that goes.
@@ -34,9 +34,7 @@ static Value concat(KernelBuilder &k, Value low, Value high, int64_t lanes) {
 }
 
 /// Vectors that 16 lanes of 32 bits take.
-static int64_t partsOf(Variant variant) {
-  return isAvx512(variant) ? 1 : isNeon(variant) ? 4 : 2;
-}
+static int64_t partsOf(Variant variant) { return isAvx512(variant) ? 1 : isNeon(variant) ? 4 : 2; }
 
 DotProduct::Sum DotProduct::start(Value initial) {
   Sum sum;
@@ -77,15 +75,16 @@ void DotProduct::accumulate(Sum &sum, Value prepared, Value activation) {
     return;
   case Variant::AvxVnni:
     for (int64_t h = 0; h < 2; ++h)
-      sum.parts[h] = k.intrinsic("llvm.x86.avx512.vpdpbusd.256", sum.parts[h].getType(),
-                                 {sum.parts[h], slice(k, prepared, h * 32, 32), slice(k, activations, h * 32, 32)});
+      sum.parts[h] = k.intrinsic(
+          "llvm.x86.avx512.vpdpbusd.256", sum.parts[h].getType(),
+          {sum.parts[h], slice(k, prepared, h * 32, 32), slice(k, activations, h * 32, 32)});
     return;
   case Variant::Neon:
   case Variant::NeonI8mm:
     for (int64_t q = 0; q < 4; ++q)
-      sum.parts[q] = k.intrinsic("llvm.aarch64.neon.sdot.v4i32.v16i8", k.vec(k.i32, 4),
-                                 {sum.parts[q], slice(k, prepared, q * 16, 16),
-                                  slice(k, activations, q * 16, 16)});
+      sum.parts[q] = k.intrinsic(
+          "llvm.aarch64.neon.sdot.v4i32.v16i8", k.vec(k.i32, 4),
+          {sum.parts[q], slice(k, prepared, q * 16, 16), slice(k, activations, q * 16, 16)});
     return;
   default:
     return accumulateAvx2(sum, prepared, activations);
@@ -116,9 +115,8 @@ void DotProduct::flushPairs(Sum &sum) {
     return;
   Value ones = k.bitcast(k.splatI32(0x00010001), k.vec(k.i16, 32));
   for (int64_t h = 0; h < 2; ++h)
-    sum.parts[h] = k.add(sum.parts[h],
-                         k.intrinsic("llvm.x86.avx2.pmadd.wd", k.vec(k.i32, 8),
-                                     {sum.pairs[h], slice(k, ones, 0, 16)}));
+    sum.parts[h] = k.add(sum.parts[h], k.intrinsic("llvm.x86.avx2.pmadd.wd", k.vec(k.i32, 8),
+                                                   {sum.pairs[h], slice(k, ones, 0, 16)}));
   sum.pairs.clear();
   sum.steps = 0;
 }

@@ -16,8 +16,8 @@ public:
 
   /// A running sum of at most one group of 32 k, in whatever parts the variant keeps it.
   struct Sum {
-    Values parts;    ///< i32 lanes.
-    Values pairs;    ///< AVX2: sums of two products, 16 bits wide, not yet added to `parts`.
+    Values parts;      ///< i32 lanes.
+    Values pairs;      ///< AVX2: sums of two products, 16 bits wide, not yet added to `parts`.
     int64_t steps = 0; ///< Steps that `pairs` holds.
   };
   /// `initial`: vector<16xi32>, or null for zero.

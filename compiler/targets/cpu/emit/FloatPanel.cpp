@@ -36,8 +36,8 @@ Values sumRows(Panel &p) {
   KernelBuilder &k = p.k;
   const int64_t stride = p.columns * 4, rows = p.rows;
   Values carried(2 * rows, k.splatF32(0.0));
-  Values sums = k.forLoop(
-      k.constI64(0), k.constI64(p.columns / 2), 1, carried, [&](Value i, ValueRange acc) {
+  Values sums =
+      k.forLoop(k.constI64(0), k.constI64(p.columns / 2), 1, carried, [&](Value i, ValueRange acc) {
         const int64_t pairBytes = formatInfo(p.format).bits / 8 * 2 * kLanes;
         for (int64_t line = 0; line < pairBytes; line += 64)
           for (Value ahead : p.ahead)

@@ -36,9 +36,7 @@ Type KernelBuilder::vec(Type element, int64_t lanes) const {
 Value KernelBuilder::constI8(int64_t v) {
   return arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(static_cast<int8_t>(v)));
 }
-Value KernelBuilder::constI1(bool v) {
-  return arith::ConstantOp::create(b, loc, b.getBoolAttr(v));
-}
+Value KernelBuilder::constI1(bool v) { return arith::ConstantOp::create(b, loc, b.getBoolAttr(v)); }
 Value KernelBuilder::constI32(int64_t v) {
   return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(static_cast<int32_t>(v)));
 }
@@ -93,9 +91,7 @@ TENON_BINARY(divF, arith::DivFOp)
 #undef TENON_BINARY
 
 Value KernelBuilder::subU(Value x, Value y) { return sub(x, minU(x, y)); }
-Value KernelBuilder::mulC(Value a, int64_t c) {
-  return c == 1 ? a : mul(a, constI64(c));
-}
+Value KernelBuilder::mulC(Value a, int64_t c) { return c == 1 ? a : mul(a, constI64(c)); }
 Value KernelBuilder::toI64(Value v) {
   return v.getType() == i64 ? v : arith::ExtUIOp::create(b, loc, i64, v);
 }
@@ -232,11 +228,18 @@ void KernelBuilder::forEach(Value from, Value to, int64_t step,
   });
 }
 void KernelBuilder::ifThen(Value condition, llvm::function_ref<void()> then) {
-  ifElse(condition, {}, [&] { then(); return Values{}; }, nullptr);
+  ifElse(
+      condition, {},
+      [&] {
+        then();
+        return Values{};
+      },
+      nullptr);
 }
 Values KernelBuilder::ifElse(Value condition, TypeRange results, llvm::function_ref<Values()> then,
                              llvm::function_ref<Values()> otherwise) {
-  auto op = scf::IfOp::create(b, loc, results, condition, /*withElse=*/static_cast<bool>(otherwise));
+  auto op =
+      scf::IfOp::create(b, loc, results, condition, /*withElse=*/static_cast<bool>(otherwise));
   auto fill = [&](Region &region, llvm::function_ref<Values()> body) {
     OpBuilder::InsertionGuard guard(b);
     Block &block = region.front();
@@ -333,7 +336,8 @@ void KernelBuilder::forClaimedItems(Value items,
         OpBuilder::InsertionGuard guard(b);
         b.setInsertionPoint(inner.getInsertionBlock(), inner.getInsertionPoint());
         Value after = addC(item[0], 1);
-        Value next = ifElse(cmpI("ult", after, last), i64, [&] { return Values{after}; }, claimNext)[0];
+        Value next =
+            ifElse(cmpI("ult", after, last), i64, [&] { return Values{after}; }, claimNext)[0];
         body(item[0], next, cmpI("eq", item[0], start));
         scf::YieldOp::create(b, loc, next);
       });

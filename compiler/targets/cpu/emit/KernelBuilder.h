@@ -43,10 +43,10 @@ public:
   Value constI32(int64_t v);
   Value constI64(int64_t v);
   Value constF32(double v);
-  Value splatF32(double v);          ///< vector<16xf32>
-  Value splatI32(int64_t v);         ///< vector<16xi32>
-  Value splatI8(int64_t v);          ///< vector<64xi8>
-  Value lanesI32();                  ///< vector<16xi32> 0..15
+  Value splatF32(double v);  ///< vector<16xf32>
+  Value splatI32(int64_t v); ///< vector<16xi32>
+  Value splatI8(int64_t v);  ///< vector<64xi8>
+  Value lanesI32();          ///< vector<16xi32> 0..15
 
   // Integers (i64 unless the operands are vectors).
   Value add(Value a, Value b);
@@ -55,7 +55,7 @@ public:
   Value divU(Value a, Value b);
   Value remU(Value a, Value b);
   Value minU(Value a, Value b);
-  Value subU(Value a, Value b);      ///< a - b, 0 where a < b.
+  Value subU(Value a, Value b); ///< a - b, 0 where a < b.
   Value andI(Value a, Value b);
   Value orI(Value a, Value b);
   Value xorI(Value a, Value b);
@@ -64,7 +64,7 @@ public:
   Value shrS(Value a, Value b);
   Value addC(Value a, int64_t c) { return c ? add(a, constI64(c)) : a; }
   Value mulC(Value a, int64_t c);
-  Value toI64(Value v);              ///< Zero-extends an i32.
+  Value toI64(Value v); ///< Zero-extends an i32.
   Value toI32(Value v);
 
   // Floats, scalar or vector alike.
@@ -84,9 +84,9 @@ public:
   // Conversions.
   Value splat(Value scalar, int64_t lanes = kLanes);
   Value bitcast(Value v, Type to);
-  Value toF32(Value v);              ///< f16 -> f32, or signed integers -> f32, by element type.
-  Value toF16(Value v);              ///< f32 -> f16, round to nearest even.
-  Value toSigned(Value v, Type to);  ///< f32 -> integers, truncating (round first).
+  Value toF32(Value v);             ///< f16 -> f32, or signed integers -> f32, by element type.
+  Value toF16(Value v);             ///< f32 -> f16, round to nearest even.
+  Value toSigned(Value v, Type to); ///< f32 -> integers, truncating (round first).
   Value extendU(Value v, Type to);
   Value extendS(Value v, Type to);
   Value truncate(Value v, Type to);
@@ -109,7 +109,8 @@ public:
   Value atomicAdd(Value pointer, Value v);
 
   // Control flow.
-  /// for (i = from; i < to; i += step) carried = body(i, carried); all i64. Returns what is carried out.
+  /// for (i = from; i < to; i += step) carried = body(i, carried); all i64. Returns what is carried
+  /// out.
   Values forLoop(Value from, Value to, int64_t step, ValueRange carried,
                  llvm::function_ref<Values(Value, ValueRange)> body);
   void forEach(Value from, Value to, int64_t step, llvm::function_ref<void(Value)> body);
@@ -131,18 +132,18 @@ public:
   /// Starts a kernel with the ABI of runtime/device/cpu/KernelAbi.h.
   void kernel(llvm::StringRef symbol, llvm::function_ref<void()> body);
   // Valid within `kernel`:
-  Value buffer(uint32_t index);      ///< Pointer `index` of the launch.
-  Value stepU32(uint32_t fieldOffset);  ///< i64, zero-extended field of StepView.
+  Value buffer(uint32_t index);        ///< Pointer `index` of the launch.
+  Value stepU32(uint32_t fieldOffset); ///< i64, zero-extended field of StepView.
   /// KV heads in a block of the pools that the launch reads or writes; i64.
   Value poolHeads(const KernelSpec &spec);
   Value stepPointer(uint32_t fieldOffset);
-  Value worker, workers, scratch;    ///< i64, i64, pointer
+  Value worker, workers, scratch; ///< i64, i64, pointer
 
   /// The share [first, last) of `items` for this worker.
   std::pair<Value, Value> share(Value items);
-  /// Calls `body(item, next, isFirst)` for the items that this worker gets of 0..items-1: a fixed run,
-  /// then as many of the last quarter as it can claim (KernelAbi.h). `next` is what comes after `item`,
-  /// `items` or more if nothing does.
+  /// Calls `body(item, next, isFirst)` for the items that this worker gets of 0..items-1: a fixed
+  /// run, then as many of the last quarter as it can claim (KernelAbi.h). `next` is what comes
+  /// after `item`, `items` or more if nothing does.
   void forClaimedItems(Value items,
                        llvm::function_ref<void(Value item, Value next, Value isFirst)> body);
 

@@ -25,21 +25,28 @@ static Value horizontalMax(KernelBuilder &k, Value v) {
 void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
   Value weights = k.buffer(1), out = k.buffer(2);
   const int64_t outBytes = spec.bf16Out ? 2 : 4, panels = panelCount(spec.n);
-  // Where chips of one process put their logits together, each writes its columns of the whole rows.
+  // Where chips of one process put their logits together, each writes its columns of the whole
+  // rows.
   Value rowColumns = k.constI64(spec.n), firstColumn = k.constI64(0);
   if (spec.logits) {
-    Value whole = k.stepU32(offsetof(StepView, logitStride)), isPart = k.cmpI("ne", whole, firstColumn);
+    Value whole = k.stepU32(offsetof(StepView, logitStride)),
+          isPart = k.cmpI("ne", whole, firstColumn);
     rowColumns = k.select(isPart, whole, rowColumns);
     firstColumn = k.select(isPart, k.stepU32(offsetof(StepView, firstLogit)), firstColumn);
   }
   Value outStride = k.mulC(rowColumns, outBytes);
   const int64_t unitPanels = kLinearUnitColumns / kLanes, wholeUnits = spec.n / kLinearUnitColumns;
-  const LinearShape shape{spec.k, k.buffer(0), int64_t(inputStride(spec)), spec.rowBits,
-                          k.stepU32(spec.logits ? offsetof(StepView, numLogitRows)
-                                                : offsetof(StepView, numTokens)),
-                          k.constI64((panels + unitPanels - 1) / unitPanels), kLinearUnitColumns};
+  const LinearShape shape{
+      spec.k,
+      k.buffer(0),
+      int64_t(inputStride(spec)),
+      spec.rowBits,
+      k.stepU32(spec.logits ? offsetof(StepView, numLogitRows) : offsetof(StepView, numTokens)),
+      k.constI64((panels + unitPanels - 1) / unitPanels),
+      kLinearUnitColumns};
   const auto storeUnit = [&](Value unit, Value row, Value tileRow, int64_t columns) {
-    Value place = k.at(out, k.add(k.mul(row, outStride), k.mulC(unit, kLinearUnitColumns * outBytes)));
+    Value place =
+        k.at(out, k.add(k.mul(row, outStride), k.mulC(unit, kLinearUnitColumns * outBytes)));
     Value most = k.splatF32(-std::numeric_limits<double>::infinity());
     for (int64_t first = 0; first < columns; first += kLanes) {
       Value sum = k.load(k.vec(k.f32), tileRow, {}, first * 4);
@@ -49,9 +56,9 @@ void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
       if (spec.residual)
         sum = k.addF(k.load(k.vec(k.f32), place, {}, first * 4), sum);
       if (spec.maxima)
-        most = valid == kLanes
-                   ? k.maxF(sum, most)
-                   : k.select(k.cmpI("ult", k.lanesI32(), k.splatI32(valid)), k.maxF(sum, most), most);
+        most = valid == kLanes ? k.maxF(sum, most)
+                               : k.select(k.cmpI("ult", k.lanesI32(), k.splatI32(valid)),
+                                          k.maxF(sum, most), most);
       if (spec.bf16Out)
         sum = emitRoundToBf16(k, sum);
       if (valid == kLanes)
@@ -62,7 +69,8 @@ void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
     if (spec.maxima) {
       static_assert(kLinearUnitColumns == kLogitsBlock, "each block of logits has one writer");
       Value blocks = k.divU(k.addC(rowColumns, kLogitsBlock - 1), k.constI64(kLogitsBlock));
-      Value block = k.add(k.add(k.mul(row, blocks), k.divU(firstColumn, k.constI64(kLogitsBlock))), unit);
+      Value block =
+          k.add(k.add(k.mul(row, blocks), k.divU(firstColumn, k.constI64(kLogitsBlock))), unit);
       Value behind = k.sub(k.mul(shape.rows, outStride), k.mulC(firstColumn, 4));
       k.store(horizontalMax(k, most), k.at(out, k.add(behind, k.mulC(block, 4))));
     }
@@ -89,7 +97,8 @@ void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
       k, shape,
       [&](Value unit, Multiply multiply) {
         wholeOrTail(unit, [&](int64_t columns) {
-          multiply({spec.formats[0], weights, k.mulC(unit, unitPanels), int64_t(panelCount(columns)), 0});
+          multiply({spec.formats[0], weights, k.mulC(unit, unitPanels),
+                    int64_t(panelCount(columns)), 0});
         });
       },
       [&](Value unit, Value row, Value tileRow) {
@@ -100,9 +109,14 @@ void emitLinear(KernelBuilder &k, const KernelSpec &spec) {
 void emitLinearGate(KernelBuilder &k, const KernelSpec &spec) {
   Value gate = k.buffer(1), up = k.buffer(2), out = k.buffer(3);
   const int64_t outStride = outputStride(spec, spec.n);
-  // A unit is one quantisation group: 32 channels, two panels of each matrix. Tile row: gate 32 | up 32.
-  const LinearShape shape{spec.k, k.buffer(0), int64_t(inputStride(spec)), spec.rowBits,
-                          k.stepU32(offsetof(StepView, numTokens)), k.constI64(spec.n / 32),
+  // A unit is one quantisation group: 32 channels, two panels of each matrix. Tile row: gate 32 |
+  // up 32.
+  const LinearShape shape{spec.k,
+                          k.buffer(0),
+                          int64_t(inputStride(spec)),
+                          spec.rowBits,
+                          k.stepU32(offsetof(StepView, numTokens)),
+                          k.constI64(spec.n / 32),
                           kGateUnitColumns};
   emitLinearLoop(
       k, shape,

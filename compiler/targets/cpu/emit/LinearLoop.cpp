@@ -46,22 +46,26 @@ struct RowTile {
 
   /// Every panel streamed by once for `rows` rows from `row`.
   void stream(const PanelRun &run, Value row, int64_t rows) const {
-    const std::string product = emitStreamProduct(k, run.format, shape.columns, shape.rowBits, rows);
+    const std::string product =
+        emitStreamProduct(k, run.format, shape.columns, shape.rowBits, rows);
     const int64_t panelBytes = PanelLayout(run.format, shape.columns).bytes;
     Value base = k.at(run.weights, k.mulC(run.firstPanel, panelBytes));
     Value input = inputAt(row);
     k.forEach(k.constI64(0), k.constI64(run.panels), 1, [&](Value panel) {
       Value column = k.addC(k.mulC(panel, kLanes), run.column);
       Value from = k.at(base, k.mulC(panel, panelBytes));
-      k.callInternal(product, {input, from, tileAt(row, column), k.constI64(stride()),
-                               k.at(from, lead), k.at(from, k.mulC(forward, run.panels * panelBytes))});
+      k.callInternal(product,
+                     {input, from, tileAt(row, column), k.constI64(stride()), k.at(from, lead),
+                      k.at(from, k.mulC(forward, run.panels * panelBytes))});
     });
   }
 
-  /// Calls `body(row, rows, source, number)` for AMX's tiles of rows in turn, up to kAmxRows each; from the third
-  /// tile on the number is 2.
+  /// Calls `body(row, rows, source, number)` for AMX's tiles of rows in turn, up to kAmxRows each;
+  /// from the third tile on the number is 2.
   void amxTiles(llvm::function_ref<void(Value, Value, TileSource, int64_t)> body) const {
-    const auto rowsFrom = [&](Value row) { return k.minU(k.sub(count, row), k.constI64(kAmxRows)); };
+    const auto rowsFrom = [&](Value row) {
+      return k.minU(k.sub(count, row), k.constI64(kAmxRows));
+    };
     Value row = k.constI64(0);
     for (int64_t number = 0; number < 2; ++number) {
       k.ifThen(k.cmpI("ult", row, count), [&] {
@@ -73,7 +77,8 @@ struct RowTile {
               [&](Value r) { body(r, rowsFrom(r), TileSource::Prepared, 2); });
   }
 
-  /// `panels` panels from `panel` (i64, within the run): prepared chunk by chunk, all rows over each.
+  /// `panels` panels from `panel` (i64, within the run): prepared chunk by chunk, all rows over
+  /// each.
   void multiplyPrepared(const PanelRun &run, Value panel, int64_t panels) const {
     const int64_t panelBytes = PanelLayout(run.format, shape.columns).bytes;
     const int64_t groups = shape.columns / 32, chunk = chunkGroups(run.format, shape.columns);
@@ -87,8 +92,9 @@ struct RowTile {
     k.forEach(k.constI64(0), k.constI64(groups), chunk, [&](Value firstGroup) {
       Value lastGroup = k.minU(k.addC(firstGroup, chunk), k.constI64(groups));
       const auto call = [&](const std::string &name, Value row, Value next, ValueRange more) {
-        Values arguments{inputAt(row), firstGroup, lastGroup, base, prepared(), tileAt(row, column),
-                         k.constI64(stride()), next ? next : base};
+        Values arguments{
+            inputAt(row),        firstGroup,           lastGroup,         base, prepared(),
+            tileAt(row, column), k.constI64(stride()), next ? next : base};
         arguments.append(more.begin(), more.end());
         k.callInternal(name, arguments);
       };
@@ -97,14 +103,16 @@ struct RowTile {
       if (k.variant() == engine::Variant::Amx)
         return amxTiles([&](Value row, Value rows, TileSource source, int64_t next) {
           const bool fetch = next < panels;
-          call(emitAmxProduct(k, run.format, shape.columns, shape.rowBits, panels, source, fetch), row,
-               fetch ? nextPanel(next) : Value(), {rows});
+          call(emitAmxProduct(k, run.format, shape.columns, shape.rowBits, panels, source, fetch),
+               row, fetch ? nextPanel(next) : Value(), {rows});
         });
       const auto product = [&](Value row, int64_t rows, TileSource source, Value next) {
-        call(emitTileProduct(k, run.format, shape.columns, shape.rowBits, rows, panels, source, bool(next)), row, next, {});
+        call(emitTileProduct(k, run.format, shape.columns, shape.rowBits, rows, panels, source,
+                             bool(next)),
+             row, next, {});
       };
-      // There are more rows than a stream takes, hence at least one largest tile. While the first tiles
-      // are multiplied, the same panels of the next unit arrive, one with each tile.
+      // There are more rows than a stream takes, hence at least one largest tile. While the first
+      // tiles are multiplied, the same panels of the next unit arrive, one with each tile.
       const int64_t most = counts.front();
       product(k.constI64(0), most, TileSource::Packed, nextPanel(0));
       Value row = k.constI64(most);
@@ -113,7 +121,8 @@ struct RowTile {
         k.ifThen(second, [&] { product(row, most, TileSource::Prepared, nextPanel(1)); });
         row = k.select(second, k.constI64(2 * most), row);
       }
-      forRuns(row, counts, [&](Value r, int64_t rows) { product(r, rows, TileSource::Prepared, {}); });
+      forRuns(row, counts,
+              [&](Value r, int64_t rows) { product(r, rows, TileSource::Prepared, {}); });
     });
   }
 

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A linear's output is cut into units: a few panels that one epilogue needs together. Workers take
-// (row block, unit) items, row blocks outermost, so that they share a block's inputs while each streams
-// its own units' weights; meanwhile the weights of a worker's next unit are prefetched.
+// (row block, unit) items, row blocks outermost, so that they share a block's inputs while each
+// streams its own units' weights; meanwhile the weights of a worker's next unit are prefetched.
 //
 #ifndef TENON_COMPILER_TARGETS_CPU_EMIT_LINEARLOOP_H
 #define TENON_COMPILER_TARGETS_CPU_EMIT_LINEARLOOP_H
@@ -38,15 +38,16 @@ struct PanelRun {
 
 using Multiply = llvm::function_ref<void(const PanelRun &)>;
 
-/// For each item: `products(unit, multiply)` calls `multiply` for each of the unit's runs (perhaps under
-/// a condition); then `epilogue(unit, row, tileRow)` is emitted for each row, where `row` is the step's
-/// row and `tileRow` points at its unitColumns sums.
+/// For each item: `products(unit, multiply)` calls `multiply` for each of the unit's runs (perhaps
+/// under a condition); then `epilogue(unit, row, tileRow)` is emitted for each row, where `row` is
+/// the step's row and `tileRow` points at its unitColumns sums.
 void emitLinearLoop(KernelBuilder &k, const LinearShape &shape,
                     llvm::function_ref<void(Value unit, Multiply multiply)> products,
                     llvm::function_ref<void(Value unit, Value row, Value tileRow)> epilogue);
 
 /// Scratch that a linear of such units needs, whatever the variant.
-uint64_t linearScratchBytes(llvm::ArrayRef<WeightFormat> formats, uint64_t columns, int64_t unitColumns);
+uint64_t linearScratchBytes(llvm::ArrayRef<WeightFormat> formats, uint64_t columns,
+                            int64_t unitColumns);
 
 } // namespace tenon::cpu
 

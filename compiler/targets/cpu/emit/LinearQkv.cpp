@@ -33,8 +33,8 @@ struct HeadRow {
     }
   }
 
-  /// Element pairs (i, i + half) rotated by the table's angle of this row; loops by lane where half is
-  /// not a multiple of 16.
+  /// Element pairs (i, i + half) rotated by the table's angle of this row; loops by lane where half
+  /// is not a multiple of 16.
   void rotate(Value table) const {
     const int64_t half = spec.rotary / 2;
     Value angles = k.at(table, k.mulC(row, half * 8));
@@ -66,8 +66,8 @@ struct HeadRow {
     Value position64 = k.toI64(position);
     Value entry = k.add(k.mul(sequence, k.stepU32(offsetof(StepView, blockTableStride))),
                         k.shrU(position64, k.constI64(4)));
-    Value block = k.toI64(
-        k.load(k.i32, k.stepPointer(offsetof(StepView, blockTables)), k.mulC(entry, 4)));
+    Value block =
+        k.toI64(k.load(k.i32, k.stepPointer(offsetof(StepView, blockTables)), k.mulC(entry, 4)));
     Value index = k.add(k.mul(block, k.poolHeads(spec)), head);
     return {k.at(pool, k.mulC(index, int64_t(spec.headDim) * kBlockTokens * 2)),
             k.andI(position64, k.constI64(kBlockTokens - 1))};
@@ -98,12 +98,17 @@ void emitLinearQkv(KernelBuilder &k, const KernelSpec &spec) {
   Value weights[3] = {k.buffer(1), k.buffer(2), k.buffer(3)};
   Value qOut = k.buffer(4), kPool = k.buffer(5), vPool = k.buffer(6), table = k.buffer(7);
   const int64_t panels = spec.headDim / kLanes, heads = spec.heads, kvHeads = spec.kvHeads;
-  // A unit is one head: q heads, then k heads, then v heads, but for those that other chips with the same pools compute.
+  // A unit is one head: q heads, then k heads, then v heads, but for those that other chips with
+  // the same pools compute.
   Value skippedKeys = k.stepU32(offsetof(StepView, skippedKeys));
   Value firstValue = k.sub(k.constI64(heads + kvHeads), skippedKeys);
   Value units = k.sub(k.addC(firstValue, kvHeads), k.stepU32(offsetof(StepView, skippedValues)));
-  const LinearShape shape{spec.k, k.buffer(0), int64_t(inputStride(spec)), spec.rowBits,
-                          k.stepU32(offsetof(StepView, numTokens)), units,
+  const LinearShape shape{spec.k,
+                          k.buffer(0),
+                          int64_t(inputStride(spec)),
+                          spec.rowBits,
+                          k.stepU32(offsetof(StepView, numTokens)),
+                          units,
                           spec.headDim};
   const Value firstOf[3] = {k.constI64(0), k.constI64(heads), firstValue};
   const Value skipped[3] = {k.constI64(0), skippedKeys, k.constI64(0)};
@@ -114,10 +119,12 @@ void emitLinearQkv(KernelBuilder &k, const KernelSpec &spec) {
       return Values{};
     };
     const auto before = [&](int matrix) { return k.cmpI("ult", unit, firstOf[matrix]); };
-    k.ifElse(before(1), {}, [&] { return of(0); }, [&] {
-      k.ifElse(before(2), {}, [&] { return of(1); }, [&] { return of(2); });
-      return Values{};
-    });
+    k.ifElse(
+        before(1), {}, [&] { return of(0); },
+        [&] {
+          k.ifElse(before(2), {}, [&] { return of(1); }, [&] { return of(2); });
+          return Values{};
+        });
   };
   emitLinearLoop(
       k, shape,

@@ -10,12 +10,13 @@ PairProduct::Sum PairProduct::start(Value first, Value second) {
   return Sum(8, k.shuffle(a, b, {0, kLanes, 0, kLanes}));
 }
 
-std::pair<Value, Value> PairProduct::lines(Value first, Value second, Value offset, int64_t firstConstant,
-                                           int64_t secondConstant) {
+std::pair<Value, Value> PairProduct::lines(Value first, Value second, Value offset,
+                                           int64_t firstConstant, int64_t secondConstant) {
   Value a = k.load(k.vec(k.i32, 4), first, offset, firstConstant);
   Value b = k.load(k.vec(k.i32, 4), second, offset, secondConstant);
   const Type bytes = k.vec(k.i8, 16);
-  return {k.bitcast(k.shuffle(a, b, {0, 2, 4, 6}), bytes), k.bitcast(k.shuffle(a, b, {1, 3, 5, 7}), bytes)};
+  return {k.bitcast(k.shuffle(a, b, {0, 2, 4, 6}), bytes),
+          k.bitcast(k.shuffle(a, b, {1, 3, 5, 7}), bytes)};
 }
 
 void PairProduct::accumulate(Sum &sum, int64_t index, Value weights, Value lines) {

@@ -11,7 +11,8 @@ void emitQuantizeGroup(KernelBuilder &k, Value low, Value high, Value row, Value
   Value amax = emitMax(k, k.maxF(k.absF(low), k.absF(high)));
   Value scale = k.mulF(amax, k.constF32(1.0f / layout.steps()));
   Value wide = k.cmpF("ogt", amax, k.constF32(0.0));
-  Value inverses = k.splat(k.select(wide, k.divF(k.constF32(layout.steps()), amax), k.constF32(0.0)));
+  Value inverses =
+      k.splat(k.select(wide, k.divF(k.constF32(layout.steps()), amax), k.constF32(0.0)));
   Value bytes = k.mulC(group, 32), word = k.mulC(group, 4), pair = k.mulC(group, 8);
   auto quantise = [&](Value v, int64_t first) {
     Value q = k.toSigned(k.roundEven(k.mulF(v, inverses)), k.i32);

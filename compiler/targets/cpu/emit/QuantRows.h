@@ -16,8 +16,8 @@ namespace tenon::cpu {
 void emitQuantizeGroup(KernelBuilder &k, Value low, Value high, Value row, Value group,
                        const QuantRowLayout &layout);
 
-/// Writes 32 consecutive output values of a row: quantised, if `layout` says how, or as f32. `rowPointer` is the
-/// row's start, `group` = column / 32.
+/// Writes 32 consecutive output values of a row: quantised, if `layout` says how, or as f32.
+/// `rowPointer` is the row's start, `group` = column / 32.
 void emitStore32(KernelBuilder &k, Value low, Value high, Value rowPointer, Value group,
                  std::optional<QuantRowLayout> layout);
 

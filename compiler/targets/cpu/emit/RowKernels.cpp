@@ -18,7 +18,8 @@ struct Row {
 
   Value vectorEnd() const { return k.constI64(columns / kLanes * kLanes * 4); }
 
-  /// 1 / sqrt(mean(x^2) + eps) of the row at `x`. 16 lane sums over the vectors, then the tree, then the tail in order.
+  /// 1 / sqrt(mean(x^2) + eps) of the row at `x`. 16 lane sums over the vectors, then the tree,
+  /// then the tail in order.
   Value inverseRms(Value x, float eps) const {
     Value lanes = k.forLoop(k.constI64(0), vectorEnd(), kLanes * 4, k.splatF32(0),
                             [&](Value at, ValueRange acc) -> Values {
@@ -73,16 +74,17 @@ void forRows(KernelBuilder &k, uint32_t countField, llvm::function_ref<void(Valu
 void emitNormQuant(KernelBuilder &k, const KernelSpec &spec) {
   Value x = k.buffer(0), w = k.buffer(1), out = k.buffer(2);
   Row row{k, spec.k};
-  forRows(k, spec.gatherLogitRows ? offsetof(StepView, numLogitRows) : offsetof(StepView, numTokens),
-          [&](Value i) {
-            Value source = i;
-            if (spec.gatherLogitRows)
-              source = k.toI64(k.load(k.i32, k.stepPointer(offsetof(StepView, logitRows)),
-                                      k.mulC(i, 4)));
-            Value in = k.at(x, k.mulC(source, int64_t(spec.k) * 4));
-            row.scaleTo(in, row.inverseRms(in, spec.eps), w,
-                        k.at(out, k.mulC(i, outputStride(spec, spec.k))), spec);
-          });
+  forRows(
+      k, spec.gatherLogitRows ? offsetof(StepView, numLogitRows) : offsetof(StepView, numTokens),
+      [&](Value i) {
+        Value source = i;
+        if (spec.gatherLogitRows)
+          source =
+              k.toI64(k.load(k.i32, k.stepPointer(offsetof(StepView, logitRows)), k.mulC(i, 4)));
+        Value in = k.at(x, k.mulC(source, int64_t(spec.k) * 4));
+        row.scaleTo(in, row.inverseRms(in, spec.eps), w,
+                    k.at(out, k.mulC(i, outputStride(spec, spec.k))), spec);
+      });
 }
 
 void emitNormAdd(KernelBuilder &k, const KernelSpec &spec) {
@@ -93,8 +95,8 @@ void emitNormAdd(KernelBuilder &k, const KernelSpec &spec) {
     Value in = k.at(y, offset), sum = k.at(x, offset);
     Value inverse = row.inverseRms(in, spec.eps);
     row.each([&](Type type, Value at) {
-      Value normed = k.mulF(k.mulF(k.load(type, in, at), row.widen(type, inverse)),
-                            k.load(type, w, at));
+      Value normed =
+          k.mulF(k.mulF(k.load(type, in, at), row.widen(type, inverse)), k.load(type, w, at));
       k.store(k.addF(k.load(type, sum, at), normed), sum, at);
     });
     if (spec.kind == KernelKind::NormAddNormQuant)
@@ -153,8 +155,7 @@ static void emitEmbedGroup(KernelBuilder &k, const KernelSpec &spec, Value panel
   const FormatInfo info = formatInfo(format);
   // Unpack whole vectors as the products do, then pick the channel's four bytes of each step: the
   // packed planes are read by the same code that every other kernel uses.
-  SuperScales super =
-      emitSuperScales(k, format, spec.k, panel, k.shrU(group, k.constI64(3)));
+  SuperScales super = emitSuperScales(k, format, spec.k, panel, k.shrU(group, k.constI64(3)));
   GroupScales scales = emitGroupScales(k, format, spec.k, panel, group, super);
   k.store(scales.scale[0], k.scratch, {}, 0);
   k.store(info.group == 16 ? scales.scale[1] : scales.scale[0], k.scratch, {}, 64);
@@ -192,7 +193,8 @@ static void emitEmbedFloat(KernelBuilder &k, const KernelSpec &spec, Value panel
     } else {
       const int64_t bytes = format == WeightFormat::F32 ? 4 : 2;
       Value at = k.mulC(k.add(k.mulC(i, kLanes), channel), bytes);
-      v = format == WeightFormat::F32 ? k.load(k.f32, panel, at) : k.toF32(k.load(k.f16, panel, at));
+      v = format == WeightFormat::F32 ? k.load(k.f32, panel, at)
+                                      : k.toF32(k.load(k.f16, panel, at));
     }
     k.store(k.mulF(v, k.constF32(spec.scale)), out, k.mulC(i, 4));
   });
@@ -202,18 +204,16 @@ void emitEmbed(KernelBuilder &k, const KernelSpec &spec) {
   Value out = k.buffer(0), weights = k.buffer(1);
   const WeightFormat format = spec.formats[0];
   forRows(k, offsetof(StepView, numTokens), [&](Value i) {
-    Value token =
-        k.toI64(k.load(k.i32, k.stepPointer(offsetof(StepView, tokenIds)), k.mulC(i, 4)));
+    Value token = k.toI64(k.load(k.i32, k.stepPointer(offsetof(StepView, tokenIds)), k.mulC(i, 4)));
     Value row = k.at(out, k.mulC(i, int64_t(spec.k) * 4));
     auto lookUp = [&] {
-      Value panel = k.at(weights, k.mulC(k.shrU(token, k.constI64(4)),
-                                         PanelLayout(format, spec.k).bytes));
+      Value panel =
+          k.at(weights, k.mulC(k.shrU(token, k.constI64(4)), PanelLayout(format, spec.k).bytes));
       Value channel = k.andI(token, k.constI64(kLanes - 1));
       if (formatInfo(format).isFloat())
         return emitEmbedFloat(k, spec, panel, channel, row);
-      k.forEach(k.constI64(0), k.constI64(spec.k / 32), 1, [&](Value group) {
-        emitEmbedGroup(k, spec, panel, channel, group, row);
-      });
+      k.forEach(k.constI64(0), k.constI64(spec.k / 32), 1,
+                [&](Value group) { emitEmbedGroup(k, spec, panel, channel, group, row); });
     };
     if (!spec.partial)
       return lookUp();

@@ -19,8 +19,9 @@ Value emitExp(KernelBuilder &k, Value x) {
   Value n = k.roundEven(k.mulF(clamped, k.splatF32(1.44269504088896341)));
   Value r = k.fma(n, k.splatF32(-0.693359375), clamped);
   r = k.fma(n, k.splatF32(2.12194440e-4), r);
-  Value p = polynomial(k, r, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2,
-                              1.6666665459e-1, 5.0000001201e-1});
+  Value p = polynomial(k, r,
+                       {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2,
+                        1.6666665459e-1, 5.0000001201e-1});
   p = k.addF(k.fma(k.mulF(p, r), r, r), k.splatF32(1.0));
   Value exponent = k.shl(k.toSigned(n, k.i32), k.splatI32(23));
   Value scaled = k.bitcast(k.add(k.bitcast(p, k.vec(k.i32)), exponent), k.vec(k.f32));
@@ -33,8 +34,9 @@ Value emitExpNegative(KernelBuilder &k, Value x) {
   Value shifted = k.fma(x, log2e, magic);
   Value r = k.fma(x, log2e, k.negF(k.subF(shifted, magic)));
   // 2^r on [-1/2, 1/2], fitted for least relative error (9.2e-8) with 1 fixed at 0.
-  Value p = polynomial(k, r, {1.326472731307149e-3, 9.671512991189957e-3, 5.550733581185341e-2,
-                              2.4022242426872253e-1, 6.931470036506653e-1, 1.0});
+  Value p = polynomial(k, r,
+                       {1.326472731307149e-3, 9.671512991189957e-3, 5.550733581185341e-2,
+                        2.4022242426872253e-1, 6.931470036506653e-1, 1.0});
   Value exponent = k.shl(k.bitcast(shifted, k.vec(k.i32)), k.splatI32(23));
   Value scaled = k.bitcast(k.add(k.bitcast(p, k.vec(k.i32)), exponent), k.vec(k.f32));
   return k.select(k.cmpF("olt", x, k.splatF32(-87.0)), k.splatF32(0.0), scaled);
@@ -65,7 +67,8 @@ std::pair<Value, Value> emitSinCos(KernelBuilder &k, Value x) {
   Value r2 = k.mulF(r, r);
   Value sinP = polynomial(k, r2, {-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1});
   Value sinR = k.fma(k.mulF(sinP, r2), r, r);
-  Value cosP = polynomial(k, r2, {2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2});
+  Value cosP =
+      polynomial(k, r2, {2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2});
   Value cosR = k.fma(k.mulF(cosP, r2), r2, k.fma(r2, k.splatF32(-0.5), k.splatF32(1.0)));
   Value quadrant = k.toSigned(n, k.i32);
   auto bit = [&](Value v, int64_t mask) {

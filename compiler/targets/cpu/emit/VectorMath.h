@@ -13,7 +13,8 @@ namespace tenon::cpu {
 /// e^x, relative error < 2 ulp for x in [-87, 88]; 0 below, clamped at e^88 above.
 /// Cody-Waite reduction by ln 2 and a polynomial of degree 6 (Cephes expf).
 Value emitExp(KernelBuilder &k, Value x);
-/// e^x for x <= 0 in fewer steps, relative error < 3e-7 for x >= -10 and < 1.4e-6 below; exactly 1 at 0, 0 below -87.
+/// e^x for x <= 0 in fewer steps, relative error < 3e-7 for x >= -10 and < 1.4e-6 below; exactly 1
+/// at 0, 0 below -87.
 Value emitExpNegative(KernelBuilder &k, Value x);
 /// 1 / (1 + e^-x)
 Value emitSigmoid(KernelBuilder &k, Value x);
@@ -26,7 +27,8 @@ Value emitActivation(KernelBuilder &k, Activation activation, Value x);
 /// cap * tanh(x / cap)
 Value emitSoftcap(KernelBuilder &k, Value x, float cap);
 
-/// 16 f32 as bf16, in i16: to nearest, ties to even; what is no number stays none. As collective/Element.h.
+/// 16 f32 as bf16, in i16: to nearest, ties to even; what is no number stays none. As
+/// collective/Element.h.
 Value emitRoundToBf16(KernelBuilder &k, Value x);
 
 /// Sum of 16 f32 lanes in a fixed tree (8+8, 4+4, 2+2, 1+1).

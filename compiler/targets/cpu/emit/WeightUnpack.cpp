@@ -95,7 +95,8 @@ GroupScales emitGroupScales(KernelBuilder &k, WeightFormat format, uint64_t colu
   auto half = [&](uint64_t plane, Value offset) {
     return k.toF32(k.load(k.vec(k.f16), panel, offset, plane));
   };
-  if (info.rowScales) { // Nothing in a product's loop writes memory: the row's scales leave the loop.
+  if (info.rowScales) { // Nothing in a product's loop writes memory: the row's scales leave the
+                        // loop.
     // A wider group's scales are read with each 32 k of it: they are in L1 then.
     Value scaleGroup = info.group > 32 ? k.divU(group, k.constI64(info.group / 32)) : group;
     Value offset = k.mulC(scaleGroup, PanelLayout::scaleStride(info));

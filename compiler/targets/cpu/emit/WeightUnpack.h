@@ -17,8 +17,9 @@ public:
   GroupQuants(KernelBuilder &k, WeightFormat format, uint64_t columns, Value panel, Value group);
   /// vector<64xi8> [16 ch][4 kk] of step `step` (0..7), unsigned stored values.
   Value step(int64_t step);
-  /// vector<64xi8> [8 ch][2 steps][4 kk] of a pair of steps, unsigned stored values: `index` = 4q + 2o + h is channels
-  /// 8h to 8h + 7 of steps 4q + o and 4q + o + 2. Called for indices 4q to 4q + 3 in turn.
+  /// vector<64xi8> [8 ch][2 steps][4 kk] of a pair of steps, unsigned stored values: `index` = 4q +
+  /// 2o + h is channels 8h to 8h + 7 of steps 4q + o and 4q + o + 2. Called for indices 4q to 4q +
+  /// 3 in turn.
   Value pair(int64_t index);
 
 private:
