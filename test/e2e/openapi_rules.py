@@ -12,6 +12,7 @@ import schemathesis
 BEYOND_SCHEMA = [
     ("code", "context_length_exceeded"),  # A text has as many tokens as the tokenizer says.
     ("message", "The prompt has no tokens"),
+    ("message", "Input 0 has no tokens"),  # A control character may be in no token.
     ("message", "'min_tokens' is"),  # Above max_tokens.
     ("message", "The request asks for"),  # Prompts times n.
     ("message", "Invalid 'logit_bias': keys are token ids"),  # A pattern knows no largest number.
