@@ -73,41 +73,10 @@ struct Lane {
 /// Measures one cell on the executors of all replicas.
 class CellRun {
 public:
-  CellRun(Session &session, const BenchOptions &o, uint32_t sequences, uint32_t tokens)
-      : session(session), options(o), sequences(sequences), promptTokens(std::max(tokens, 1u)),
-        replicas(std::min(session.plan().replicas, sequences)),
-        most((sequences + replicas - 1) / replicas) {
-    executor::CapacityRequest &c = wanted;
-    const engine::Plan &plan = session.plan();
-    c.stepTokens = o.run.stepTokens.value_or(std::max(most, plan.limits.defaultStepTokens));
-    // Before all sequences decode together, some may have drawn a token in steps that still had
-    // prompt rows: at most a block's rows of each are left to compute (see fill()).
-    // On a pipeline it takes some more until the sequences are evenly spread over the steps under
-    // way.
-    leadTokens =
-        most * plan.kv.blockTokens / std::max(*c.stepTokens, 1u) + 2 * executor::stagesOf(plan);
-    const uint64_t positions = uint64_t(promptTokens) + o.newTokens + leadTokens;
-    c.sequences = most;
-    c.context = static_cast<uint32_t>(std::min<uint64_t>(positions, UINT32_MAX));
-    c.kvBytes =
-        (positions + plan.kv.blockTokens - 1) / plan.kv.blockTokens * most * plan.kv.bytesPerBlock;
-  }
+  CellRun(Session &session, const BenchOptions &o, uint32_t sequences, uint32_t tokens);
 
   /// Whether the engine allows it.
-  Status check() const {
-    const engine::LimitsPlan &limits = session.plan().limits;
-    if (*wanted.context > limits.maxContext)
-      return Status::invalidArgument(fmt::format(
-          "bench: {} tokens in the cache, {} new ones and {} between the phases are {} positions; "
-          "the engine allows {}. Ask for fewer, or compile with a larger --max-context",
-          promptTokens, options.newTokens, leadTokens, *wanted.context, limits.maxContext));
-    if (most > limits.maxSequences)
-      return Status::invalidArgument(fmt::format("bench: {} sequences{}; the engine allows {}",
-                                                 most, replicas > 1 ? " for a replica" : "",
-                                                 limits.maxSequences));
-    return Status::ok();
-  }
-
+  Status check() const;
   Status measure(Cell &cell, bool wantPrefill, bool wantDecode);
   Status measureLaunches(Cell &cell, bool wantPrefill, bool wantDecode);
   Status traceChips(Cell &cell, bool wantDecode);
