@@ -186,8 +186,8 @@ void addServe(CLI::App &app, Action &action) {
       ->add_option("--grammar-cache", s.grammarCacheBytes,
                    "Memory for keeping compiled grammars (default 128MiB)")
       ->transform(CLI::AsSizeValue(false));
-  command->add_flag(
-      "!--no-grammar-preparation", s.prepareGrammars,
+  command->add_flag_callback(
+      "--no-grammar-preparation", [o] { o->server.prepareGrammars = false; },
       "Make the tables of constrained answers with the first of them, not at the start");
   command->add_option("--max-n", s.limits.choices, "Largest `n` (default 16)");
   command->add_flag("--no-prefix-tree", o->noPrefixTree,
