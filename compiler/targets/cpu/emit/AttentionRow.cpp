@@ -97,7 +97,7 @@ void weighValues(const AttentionItem &item, Value weights, Value records, Value 
   KernelBuilder &k = item.k;
   const int64_t limit = accumulatorLimit(k.variant()), headDim = item.headDim;
   const int64_t together = largestDivisor(item.group, std::min<int64_t>(limit, 6));
-  const int64_t width = largestDivisor(headDim / kLanes, std::min<int64_t>(limit / together, 7));
+  const int64_t width = largestDivisor(headDim / kLanes, std::min<int64_t>(limit / together, 8));
   constexpr int64_t groupBlocks = kGroupKeys / kBlockTokens,
                     segmentBlocks = kSegmentKeys / kBlockTokens;
   Value kPool = k.buffer(1), vPool = k.buffer(2);
