@@ -55,6 +55,19 @@ const Sample &medianOf(std::vector<Sample> &samples) {
   return samples[(samples.size() - 1) / 2];
 }
 
+/// What all phases tell of their samples. Returns the median one.
+template <typename Phase> const Sample &record(Phase &phase, std::vector<Sample> &samples) {
+  for (const Sample &s : samples)
+    phase.samples.push_back(s.seconds);
+  const Sample &median = medianOf(samples);
+  phase.tokens = median.tokens;
+  phase.steps = median.steps;
+  phase.seconds = median.seconds;
+  phase.bestSeconds = samples.front().seconds;
+  phase.hostSeconds = median.hostSeconds;
+  return median;
+}
+
 } // namespace
 
 CellRun::CellRun(Session &session, const BenchOptions &o, uint32_t sequences, uint32_t tokens)
@@ -287,27 +300,12 @@ Status CellRun::measure(Cell &cell, bool wantPrefill, bool wantDecode) {
   }
   cell.replicas = replicas;
   if (wantPrefill) {
-    for (const Sample &s : fills)
-      cell.prefill.samples.push_back(s.seconds);
-    const Sample median = medianOf(fills);
-    cell.prefill.tokens = median.tokens;
-    cell.prefill.steps = median.steps;
-    cell.prefill.seconds = median.seconds;
-    cell.prefill.bestSeconds = fills.front().seconds;
-    cell.prefill.hostSeconds = median.hostSeconds;
-    cell.prefill.ttftMs = median.ttftMs;
+    cell.prefill.ttftMs = record(cell.prefill, fills).ttftMs;
     cell.prefill.ttft = percentiles(takeAll(&Lane::ttftMs));
     cell.prefill.undisturbed = fillTimes.summary();
   }
   if (wantDecode) {
-    for (const Sample &s : decodes)
-      cell.decode.samples.push_back(s.seconds);
-    const Sample median = medianOf(decodes);
-    cell.decode.tokens = median.tokens;
-    cell.decode.steps = median.steps;
-    cell.decode.seconds = median.seconds;
-    cell.decode.bestSeconds = decodes.front().seconds;
-    cell.decode.hostSeconds = median.hostSeconds;
+    record(cell.decode, decodes);
     cell.decode.stepMs = percentiles(takeAll(&Lane::stepMs));
     for (const Lane &lane : lanes)
       stepTimes.append(lane.stepTimes);
