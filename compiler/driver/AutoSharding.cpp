@@ -110,9 +110,7 @@ llvm::Expected<StrategySearch> searchStrategies(const frontend::Checkpoint &chec
 
 void printStrategies(llvm::raw_ostream &out, llvm::ArrayRef<Strategy> strategies) {
   out << "strategies (prompt of 512 tokens, then 128 tokens; throughput of 16 sequences, dealt out "
-         "over "
-         "replicas), as the "
-         "chips file predicts:\n"
+         "over replicas), as the chips file predicts:\n"
       << llvm::format("  %-16s %12s %14s %14s %12s  %s\n", "sharding", "chip memory", "first token",
                       "each token", "tokens/s", "");
   for (const Strategy &s : strategies) {

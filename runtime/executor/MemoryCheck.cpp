@@ -14,10 +14,8 @@ Status checkFits(const MemoryPlan &plan, std::optional<uint64_t> available) {
   const auto mb = [](uint64_t bytes) { return double(bytes) / 1e6; };
   return Status::resourceExhausted(fmt::format(
       "{:.1f} MB are needed (KV cache {:.1f}, activations {:.1f}, weights made at load {:.1f}, "
-      "everything else {:.1f}) "
-      "besides {:.1f} of mapped weights, and {:.1f} MB are available; try a smaller --kv-memory, "
-      "--step-tokens or "
-      "--max-sequences",
+      "everything else {:.1f}) besides {:.1f} of mapped weights, and {:.1f} MB are available; try "
+      "a smaller --kv-memory, --step-tokens or --max-sequences",
       mb(made), mb(plan.kv), mb(plan.arena), mb(plan.madeWeights),
       mb(made - plan.kv - plan.arena - plan.madeWeights), mb(plan.storedWeights), mb(*available)));
 }
