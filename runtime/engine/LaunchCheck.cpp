@@ -2,71 +2,49 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "runtime/engine/LaunchCheck.h"
+
+#include "runtime/engine/KernelOperands.h"
 #include "runtime/engine/PlanError.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace tenon::engine {
 
 namespace {
 
-/// Arguments that a kernel of the kind takes: b(uffer), p(acked weight), v(ector or plain weight),
-/// K and V (pools). Letters after '|' come all or not at all.
-std::string_view signature(KernelKind kind) {
-  switch (kind) {
-  case KernelKind::RopeTable:
-    return "bv";
-  case KernelKind::Embed:
-    return "bp";
-  case KernelKind::NormQuant:
-    return "bvb";
-  case KernelKind::NormAdd:
-    return "bvb";
-  case KernelKind::NormAddNormQuant:
-    return "bvbvb";
-  case KernelKind::Quantize:
-    return "bb";
-  case KernelKind::Linear:
-    return "bpb";
-  case KernelKind::LinearGate:
-    return "bppb";
-  case KernelKind::LinearQkv:
-    return "bpppbKVb|vv";
-  case KernelKind::Attention:
-    return "bKVb|b";
+/// What an operand is called in an error.
+const char *textOf(OperandSort sort) {
+  switch (sort) {
+  case OperandSort::Buffer:
+    return "a buffer";
+  case OperandSort::KPool:
+    return "the K pool";
+  case OperandSort::VPool:
+    return "the V pool";
+  case OperandSort::Panels:
+  case OperandSort::Plain:
+    return "a weight";
   }
   return "";
 }
 
-bool takesPools(KernelKind kind) {
-  return kind == KernelKind::LinearQkv || kind == KernelKind::Attention;
-}
-
-/// Whether a kernel's workers share out rows (Partition::TokenRows of dialects/plan/CpuKernels.h).
-bool worksRowByRow(KernelKind kind) {
-  switch (kind) {
-  case KernelKind::RopeTable:
-  case KernelKind::Embed:
-  case KernelKind::NormQuant:
-  case KernelKind::NormAdd:
-  case KernelKind::NormAddNormQuant:
-  case KernelKind::Quantize:
-    return true;
-  default:
-    return false;
+bool fits(OperandSort sort, ArgKind kind) {
+  switch (sort) {
+  case OperandSort::Buffer:
+    return kind == ArgKind::Buffer;
+  case OperandSort::KPool:
+    return kind == ArgKind::KPool;
+  case OperandSort::VPool:
+    return kind == ArgKind::VPool;
+  case OperandSort::Panels:
+  case OperandSort::Plain:
+    return kind == ArgKind::Weight || kind == ArgKind::LayerWeight;
   }
-}
-
-/// Whether a kernel's rows are those of its step and a part of them can be done alone: its pointers
-/// and the tables of the step then begin with that part.
-bool worksInBlocks(KernelKind kind) {
-  return kind == KernelKind::Linear || kind == KernelKind::LinearGate ||
-         kind == KernelKind::LinearQkv;
+  return false;
 }
 
 class LaunchChecker {
@@ -84,7 +62,7 @@ private:
   Status checkCollective(const FunctionPlan &function, size_t launch);
   Status checkOverlap(const FunctionPlan &function, size_t launch);
   bool usedBy(const ChipPlan &chip, const FunctionPlan &function) const;
-  Status checkArgument(const FunctionPlan &function, size_t launch, size_t arg, char wanted);
+  Status checkArgument(const FunctionPlan &function, size_t launch, size_t arg, OperandSort wanted);
   Status checkCalls();
   Status checkCallWeights(size_t call);
 
@@ -106,26 +84,21 @@ Status LaunchChecker::checkFunction(size_t index) {
     if (launch.kernel >= plan.kernels.size())
       return bad("function '{}' launch {} ('{}'): kernel {}, and there are {}", function.name, l,
                  launch.name, launch.kernel, plan.kernels.size());
-    const KernelKind kind = plan.kernels[launch.kernel].kind;
-    if (launch.ownRows && !worksRowByRow(kind))
+    const KernelOperands &takes = operandsOf(plan.kernels[launch.kernel].kind);
+    if (launch.ownRows && !takes.rowByRow)
       return bad(
           "function '{}' launch {} ('{}'): {} does not work row by row, and is to do own rows",
           function.name, l, launch.name, plan.kernels[launch.kernel].kindName);
-    const std::string_view form = signature(kind);
-    const size_t fewest = std::min(form.find('|'), form.size());
-    std::string letters(form.substr(0, fewest));
-    if (fewest < form.size() && launch.args.size() > fewest)
-      letters += form.substr(fewest + 1);
-    if (launch.args.size() != letters.size())
+    const size_t wanted = launch.args.size() > takes.fewest ? takes.most : takes.fewest;
+    if (launch.args.size() != wanted)
       return bad("function '{}' launch {} ('{}'): {} arguments, and {} takes {}", function.name, l,
-                 launch.name, launch.args.size(), plan.kernels[launch.kernel].kindName,
-                 letters.size());
-    for (size_t a = 0; a < letters.size(); ++a) {
-      TENON_RETURN_IF_ERROR(checkArgument(function, l, a, letters[a]));
+                 launch.name, launch.args.size(), plan.kernels[launch.kernel].kindName, wanted);
+    for (size_t a = 0; a < wanted; ++a) {
+      TENON_RETURN_IF_ERROR(checkArgument(function, l, a, takes.list[a].sort));
       if (launch.args[a].kind == ArgKind::LayerWeight)
         weights = std::max(weights, launch.args[a].index + 1);
     }
-    pools |= takesPools(kind);
+    pools |= takes.takesPools;
   }
   layerWeights.push_back(weights);
   usesPools.push_back(pools);
@@ -188,7 +161,7 @@ Status LaunchChecker::checkOverlap(const FunctionPlan &function, size_t l) {
   const LaunchPlan *other =
       beside < function.launches.size() ? &function.launches[beside] : nullptr;
   if (!other || other->collective || other->kernel >= plan.kernels.size() ||
-      !worksInBlocks(plan.kernels[other->kernel].kind))
+      !operandsOf(plan.kernels[other->kernel].kind).inBlocks)
     return wrong(gathers ? "no product stands behind it" : "no product stands before it");
   const size_t buffer = gathers ? 0 : other->args.size() - 1;
   if (other->args.empty() || other->args.size() > kMostBlockArguments ||
@@ -228,22 +201,14 @@ bool LaunchChecker::usedBy(const ChipPlan &chip, const FunctionPlan &function) c
   });
 }
 
-Status LaunchChecker::checkArgument(const FunctionPlan &function, size_t l, size_t a, char wanted) {
+Status LaunchChecker::checkArgument(const FunctionPlan &function, size_t l, size_t a,
+                                    OperandSort wanted) {
   const LaunchPlan &launch = function.launches[l];
   const ArgPlan &arg = launch.args[a];
-  const bool weight = arg.kind == ArgKind::Weight || arg.kind == ArgKind::LayerWeight;
-  const bool fits = wanted == 'b'   ? arg.kind == ArgKind::Buffer
-                    : wanted == 'K' ? arg.kind == ArgKind::KPool
-                    : wanted == 'V' ? arg.kind == ArgKind::VPool
-                                    : weight;
-  if (!fits)
+  if (!fits(wanted, arg.kind))
     return bad("function '{}' launch {} ('{}'): argument {} is of kind {}, and {} wants {} there",
                function.name, l, launch.name, a, uint32_t(arg.kind),
-               plan.kernels[launch.kernel].kindName,
-               wanted == 'b'   ? "a buffer"
-               : wanted == 'K' ? "the K pool"
-               : wanted == 'V' ? "the V pool"
-                               : "a weight");
+               plan.kernels[launch.kernel].kindName, textOf(wanted));
   if (arg.kind == ArgKind::Buffer && arg.index >= plan.chips[0].buffers.size())
     return bad("function '{}' launch {} ('{}'): argument {} is buffer {}, and there are {}",
                function.name, l, launch.name, a, arg.index, plan.chips[0].buffers.size());
@@ -255,10 +220,10 @@ Status LaunchChecker::checkArgument(const FunctionPlan &function, size_t l, size
     if (arg.index >= plan.weights.size())
       return bad("function '{}' launch {} ('{}'): argument {} is weight {}, and there are {}",
                  function.name, l, launch.name, a, arg.index, plan.weights.size());
-    if (plan.weights[arg.index].packed != (wanted == 'p'))
+    if (plan.weights[arg.index].packed != (wanted == OperandSort::Panels))
       return bad("function '{}' launch {} ('{}'): argument {}, weight '{}', is {}packed",
                  function.name, l, launch.name, a, plan.weights[arg.index].name,
-                 wanted == 'p' ? "not " : "");
+                 wanted == OperandSort::Panels ? "not " : "");
     if (plan.kernels[launch.kernel].kind == KernelKind::Embed &&
         plan.weights[arg.index].partBegins.empty() &&
         plan.weights[arg.index].rows < plan.model.vocabulary)
@@ -315,13 +280,12 @@ Status LaunchChecker::checkCallWeights(size_t index) {
                    w.name, w.program, call.program);
     }
     const KernelPlan &kernel = plan.kernels[launch.kernel];
-    std::string letters(signature(kernel.kind));
-    std::erase(letters, '|');
+    const KernelOperands &takes = operandsOf(kernel.kind);
     for (size_t a = 0; a < launch.args.size(); ++a) {
       if (launch.args[a].kind != ArgKind::LayerWeight)
         continue;
       const WeightPlan &w = plan.weights[call.weights[launch.args[a].index]];
-      if (w.packed != (letters[a] == 'p'))
+      if (w.packed != (takes.list[a].sort == OperandSort::Panels))
         return bad("call {}: weight '{}' is {}packed, and launch '{}' of '{}' wants the contrary",
                    index, w.name, w.packed ? "" : "not ", launch.name, function.name);
       if (kernel.kind == KernelKind::Embed && w.partBegins.empty() &&

@@ -3,6 +3,8 @@
 
 #include "runtime/engine/LaunchTraffic.h"
 
+#include "runtime/engine/KernelOperands.h"
+
 #include <algorithm>
 
 namespace tenon::engine {
@@ -22,27 +24,10 @@ Use useOf(const Plan &plan, const LaunchPlan &launch, size_t index) {
     return !gets ? in : c.accumulate || c.kind == CollectiveKind::GatherRows ? both : out;
   }
   const KernelPlan &kernel = plan.kernels[launch.kernel];
-  switch (kernel.kind) { // The pointers of each kind: compiler/targets/cpu/KernelSpec.h.
-  case KernelKind::RopeTable:
-  case KernelKind::Embed:
-    return index == 0 ? out : in;
-  case KernelKind::Quantize:
-    return index == 1 ? out : in;
-  case KernelKind::NormQuant:
-    return index == 2 ? out : in;
-  case KernelKind::NormAdd:
-    return index == 2 ? both : in;
-  case KernelKind::NormAddNormQuant:
-    return index == 2 ? both : index == 4 ? out : in;
-  case KernelKind::Linear:
-    return index != 2 ? in : kernel.spec.find("residual") != std::string::npos ? both : out;
-  case KernelKind::LinearGate:
-  case KernelKind::Attention: // Its partial results stay from one step to the next.
-    return index == 3 ? out : index > 3 ? both : in;
-  case KernelKind::LinearQkv:
-    return index == 4 ? out : in;
-  }
-  return in;
+  const Operand &operand = operandsOf(kernel.kind).list[index];
+  const bool adds = kernel.kind == KernelKind::Linear && operand.writes &&
+                    kernel.spec.find("residual") != std::string::npos;
+  return {operand.reads || adds, operand.writes};
 }
 
 uint64_t bytesOf(const LinearForm &size, const StepSize &step) {
@@ -75,11 +60,8 @@ Traffic trafficOf(const Plan &plan, const ChipPlan &chip, const LaunchPlan &laun
     const double rows = double(c.logitRows ? step.logitRows : step.tokens) * double(c.givenBytes());
     const uint32_t members = plan.grid[c.axis], rank = chip.id % plan.chipsPerStage();
     switch (c.kind) {
-    case CollectiveKind::AllReduce:
-      // Of own rows a chip gives each other chip that one's rows.
-      traffic.sent = rows * double(c.columns.back()) * (members - 1);
-      break;
-    case CollectiveKind::GatherRows: // Its own to each other.
+    case CollectiveKind::AllReduce:  // Of own rows each other chip gets that one's rows,
+    case CollectiveKind::GatherRows: // and each other its own.
       traffic.sent = rows * double(c.columns.back()) * (members - 1);
       break;
     case CollectiveKind::GatherColumns: // To the first chip.

@@ -29,6 +29,8 @@ struct Options {
   bool pin = true, limits = true, json = false;
 };
 
+std::string_view nameOf(ProbedCollective kind) { return factsOf(kind, 2).name; }
+
 /// One cell of the report.
 struct Line {
   ProbedCollective kind;
@@ -52,26 +54,14 @@ struct Line {
 double limitOf(const Line &line, const ChipLimits &chip, uint32_t members) {
   if (!chip.known())
     return 0;
-  const double size = double(line.bytes()), n = members;
-  const double rate = chip.bytesPerSecond(2 * n * size);
-  switch (line.kind) {
-  case ProbedCollective::AllReduce:
-    return (n - 1) * size / (rate / n);
-  case ProbedCollective::AllGather:
-  case ProbedCollective::ReduceScatter:
-    return (n - 1) / n * size / (rate / n);
-  case ProbedCollective::Gather: // Everyone carries its own columns.
-    return size / n / (rate / n);
-  case ProbedCollective::Broadcast:
-    return size / (rate / n);
-  case ProbedCollective::SendReceive: {
-    const bool cached = chip.l3.alone.median > 0 && 2 * n * size <= double(chip.l3Bytes) / 2;
-    return size / (cached ? chip.l3.alone.median : chip.dram.alone.median);
+  const CollectiveFacts facts = factsOf(line.kind, members);
+  const double size = double(line.bytes()), held = 2 * double(members) * size;
+  double rate = chip.bytesPerSecond(held) / members;
+  if (facts.alone) {
+    const bool cached = chip.l3.alone.median > 0 && held <= double(chip.l3Bytes) / 2;
+    rate = cached ? chip.l3.alone.median : chip.dram.alone.median;
   }
-  case ProbedCollective::Barrier:
-    return 0;
-  }
-  return 0;
+  return facts.incoming * size / rate;
 }
 
 const char *backendOf(const Options &o) { return o.run.cluster ? "mpi" : "local"; }
@@ -120,14 +110,15 @@ void printTable(const Options &o, const ChipLimits &chip, const std::vector<Line
              backendOf(o), "collective", "type", "rows", "hidden", "bytes", "us", "best", "p99",
              "algbw", "busbw", "limit us", "beyond");
   for (const Line &l : lines) {
-    fmt::print("{:<16}{:>5}{:>6}{:>8}{:>11} |{:>10.2f}{:>10.2f}{:>10.2f} |", collectiveName(l.kind),
-               l.type(), l.rows, l.hidden, l.bytes(), l.time.median * 1e6, l.time.best * 1e6,
+    const CollectiveFacts facts = factsOf(l.kind, o.chips);
+    fmt::print("{:<16}{:>5}{:>6}{:>8}{:>11} |{:>10.2f}{:>10.2f}{:>10.2f} |", facts.name, l.type(),
+               l.rows, l.hidden, l.bytes(), l.time.median * 1e6, l.time.best * 1e6,
                l.time.p99 * 1e6);
     if (l.kind == ProbedCollective::Barrier)
       fmt::print("{:>9}{:>9} |", "-", "-");
     else
       fmt::print("{:>9.2f}{:>9.2f} |", l.algorithmBandwidth() * 1e-9,
-                 l.algorithmBandwidth() * busFactor(l.kind, o.chips) * 1e-9);
+                 l.algorithmBandwidth() * facts.busFactor * 1e-9);
     if (chip.known())
       fmt::print("{:>10.2f}{:>10.2f}\n", l.limit * 1e6, (l.time.median - l.limit) * 1e6);
     else
@@ -138,10 +129,10 @@ void printTable(const Options &o, const ChipLimits &chip, const std::vector<Line
 void printLines(const Options &o, const ChipLimits &chip, const std::vector<Line> &lines) {
   boost::json::array rows;
   for (const Line &l : lines) {
-    const std::string_view name = collectiveName(l.kind);
+    const CollectiveFacts facts = factsOf(l.kind, o.chips);
     boost::json::object row = {
         {"backend", backendOf(o)},
-        {"collective", boost::json::string(name.data(), name.size())},
+        {"collective", boost::json::string(facts.name.data(), facts.name.size())},
         {"type", l.type()},
         {"rows", l.rows},
         {"hidden", l.hidden},
@@ -151,7 +142,7 @@ void printLines(const Options &o, const ChipLimits &chip, const std::vector<Line
         {"latency_us_p99", l.time.p99 * 1e6},
         {"rounds", l.time.rounds},
         {"algbw_bytes_per_second", l.algorithmBandwidth()},
-        {"busbw_bytes_per_second", l.algorithmBandwidth() * busFactor(l.kind, o.chips)}};
+        {"busbw_bytes_per_second", l.algorithmBandwidth() * facts.busFactor}};
     row["limit_us"] = chip.known() ? boost::json::value(l.limit * 1e6) : nullptr;
     rows.push_back(std::move(row));
   }
@@ -165,12 +156,14 @@ void printLines(const Options &o, const ChipLimits &chip, const std::vector<Line
 Status run(Options o) {
   std::vector<ProbedCollective> kinds;
   for (ProbedCollective kind : kProbedCollectives)
-    if (o.kinds.empty() ||
-        std::find(o.kinds.begin(), o.kinds.end(), collectiveName(kind)) != o.kinds.end())
+    if (o.kinds.empty() || std::find(o.kinds.begin(), o.kinds.end(), nameOf(kind)) != o.kinds.end())
       kinds.push_back(kind);
   collective::Cluster *cluster = o.run.cluster;
   if (o.chips == 0)
     o.chips = cluster ? cluster->size() : 2;
+  if (o.threads && o.threads < o.chips)
+    return Status::invalidArgument(
+        fmt::format("--threads {}: each of the {} chips needs one", o.threads, o.chips));
   o.threads = std::max(o.threads / o.chips, 1u) * o.chips;
   const uint64_t mostBytes = *std::max_element(o.rows.begin(), o.rows.end()) *
                              *std::max_element(o.hidden.begin(), o.hidden.end()) * sizeof(float);
@@ -228,7 +221,7 @@ CLI::App *addBenchCollectives(CLI::App &bench, Action &action) {
       ->check(CLI::Range(uint64_t(1), uint64_t(1) << 20));
   std::vector<std::string> names;
   for (ProbedCollective kind : kProbedCollectives)
-    names.emplace_back(collectiveName(kind));
+    names.emplace_back(nameOf(kind));
   command->add_option("--kinds", o->kinds, "Only these, such as all_reduce,barrier")
       ->delimiter(',')
       ->check(CLI::IsMember(names));

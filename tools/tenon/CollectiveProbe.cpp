@@ -70,42 +70,25 @@ void fill(std::byte *data, Element element, uint64_t first, uint64_t last, float
 
 } // namespace
 
-std::string_view collectiveName(ProbedCollective collective) {
+CollectiveFacts factsOf(ProbedCollective collective, uint32_t members) {
+  const double n = members, others = n - 1;
   switch (collective) {
   case ProbedCollective::AllReduce:
-    return "all_reduce";
+    return {"all_reduce", 2 * others / n, others};
   case ProbedCollective::AllGather:
-    return "all_gather";
-  case ProbedCollective::Gather:
-    return "gather";
+    return {"all_gather", others / n, others / n};
+  case ProbedCollective::Gather: // Everyone carries its own columns.
+    return {"gather", others / n, 1 / n};
   case ProbedCollective::ReduceScatter:
-    return "reduce_scatter";
+    return {"reduce_scatter", others / n, others / n};
   case ProbedCollective::Broadcast:
-    return "broadcast";
+    return {"broadcast", 1, 1};
   case ProbedCollective::SendReceive:
-    return "send_receive";
+    return {"send_receive", 1, 1, /*alone=*/true};
   case ProbedCollective::Barrier:
-    return "barrier";
+    return {"barrier"};
   }
-  return "";
-}
-
-double busFactor(ProbedCollective collective, uint32_t members) {
-  const double n = members;
-  switch (collective) {
-  case ProbedCollective::AllReduce:
-    return 2 * (n - 1) / n;
-  case ProbedCollective::AllGather:
-  case ProbedCollective::Gather:
-  case ProbedCollective::ReduceScatter:
-    return (n - 1) / n;
-  case ProbedCollective::Broadcast:
-  case ProbedCollective::SendReceive:
-    return 1;
-  case ProbedCollective::Barrier:
-    return 0;
-  }
-  return 0;
+  return {};
 }
 
 StatusOr<std::unique_ptr<CollectiveProbe>> CollectiveProbe::create(const Setup &setup) {

@@ -31,11 +31,14 @@ inline constexpr ProbedCollective kProbedCollectives[] = {
     ProbedCollective::ReduceScatter, ProbedCollective::Broadcast, ProbedCollective::SendReceive,
     ProbedCollective::Barrier};
 
-/// "all_reduce".
-std::string_view collectiveName(ProbedCollective collective);
-
-/// Bytes that cross to the busiest member, by each byte of the size: busbw over algbw.
-double busFactor(ProbedCollective collective, uint32_t members);
+/// What is known of a collective among `members`; shares are of the size.
+struct CollectiveFacts {
+  std::string_view name; ///< "all_reduce".
+  double busFactor = 0;  ///< What crosses to the busiest member: busbw over algbw.
+  double incoming = 0;   ///< What each member reads of others' rows.
+  bool alone = false;    ///< One member reads alone.
+};
+CollectiveFacts factsOf(ProbedCollective collective, uint32_t members);
 
 /// Of many rounds; each counts from when all are ready to when the last member is done.
 struct CollectiveTime {

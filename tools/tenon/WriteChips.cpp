@@ -77,12 +77,12 @@ StatusOr<boost::json::object> linkOf(uint32_t chips, uint32_t workersEach) {
     return small ? large.status() : small.status();
   const double bytes = double(kRows * kColumns * sizeof(float));
   const double latency = small->median;
-  return boost::json::object{
-      {"group", chips},
-      {"latency_seconds", latency},
-      // Every pair at once: latency + (n - 1) bytes / bandwidth.
-      {"bandwidth", (chips - 1) * bytes / std::max(large->median - latency, 1e-9)},
-      {"topology", "all_to_all"}};
+  return boost::json::object{{"group", chips},
+                             {"latency_seconds", latency},
+                             // Every pair at once: latency + incoming bytes / bandwidth.
+                             {"bandwidth", factsOf(ProbedCollective::AllReduce, chips).incoming *
+                                               bytes / std::max(large->median - latency, 1e-9)},
+                             {"topology", "all_to_all"}};
 }
 
 } // namespace
