@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 from serving import Server
-from tenon_cli import compile_engine, model, run
+from tenon_cli import ORACLE, WORK, compile_engine, model, run, write_text
 
 STORY = "Once upon a time, in a land far away,"
 IDLE, STREAMING = 2000, 500
@@ -182,6 +182,21 @@ class LoadGeneratorTest(unittest.TestCase):
         self.assertIn("--body", self.bench("--body", "[1]", check=False).err)
         self.assertIn("is the server running", run("tenon", "bench", "serve", "--model", "m", "--port", 1, check=False).err)
 
+    def testATextThatHasNoPromptsIsRefused(self):
+        none = WORK / "no-such-text"
+        for name, words, code, *options in (
+                (none, ("--text", "no-such-text"), 3),
+                (write_text("empty.txt", ""), ("the text has no tokens",), 2),
+                (write_text("short.txt", "A few words."), ("short.txt", "a prompt is to have 20", "longer text"), 2, "--prompt-tokens", 20)):
+            with self.subTest(name=name, options=options):
+                refused = self.bench("--text", name, *options, check=False)
+                self.assertEqual((refused.code, refused.out), (code, ""), refused.err)
+                for word in words:
+                    self.assertIn(word, refused.err)
+        stranger = run("tenon", "bench", "serve", "--port", self.server.port, "--model", "other", "--text", __file__, check=False)
+        self.assertEqual(stranger.code, 5)
+        self.assertIn("/tokenize, which answered: HTTP/1.1 404", stranger.err)
+
     def testShareOfTheRooflineAndWasteAreShown(self):
         self.bench("--clients", 8, "--requests", 8, "--prompt-tokens", 64, "--new-tokens", 16)
         m = self.server.wait_idle()
@@ -193,6 +208,38 @@ class LoadGeneratorTest(unittest.TestCase):
         self.assertGreater(m['tenon:kv_slots_total{state="empty"}'], 0)
         self.assertLess(m['tenon:kv_slots_total{state="empty"}'] / held, 0.5)
         self.assertEqual(m["tenon:kv_waste_ratio"], 0)  # Nobody runs.
+
+
+class PromptsOfATextTest(unittest.TestCase):
+    """`tenon bench serve --text`: what the server is sent are windows of the text's tokens."""
+
+    def testPromptsAreWindowsOfTheText(self):
+        engine, text = compile_engine(model("smollm2")), ORACLE / "text" / "rabbit-hole.txt"
+        ids = run("tenon", "tokenize", engine, "--file", text, "--no-special", "--json").json()["ids"]
+        with Server(engine, "--log-prompts") as server:
+            def prompts(*options):
+                """Of the requests that are sent; those logged before are left out."""
+                before = len(logged())
+                seen = run("tenon", "bench", "serve", "--model", "model", "--port", server.port, "--text", text, "--clients", 2, "--new-tokens",
+                           2, "--json", *options).json()
+                server.wait_idle()
+                sent = logged()[before:]
+                self.assertEqual((seen["completed"], seen["prompt_tokens"]), (len(sent), sum(map(len, sent))))
+                return sent
+
+            def logged():
+                lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+                return [json.loads(line["body"])["prompt"] for line in lines if line.get("path") == "/v1/completions"]
+
+            sent = prompts("--requests", 6, "--prompt-tokens", 40, "--spread", 0.5, "--seed", 5)
+            windows = {(begin, len(p)) for p in sent for begin in range(len(ids)) if ids[begin:begin + len(p)] == p}
+            self.assertEqual(len({begin for begin, _ in windows}), 6, "each from another place")
+            self.assertGreater(len({length for _, length in windows}), 1)
+            self.assertEqual(sorted(prompts("--requests", 6, "--prompt-tokens", 40, "--spread", 0.5, "--seed", 5)), sorted(sent))
+            for prompt in prompts("--requests", 3, "--prompt-tokens", 50, "--shared-prefix", 30):
+                self.assertEqual(prompt[:30], ids[:30])
+                self.assertTrue(any(ids[begin:begin + 20] == prompt[30:] for begin in range(len(ids))))
+            self.assertEqual(prompts("--requests", 1, "--prompt-tokens", len(ids)), [ids])
 
 
 if __name__ == "__main__":

@@ -205,6 +205,14 @@ Status run(Options o) {
     auto ids = tokenizeByServer(o.plan, o.text);
     if (!ids)
       return ids.status();
+    uint32_t longest = o.plan.sharedPrefix;
+    for (const LoadRequest &r : o.plan.requests)
+      longest = std::max(longest, r.promptTokens);
+    if (ids->size() < longest)
+      return Status::invalidArgument(fmt::format(
+          "--text {}: the text has {} tokens, and a prompt is to have {}; give a longer "
+          "text or shorter prompts",
+          o.text, ids->size(), longest));
     o.plan.text = std::move(*ids);
   }
   double seconds = 0;

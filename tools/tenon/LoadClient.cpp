@@ -98,8 +98,7 @@ public:
 
   double now() const { return double(nowNanos() - start) * 1e-9; }
   uint32_t nextId() {
-    return plan.text.empty() ? 100 + uint32_t(random() % plan.vocabulary)
-                             : plan.text[place++ % plan.text.size()];
+    return plan.text.empty() ? 100 + uint32_t(random() % plan.vocabulary) : plan.text[place++];
   }
 
   std::string bodyOf(const LoadRequest &r) {
@@ -112,12 +111,13 @@ public:
         std::back_inserter(body),
         R"("model":"{}","stream":true,"stream_options":{{"include_usage":true}},"max_tokens":{},"prompt":{})",
         plan.model, r.newTokens, plan.words ? '"' : '[');
-    if (!plan.text.empty())
-      place = random() % plan.text.size();
-    const uint32_t shared = std::min(plan.sharedPrefix, r.promptTokens);
-    if (shared == plan.sharedPrefix)
+    const uint32_t shared = plan.sharedPrefix <= r.promptTokens ? plan.sharedPrefix : 0;
+    if (shared)
       body += prefix;
-    for (uint32_t i = shared == plan.sharedPrefix ? shared : 0; i < r.promptTokens; ++i)
+    const uint32_t own = r.promptTokens - shared;
+    if (!plan.text.empty())
+      place = random() % (plan.text.size() - own + 1);
+    for (uint32_t i = 0; i < own; ++i)
       appendToken(body);
     if (plan.words)
       body += '"';

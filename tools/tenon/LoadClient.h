@@ -24,8 +24,8 @@ struct LoadPlan {
   uint32_t clients = 16; ///< Closed loop: each asks again once it is answered. 0: open loop.
   uint32_t sharedPrefix = 0;
   uint32_t vocabulary = 1000; ///< Ids are drawn from 100 to 100 + this.
-  /// Prompts are pieces of this text instead, each from a random place, and from its beginning
-  /// again after its end.
+  /// Prompts are pieces of this text instead, which no prompt may be longer than: each from a
+  /// random place, behind the text's beginning if there is a shared prefix.
   std::vector<uint32_t> text;
   uint64_t seed = 0;
   /// More fields of a request's body, as JSON text without the braces; they win over the plan's

@@ -3,15 +3,14 @@
 
 #include "tools/tenon/LoadText.h"
 
+#include "runtime/base/FileMapping.h"
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/json.hpp>
 #include <fmt/core.h>
-
-#include <fstream>
-#include <iterator>
 
 namespace tenon::tool {
 
@@ -50,13 +49,12 @@ static StatusOr<std::string> ask(const LoadPlan &plan, const std::string &path,
 }
 
 StatusOr<std::vector<uint32_t>> tokenizeByServer(const LoadPlan &plan, const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file)
-    return Status::notFound("--text " + path + ": cannot be read");
+  const auto text = readTextFile(path);
+  if (!text)
+    return Status(text.status().code(), "--text " + text.status().message());
   auto answer = ask(plan, "/tokenize",
                     boost::json::serialize(boost::json::object{
-                        {"model", plan.model}, {"prompt", text}, {"add_special_tokens", false}}));
+                        {"model", plan.model}, {"prompt", *text}, {"add_special_tokens", false}}));
   if (!answer)
     return answer.status();
   const size_t head = answer->find("\r\n\r\n");
