@@ -6,6 +6,7 @@
 #include "compiler/driver/CompileOptions.h"
 #include "compiler/driver/EngineAssembly.h"
 #include "compiler/driver/Explain.h"
+#include "compiler/driver/IdleOptions.h"
 #include "compiler/driver/MemorySummary.h"
 #include "compiler/driver/Pipeline.h"
 #include "compiler/driver/PlanReport.h"
@@ -50,6 +51,8 @@ public:
 
     if (llvm::Error error = chooseGrid())
       return fail(std::move(error), kUsage);
+    if (llvm::Error error = refuseIdleOptions(options, grid, search))
+      return fail(std::move(error), kUsage);
 
     auto opened = frontend::openCheckpoint(options.input, {options.randomSeed, *format});
     if (!opened)
@@ -71,6 +74,7 @@ public:
     weights = weightUses(*compiled.module, *checkpoint);
     measuresAccuracy =
         (changesWeights(weights) || options.activations == "int8") && options.accuracy;
+    sayWhatIsNotDone();
     if (options.explain && !options.json)
       explain(llvm::outs(), *compiled.decisions, weights, *checkpoint, options);
     if (!compiled.plan)
@@ -108,10 +112,6 @@ private:
       count = chips.chips.size();
     }
     search = options.sharding == "auto" || (options.sharding.empty() && !chips.chips.empty());
-    if (!search && options.prefer == "throughput")
-      return llvm::createStringError(
-          "--prefer throughput says what --sharding auto looks for, and nothing is searched; "
-          "give --chips FILE and no grid");
     if (search && chips.chips.empty())
       return llvm::createStringError("--sharding auto weighs strategies by what the chips can do; "
                                      "describe them in a file and give it with --chips FILE");
@@ -175,6 +175,18 @@ private:
     }
     return options.planOnly || options.explain || !options.output.empty() ||
            dumped < options.dumpAfter.size();
+  }
+
+  /// What only the checkpoint can tell, and a whole command line with --plan-only added to it.
+  void sayWhatIsNotDone() {
+    if (options.quiet)
+      return;
+    if (asksForWeights(options) && !changesWeights(weights))
+      llvm::errs()
+          << "tenon-compile: no matrix has more bits than was asked for; all are stored as "
+             "in the checkpoint\n";
+    if (options.planOnly && !options.output.empty())
+      llvm::errs() << "tenon-compile: --plan-only: " << options.output << " is not written\n";
   }
 
   int write() {

@@ -6,22 +6,43 @@
 #include <climits>
 #include <cstdlib>
 #include <dlfcn.h>
+#include <optional>
 #include <string>
 #include <unistd.h>
 
 namespace tenon::collective {
 
-uint32_t launchedProcesses() {
-  // Open MPI; MPICH, Intel MPI and others with a process manager; MVAPICH.
-  for (const char *name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"})
-    if (const char *value = std::getenv(name)) {
-      char *end = nullptr;
-      const unsigned long count = std::strtoul(value, &end, 10);
-      if (end != value && *end == 0 && count > 1 && count <= UINT32_MAX)
-        return static_cast<uint32_t>(count);
-    }
-  return 1;
+namespace {
+struct Launched {
+  uint32_t processes = 1, rank = 0;
+};
+} // namespace
+
+static std::optional<uint32_t> numberIn(const char *variable) {
+  const char *value = std::getenv(variable);
+  if (!value)
+    return std::nullopt;
+  char *end = nullptr;
+  const unsigned long number = std::strtoul(value, &end, 10);
+  if (end == value || *end != 0 || number > UINT32_MAX)
+    return std::nullopt;
+  return static_cast<uint32_t>(number);
 }
+
+static Launched launched() {
+  // Open MPI; MPICH, Intel MPI and others with a process manager; MVAPICH.
+  constexpr const char *kVariables[][2] = {{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"},
+                                           {"PMI_SIZE", "PMI_RANK"},
+                                           {"MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"}};
+  for (const auto &[size, rank] : kVariables)
+    if (const auto processes = numberIn(size); processes && *processes > 1)
+      return {*processes, numberIn(rank).value_or(0)};
+  return {};
+}
+
+uint32_t launchedProcesses() { return launched().processes; }
+
+uint32_t launchedRank() { return launched().rank; }
 
 static std::string besideExecutable() {
   char path[PATH_MAX];

@@ -12,6 +12,9 @@ namespace tenon::collective {
 /// says; 1 without one. Reads variables only: nothing is loaded.
 uint32_t launchedProcesses();
 
+/// Which of them this one is, from 0, by the same variables; 0 without a launcher.
+uint32_t launchedRank();
+
 /// Opens libtenon_mpi.so in `../lib` of the executable's folder and joins the job; once in a
 /// process. Unsupported if this build has none, or the machine no MPI: the message says what to
 /// install. The transport lives as long as the process.

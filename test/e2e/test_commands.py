@@ -4,7 +4,7 @@
 import re
 import unittest
 
-from tenon_cli import compile_engine, model, run
+from tenon_cli import WORK, compile_engine, model, run
 
 COMMANDS = [["tenon"]] + [["tenon", *command.split()] for command in (
     "generate", "chat", "score", "embed", "tokenize", "inspect", "verify", "bench", "bench chip", "bench collectives",
@@ -53,10 +53,63 @@ class WrongUseTest(unittest.TestCase):
                     command=["tenon", "generate", self.engine, "--prompt", "a", "--variant", "sse"])
 
     def testOptionsThatWouldDoNothingAreRefused(self):
-        self.refuse(2, "--log json", command=["tenon", "serve", self.engine, "--log-prompts"])
-        self.refuse(2, "--json", command=["tenon", "generate", self.engine, "--prompt", "a", "--logprobs", "3"])
-        self.refuse(2, "--prefer throughput", "--chips FILE",
-                    command=["tenon-compile", model("smollm2"), "--plan-only", "--prefer", "throughput"])
+        # Of each, the word that explains it and the command line.
+        generate, bench_serve = ["generate", self.engine, "--prompt", "a"], ["bench", "serve", "--model", "m"]
+        for word, command in (
+                ("--log json", ["serve", self.engine, "--log-prompts"]),
+                ("already; leave it out", ["serve", self.engine, "--open-metrics"]),
+                ("dp=2", ["serve", self.engine, "--replica-slack", "2"]),
+                ("--json", [*generate, "--logprobs", "3"]),
+                ("pp=2", [*generate, "--micro-batch", "4"]),
+                ("several chips", [*generate, "--rank-timeout", "5"]),
+                *(("--temperature", [*generate, option, "1"]) for option in ("--top-k", "--top-p", "--min-p", "--seed")),
+                ("--temperature", ["chat", self.engine, "--seed", "1"]),
+                ("--regex", [*generate, "--ignore-eos", "--regex", "a+"]),
+                ("--json", [*generate, "--quiet", "--json"]),
+                ("--json", ["score", self.engine, "--text", __file__, "--top", "2"]),
+                ("--plan", ["inspect", self.engine, "--plan", "--json"]),
+                ("--plan", ["inspect", self.engine, "--plan", "--threads", "2"]),
+                ("`chip`", ["bench", "--threads", "1", "chip"]),
+                ("`serve`", ["bench", self.engine, "serve", "--model", "m"]),
+                ("mpirun", ["bench", "collectives", "--rank-timeout", "5"]),
+                ("needs one", ["bench", "collectives", "--chips", "3", "--threads", "2"]),
+                ("moves nothing", ["bench", "collectives", "--kinds", "barrier", "--rows", "4"]),
+                ("--clients", [*bench_serve, "--clients", "2", "--rate", "4"]),
+                *(("--trace", [*bench_serve, "--trace", "t.jsonl", option, "1"])
+                  for option in ("--clients", "--rate", "--prompt-tokens", "--new-tokens", "--spread")),
+                ("--vocabulary", [*bench_serve, "--words", "--vocabulary", "9"]),
+                ("--vocabulary", [*bench_serve, "--text", __file__, "--vocabulary", "9"]),
+                ("no prompt is as long", [*bench_serve, "--shared-prefix", "200"])):
+            with self.subTest(command=command):
+                self.refuse(2, word, command=["tenon", *command])
+
+    def testTheCompilerRefusesOptionsThatWouldDoNothing(self):
+        for words, options in (
+                (("--prefer throughput", "--chips FILE"), ["--prefer", "throughput"]),
+                (("--collectives bf16", "tp=2"), ["--collectives", "bf16"]),
+                (("--collectives bf16", "tp=2"), ["--collectives", "bf16", "--sharding", "dp=2,pp=2"]),
+                (("--sequence-parallel 8", "tp=2"), ["--sequence-parallel", "8", "--sharding", "pp=2"]),
+                (("--overlap 8", "tp=2"), ["--overlap", "8"]),
+                (("--overlap 8", "--sequence-parallel never"), ["--overlap", "8", "--sequence-parallel", "never", "--sharding", "tp=2"]),
+                (("--dump-after=shard", "--sharding"), ["--dump-after", "shard"]),
+                (("--calibration-text", "nothing is rounded"), ["--calibration-text", __file__]),
+                (("--calibration-text", "--no-accuracy"), ["--calibration-text", __file__, "--weights", "q4", "--no-accuracy"]),
+                (("--random-format", "--random-weights"), ["--random-format", "q8_0"])):
+            with self.subTest(options=options):
+                self.refuse(2, *words, command=["tenon-compile", model("smollm2"), "--plan-only", *options])
+
+    def testTheCompilerSaysWhatIsNotDone(self):
+        path = WORK / "not-written.tenon"
+        said = run("tenon-compile", model("smollm2"), "-o", path, "--plan-only", "--weights", "q8", "--embedding-weights", "keep").err
+        self.assertIn("no matrix has more bits than was asked for", said)
+        self.assertIn(f"--plan-only: {path} is not written", said)
+        self.assertFalse(path.exists())
+        self.assertEqual(run("tenon-compile", model("smollm2"), "--plan-only", "--embedding-weights", "keep").err, "")
+
+    def testAskingForNothingIsNoFault(self):
+        for options in (["--overlap", "never", "--sequence-parallel", "never"], ["--collectives", "f32"], ["--no-accuracy", "--no-calibration"]):
+            run("tenon-compile", model("smollm2"), "--plan-only", *options)
+        run("tenon", "generate", self.engine, "--prompt", "a", "--max-new-tokens", 1, "--temperature", 0, "--seed", 3, "--top-p", 0.9)
 
     def testAPortAndATimeoutOutsideTheirRangeAreRefused(self):
         self.refuse(2, "--port", "65535", command=["tenon", "serve", self.engine, "--port", "70000"])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import tenon_cli
 from stopped_thread import StoppedThread
-from tenon_cli import ROOT, binary, compile_engine, model, run
+from tenon_cli import ROOT, WORK, binary, compile_engine, model, run
 
 from oracle_prompts import PROMPTS  # Found through tenon_cli.
 
@@ -184,6 +184,19 @@ class ProcessesTest(unittest.TestCase):
                 # Steps of fewer rows do as before.
                 many = json.loads(job(mpirun(2, "score", engine, *arguments[:5], 19, *arguments[6:])).out)
                 self.assertEqual(many["logits_xxh3"], one)
+
+    def testCommandsThatOneProcessDoesAnswerOnce(self):
+        engine = self.engine("tp=2")
+        for command in (("inspect", engine, "--plan"), ("inspect", engine), ("verify", engine), ("tokenize", engine, "--text", "Hello world")):
+            with self.subTest(command=command[0]):
+                figure = re.compile(r"\([\d.]+ ms\)|available here.*")  # What differs from run to run.
+                one, two = run("tenon", *command).out, job(mpirun(2, *command)).out
+                self.assertEqual(figure.sub("", two), figure.sub("", one))
+        self.assertEqual(job(mpirun(2, "bench", "chip", "--threads", 1)).out.count("read from memory"), 1)
+        refused = job(mpirun(2, "inspect", WORK / "none.tenon"), check=False)
+        self.assertEqual((refused.code, refused.err.count("none.tenon")), (3, 1))
+        refused = job(mpirun(2, "bench", "serve", "--model", "m", "--port", 1), check=False)
+        self.assertEqual((refused.code, refused.err.count("is the server running")), (3, 1))
 
     def testMicroBatchesAreThoseOfOneProcessToTheBit(self):
         text = tenon_cli.ORACLE / "text" / "rabbit-hole.txt"

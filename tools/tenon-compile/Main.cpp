@@ -161,11 +161,12 @@ static int run(int argc, char **argv) {
                  "Print the IR after a stage: import, shard, fuse, memory or plan")
       ->check(CLI::IsMember({"import", "shard", "fuse", "memory", "plan"}))
       ->type_name("STAGE");
-  app.add_option("--random-weights", options.randomSeed,
-                 "Make the weights at load from this seed (config.json)")
-      ->check(CLI::PositiveNumber)
-      ->type_name("SEED");
+  CLI::Option *random = app.add_option("--random-weights", options.randomSeed,
+                                       "Make the weights at load from this seed (config.json)")
+                            ->check(CLI::PositiveNumber)
+                            ->type_name("SEED");
   app.add_option("--random-format", options.randomFormat, "Format of random matrices")
+      ->needs(random)
       ->capture_default_str();
   app.add_option("--memory-limit", limit,
                  "Refuse a plan that needs more on a chip (2GiB, 500MB, bytes)")

@@ -83,6 +83,16 @@ Status run(const BenchOptions &o) {
   return o.svg.empty() ? Status::ok() : writeRoofline(o, session, *results, chip);
 }
 
+/// `tenon bench --threads 1 chip`: `bench` has read what `chip` was meant to.
+void refuseOptionsOfBench(const CLI::App &bench, const CLI::App &kind) {
+  for (const CLI::Option *option : bench.get_options())
+    if (option->count())
+      throw CLI::ValidationError(option->get_name(),
+                                 "stands before `" + kind.get_name() +
+                                     "`, which does not see it; write it behind, "
+                                     "if it is one of its options");
+}
+
 constexpr const char *kFooter = R"(
 A row for each combination of --sequences, --prompt-tokens and --context. Prefill is from an empty
 cache; decode begins with the context in the cache (how it got there is not timed) and counts steps
@@ -164,11 +174,16 @@ void addBench(CLI::App &app, Action &action) {
       ->needs(file);
   CLI::App *serve = addBenchServe(*command, action);
   CLI::App *collectives = addBenchCollectives(*command, action);
-  command->callback([o, chip, serve, collectives, threads, json, write, &action] {
+  command->callback([o, command, chip, serve, collectives, threads, json, write, &action] {
+    for (const CLI::App *kind : {chip, serve, collectives})
+      if (kind->parsed())
+        refuseOptionsOfBench(*command, *kind);
     if (serve->parsed() || collectives->parsed())
       return; // It has set the action.
     if (chip->parsed())
-      action = [=] { return runBenchChip(*threads, *json, *write); };
+      action = [=] {
+        return onFirstProcess([&] { return runBenchChip(*threads, *json, *write); });
+      };
     else
       action = [o] { return withProcesses(o->run, [&] { return run(*o); }); };
   });

@@ -3,6 +3,7 @@
 
 #include "tools/tenon/BenchCollectives.h"
 
+#include "runtime/collective/TransportLoader.h"
 #include "runtime/device/cpu/CpuFeatures.h"
 #include "tools/tenon/BenchChip.h"
 #include "tools/tenon/CollectiveProbe.h"
@@ -230,12 +231,14 @@ CLI::App *addBenchCollectives(CLI::App &bench, Action &action) {
       ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_option("--seconds", o->seconds, "Time for each size (default 0.05)")
       ->check(between(1e-3, 60));
-  command
-      ->add_option("--rank-timeout", o->run.rankTimeout,
-                   "With several processes (mpirun): seconds without a sign of life, after which a "
-                   "process has "
-                   "failed (default 6)")
-      ->check(between(1, 3600));
+  CLI::Option *timeout =
+      command
+          ->add_option(
+              "--rank-timeout", o->run.rankTimeout,
+              "With several processes (mpirun): seconds without a sign of life, after which a "
+              "process has "
+              "failed (default 6)")
+          ->check(between(1, 3600));
   command->add_flag_callback(
       "--no-pin", [o] { o->pin = false; }, "Do not bind workers to processors");
   command->add_flag_callback(
@@ -247,8 +250,16 @@ CLI::App *addBenchCollectives(CLI::App &bench, Action &action) {
                   "Examples:\n  tenon bench collectives\n"
                   "  tenon bench collectives --kinds all_reduce --rows 1 --hidden 576 --json\n"
                   "  mpirun -n 2 tenon bench collectives");
-  command->callback(
-      [o, &action] { action = [o] { return onEveryProcess(o->run, [&] { return run(*o); }); }; });
+  command->callback([o, command, timeout, &action] {
+    if (timeout->count() && collective::launchedProcesses() == 1)
+      throw CLI::ValidationError("--rank-timeout",
+                                 "is for several processes; start them with mpirun");
+    if (o->kinds.size() == 1 && o->kinds[0] == nameOf(ProbedCollective::Barrier))
+      for (const char *size : {"--rows", "--hidden", "--type"})
+        if (command->count(size))
+          throw CLI::ValidationError(size, "a barrier moves nothing; leave it out");
+    action = [o] { return onEveryProcess(o->run, [&] { return run(*o); }); };
+  });
   return command;
 }
 

@@ -6,6 +6,7 @@
 #include "tools/tenon/LoadClient.h"
 #include "tools/tenon/LoadText.h"
 #include "tools/tenon/OptionValues.h"
+#include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 
 #include <CLI/CLI.hpp>
@@ -193,6 +194,12 @@ Status run(Options o) {
   }
   if (o.rate > 0 || !o.trace.empty())
     o.plan.clients = 0;
+  if (std::ranges::all_of(o.plan.requests, [&](const LoadRequest &r) {
+        return r.promptTokens < o.plan.sharedPrefix;
+      }))
+    return Status::invalidArgument(fmt::format(
+        "--shared-prefix {}: no prompt is as long, so none would begin with it; give longer ones",
+        o.plan.sharedPrefix));
   if (!o.body.empty()) {
     boost::system::error_code error;
     const boost::json::value value = boost::json::parse(o.body, error);
@@ -244,9 +251,8 @@ CLI::App *addBenchServe(CLI::App &bench, Action &action) {
                    "Closed loop: clients that ask again once answered (default 16)")
       ->check(CLI::Range(1u, 4096u));
   command->add_option("--rate", o->rate, "Open loop instead: Poisson arrivals a second")
-      ->check(between(1e-3, 1e6));
-  command->add_option("--trace", o->trace,
-                      "Open loop from a JSONL file: timestamp (ms), input_length, output_length");
+      ->check(between(1e-3, 1e6))
+      ->excludes("--clients");
   command->add_option("--requests", o->requests, "Requests in all (default 64)")
       ->check(CLI::Range(1u, 1u << 20));
   command->add_option("--prompt-tokens", o->promptTokens, "Mean length of prompts (default 128)")
@@ -255,6 +261,11 @@ CLI::App *addBenchServe(CLI::App &bench, Action &action) {
       ->check(CLI::Range(1u, 1u << 24));
   command->add_option("--spread", o->spread, "Lengths vary evenly by this share (0 to 1)")
       ->check(between(0, 1));
+  CLI::Option *trace = command->add_option(
+      "--trace", o->trace,
+      "Open loop from a JSONL file: timestamp (ms), input_length, output_length");
+  for (const char *said : {"--clients", "--rate", "--prompt-tokens", "--new-tokens", "--spread"})
+    trace->excludes(said); // By the file.
   command->add_option("--shared-prefix", o->plan.sharedPrefix,
                       "Tokens at the beginning that all prompts share");
   command->add_option(
@@ -266,14 +277,18 @@ CLI::App *addBenchServe(CLI::App &bench, Action &action) {
       ->add_option("--text", o->text,
                    "Prompts are pieces of this file, as the server's /tokenize cuts it into tokens")
       ->excludes("--words");
-  command->add_option("--vocabulary", o->plan.vocabulary, "Prompt ids are 100 to 100 + this");
+  command->add_option("--vocabulary", o->plan.vocabulary, "Prompt ids are 100 to 100 + this")
+      ->check(CLI::Range(1u, 1u << 24))
+      ->excludes("--words")
+      ->excludes("--text");
   command->add_option("--seed", o->plan.seed, "Of lengths, arrivals and prompts");
   command->add_option("--slo-ttft-ms", o->sloTtftMs, "Goodput: time to first token at most");
   command->add_option("--slo-tpot-ms", o->sloTpotMs, "Goodput: time per output token at most");
   command->add_flag("--json", o->json, "One JSON object on standard output");
   command->footer("\nExamples:\n  tenon bench serve --model m --clients 16 --requests 128\n"
                   "  tenon bench serve --model m --rate 4 --spread 0.5 --slo-ttft-ms 500");
-  command->callback([o, &action] { action = [o] { return run(*o); }; });
+  command->callback(
+      [o, &action] { action = [o] { return onFirstProcess([&] { return run(*o); }); }; });
   return command;
 }
 

@@ -257,7 +257,7 @@ Status run(const GenerateOptions &o) {
       request.sampling.topLogprobs = o.logprobs;
       request.sampling.logprobs = o.logprobs > 0;
       request.maxNewTokens = o.maxNewTokens;
-      if (!o.ignoreEos || *grammar) // A grammar says itself where the answer ends.
+      if (!o.ignoreEos)
         request.stopTokens = s.stopTokens();
       if (*grammar)
         request.mask = (*grammar)->newMask(request.stopTokens, request.maxNewTokens);
@@ -318,7 +318,8 @@ void addGenerate(CLI::App &app, Action &action) {
       "the chat template");
   command->add_option("--max-new-tokens", options->maxNewTokens, "Tokens of an answer at most")
       ->check(CLI::Range(1u, 1u << 24));
-  command->add_flag("--ignore-eos", options->ignoreEos, "Do not stop at the end-of-text token");
+  CLI::Option *endless =
+      command->add_flag("--ignore-eos", options->ignoreEos, "Do not stop at the end-of-text token");
   command->add_option(
       "--logprobs", options->logprobs,
       "With --json: log-probabilities of each token and of its N best alternatives");
@@ -331,8 +332,11 @@ void addGenerate(CLI::App &app, Action &action) {
   form->add_option("--grammar", options->grammar,
                    "A file with an EBNF grammar, its first rule \"root\"");
   form->require_option(0, 1);
-  command->add_flag("--json", options->json, "One JSON object on standard output");
-  command->add_flag("--quiet", options->quiet, "Only the answer, no figures");
+  for (CLI::Option *given : form->get_options())
+    endless->excludes(given); // A form says itself where the answer ends.
+  CLI::Option *json =
+      command->add_flag("--json", options->json, "One JSON object on standard output");
+  command->add_flag("--quiet", options->quiet, "Only the answer, no figures")->excludes(json);
   command->footer(
       "\nExamples:\n"
       "  tenon generate m.tenon --prompt \"Why is the sky blue?\" --max-new-tokens 200\n"

@@ -8,6 +8,7 @@
 #include "runtime/executor/MemoryCheck.h"
 #include "runtime/executor/MemoryPlan.h"
 #include "tools/tenon/Command.h"
+#include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 
 #include <CLI/CLI.hpp>
@@ -324,12 +325,18 @@ void addInspect(CLI::App &app, Action &action) {
       ->transform(CLI::AsSizeValue(false));
   command->add_option("--threads", options->threads, "Worker threads")
       ->check(CLI::Range(1u, 1024u));
-  command->add_flag("--plan", options->plan, "Print the plan as text, nothing else");
   command->add_flag("--json", options->json, "One JSON object on standard output");
+  CLI::Option *plan =
+      command->add_flag("--plan", options->plan, "Print the plan as text, nothing else");
+  for (const char *other :
+       {"--step-tokens", "--max-sequences", "--max-context", "--kv-memory", "--threads", "--json"})
+    plan->excludes(other);
   command->footer(
       "\nExamples:\n  tenon inspect m.tenon\n  tenon inspect m.tenon --plan > m.plan.mlir\n"
       "  tenon inspect m.tenon --max-sequences 64 --kv-memory 4GiB   # would it fit?");
-  command->callback([options, &action] { action = [options] { return run(*options); }; });
+  command->callback([options, &action] {
+    action = [options] { return onFirstProcess([&] { return run(*options); }); };
+  });
 }
 
 } // namespace tenon::tool

@@ -42,7 +42,7 @@ Status followRankZero(const RunOptions &options) {
 Status onEveryProcess(RunOptions &options, const std::function<Status()> &body) {
   if (collective::launchedProcesses() == 1)
     return body();
-  auto joined = collective::Cluster::join({options.rankTimeout, endJob});
+  auto joined = collective::Cluster::join({options.rankTimeout.value_or(kRankTimeout), endJob});
   if (!joined)
     return joined.status();
   collective::Cluster &cluster = **joined;
@@ -59,6 +59,10 @@ Status onEveryProcess(RunOptions &options, const std::function<Status()> &body) 
   }
   options.cluster = nullptr;
   return status;
+}
+
+Status onFirstProcess(const std::function<Status()> &body) {
+  return collective::launchedRank() == 0 ? body() : Status::ok();
 }
 
 Status withProcesses(RunOptions &options, const std::function<Status()> &body) {

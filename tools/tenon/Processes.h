@@ -26,6 +26,10 @@ Status withProcesses(RunOptions &options, const std::function<Status()> &body);
 /// As withProcesses(), but every rank runs `body`, with `options.cluster` set to its own.
 Status onEveryProcess(RunOptions &options, const std::function<Status()> &body);
 
+/// Runs `body`, a command that several processes can do no more of than one, where a launcher has
+/// started none or on its first process alone; the others have nothing to do and nothing to say.
+Status onFirstProcess(const std::function<Status()> &body);
+
 /// Of a command run by several processes: one object each, with rank, host and memory. Empty for
 /// one.
 StatusOr<boost::json::array> processesJson(const RunOptions &options, executor::Executor &executor);

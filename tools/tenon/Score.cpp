@@ -156,14 +156,14 @@ void addScore(CLI::App &app, Action &action) {
   command->add_option("--text", options->text, "A file with the text; - is standard input")
       ->required();
   command->add_option("--max-tokens", options->maxTokens, "Score the first N tokens only");
-  command->add_option("--top", options->top,
-                      "With --json: the K most likely tokens of each position");
+  CLI::Option *top = command->add_option("--top", options->top,
+                                         "With --json: the K most likely tokens of each position");
   command->add_option("--dump-logits", options->dumpLogits,
                       "Write the logits of every position as raw f32 [tokens, vocabulary]");
   command->add_flag("--no-special", options->noSpecial, "Add no begin-of-text token");
-  command->add_flag(
+  top->needs(command->add_flag(
       "--json", options->json,
-      "One JSON object; its logits_xxh3 is equal exactly if all logits are equal bits");
+      "One JSON object; its logits_xxh3 is equal exactly if all logits are equal bits"));
   command->footer(
       "\nExamples:\n"
       "  tenon score m.tenon --text book.txt --max-tokens 2048\n"

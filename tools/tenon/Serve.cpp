@@ -26,6 +26,7 @@ struct ServeOptions {
   std::vector<std::string> keys;
   std::string keyFile, portFile, certificate, key;
   bool noPrefixTree = false, measureMachine = false;
+  bool forReplicas = false; ///< Something was said that only replicas can do.
 };
 
 /// Sequences computed together, unless the operator says otherwise: more than a prompt on the
@@ -93,6 +94,10 @@ Status run(const ServeOptions &o) {
       return keys.status();
     options.apiKeys.insert(options.apiKeys.end(), keys->begin(), keys->end());
   }
+  if (options.openMetrics && options.apiKeys.empty())
+    return Status::invalidArgument(
+        "--open-metrics: there are no keys, so /metrics is open already; "
+        "leave it out, or give --api-key or --api-key-file");
   options.prefixTree = !o.noPrefixTree;
 
   auto opened = Session::open(o.run);
@@ -102,6 +107,10 @@ Status run(const ServeOptions &o) {
   if (session.engine().section(engine::SectionKind::Tokenizer).empty())
     return Status::unsupported(o.run.engine + ": the engine has no tokenizer, and the server "
                                               "needs one");
+  if (o.forReplicas && session.plan().replicas == 1)
+    return Status::invalidArgument("--replica-slack is for engines with several replicas "
+                                   "(--sharding dp=2), and " +
+                                   o.run.engine + " has one; leave it out");
   if (o.measureMachine) {
     auto rates = measureRates(session.engine(), session.threads());
     if (!rates)
@@ -148,7 +157,7 @@ void addServe(CLI::App &app, Action &action) {
   command->add_option("--io-threads", s.ioThreads, "Threads for connections (default 1)")
       ->check(CLI::Range(1u, 64u));
   command->add_option("--max-queue", s.queue, "Sequences that may wait (default 512)");
-  command->add_option(
+  CLI::Option *slack = command->add_option(
       "--replica-slack", s.replicaSlack,
       "With several replicas: a request goes where most of its beginning is cached, unless that "
       "one has more than N sequences more than another (default 4)");
@@ -204,7 +213,8 @@ void addServe(CLI::App &app, Action &action) {
   command->add_flag("--log-prompts", s.logPrompts, "With --log json: the requests' bodies too");
   command->footer("\nExamples:\n  tenon serve m.tenon --port 8000\n"
                   "  tenon serve m.tenon --host 0.0.0.0 --api-key-file keys.txt --log json");
-  command->callback([o, &action] {
+  command->callback([o, slack, &action] {
+    o->forReplicas = slack->count() > 0;
     if (o->server.logPrompts && o->server.log != server::LogFormat::Json)
       throw CLI::ValidationError("--log-prompts", "prompts are in JSON logs alone; add --log json");
     o->run.drains = true;

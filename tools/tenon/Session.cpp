@@ -47,16 +47,20 @@ void addRunOptions(CLI::App &command, RunOptions &o) {
 }
 
 void addSamplingOptions(CLI::App &command, sample::SamplingParams &s) {
-  command.add_option("--temperature", s.temperature, "0: always the most likely token (default)");
-  command.add_option("--top-k", s.topK, "Keep the K most likely tokens; 0: all");
-  command.add_option("--top-p", s.topP, "Keep the most likely tokens up to this probability");
-  command.add_option("--min-p", s.minP,
-                     "Keep tokens with this share of the best one's probability");
+  CLI::Option *drawn = command.add_option("--temperature", s.temperature,
+                                          "0: always the most likely token (default)");
+  // Without a temperature nothing is drawn. With one of 0 neither, but then somebody said so.
+  command.add_option("--top-k", s.topK, "Keep the K most likely tokens; 0: all")->needs(drawn);
+  command.add_option("--top-p", s.topP, "Keep the most likely tokens up to this probability")
+      ->needs(drawn);
+  command
+      .add_option("--min-p", s.minP, "Keep tokens with this share of the best one's probability")
+      ->needs(drawn);
   command.add_option("--repetition-penalty", s.repetitionPenalty, "Above 1: fewer repetitions");
   command.add_option("--frequency-penalty", s.frequencyPenalty,
                      "Subtracted for each time generated");
   command.add_option("--presence-penalty", s.presencePenalty, "Subtracted once if generated");
-  command.add_option("--seed", s.seed, "Seed of the random draws");
+  command.add_option("--seed", s.seed, "Seed of the random draws")->needs(drawn);
 }
 
 uint32_t Session::workersFor(const RunOptions &o) {
@@ -64,6 +68,19 @@ uint32_t Session::workersFor(const RunOptions &o) {
     return o.threads;
   const uint32_t sharers = o.cluster ? o.cluster->peer(o.cluster->rank()).sharers : 1;
   return std::max(1u, cpu::readTopology().usefulWorkers / sharers);
+}
+
+/// Refuses options that would do nothing with an engine of this plan.
+static Status checkOptions(const RunOptions &o, const engine::Plan &plan) {
+  const auto refuse = [&](const char *option, const char *isFor) {
+    return Status::invalidArgument(
+        fmt::format("{} is for {}, and {} has one; leave it out", option, isFor, o.engine));
+  };
+  if (o.microBatch && plan.chips.size() == plan.chipsPerStage())
+    return refuse("--micro-batch", "engines with several stages (--sharding pp=2)");
+  if (o.rankTimeout && !o.cluster && plan.chips.size() * plan.replicas == 1)
+    return refuse("--rank-timeout", "several chips or processes");
+  return Status::ok();
 }
 
 StatusOr<std::unique_ptr<engine::Engine>> Session::openEngine(const RunOptions &o) {
@@ -82,6 +99,8 @@ StatusOr<std::unique_ptr<engine::Engine>> Session::openEngine(const RunOptions &
                                      ": known are avx2, avxvnni, avx512, amx, neon and neoni8mm");
   }
   auto opened = engine::Engine::open(o.engine, engineOptions);
+  if (opened)
+    TENON_RETURN_IF_ERROR(checkOptions(o, (*opened)->plan()));
   if (opened && o.cluster && (*opened)->plan().replicas > 1)
     return Status::unsupported(
         fmt::format("{}: the engine has {} replicas, which one process runs; several processes "
@@ -207,7 +226,8 @@ Status Session::prepare(executor::CapacityRequest wanted, Watch watch, uint32_t 
   runners = std::move(*made);
   // Of a job's process the other processes learn which chip it is before they blame the process.
   for (uint32_t replica = 0; replica < runners->size(); ++replica)
-    (*runners)[replica].watchForStalls(options.rankTimeout * (options.cluster ? 0.75 : 1), endJob);
+    (*runners)[replica].watchForStalls(
+        options.rankTimeout.value_or(kRankTimeout) * (options.cluster ? 0.75 : 1), endJob);
   return Status::ok();
 }
 

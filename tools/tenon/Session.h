@@ -22,6 +22,9 @@ class App;
 
 namespace tenon::tool {
 
+/// Seconds without a sign of life after which a chip or process has failed, unless said otherwise.
+inline constexpr double kRankTimeout = 6;
+
 /// Options of every command that runs a model.
 struct RunOptions {
   std::string engine;
@@ -32,8 +35,8 @@ struct RunOptions {
   bool verifyWeights = false;
   bool hugePages = false;
   bool noPin = false;
-  uint32_t microBatch = 0; ///< Rows; 0: chosen.
-  double rankTimeout = 6;  ///< Seconds.
+  uint32_t microBatch = 0;           ///< Rows; 0: chosen.
+  std::optional<double> rankTimeout; ///< Seconds; absent: kRankTimeout.
   bool drains = false; ///< Rank 0 ends in order when it is asked to end; the others wait for it.
   /// The processes that run the engine together; null for one (Processes.h).
   collective::Cluster *cluster = nullptr;

@@ -3,6 +3,7 @@
 
 #include "runtime/base/FileMapping.h"
 #include "tools/tenon/Command.h"
+#include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 
 #include <CLI/CLI.hpp>
@@ -68,7 +69,9 @@ void addTokenize(CLI::App &app, Action &action) {
   command->add_flag("--json", options->json, "{\"ids\": [...]} on standard output");
   command->footer("\nExample:\n  tenon tokenize m.tenon --text \"Hello world\" --json");
   command->callback([options, text, &action] {
-    action = [options, given = text->count() > 0] { return run(*options, given); };
+    action = [options, given = text->count() > 0] {
+      return onFirstProcess([&] { return run(*options, given); });
+    };
   });
 }
 

@@ -4,6 +4,7 @@
 #include "runtime/base/Clock.h"
 #include "runtime/text/Tokenizer.h"
 #include "tools/tenon/Command.h"
+#include "tools/tenon/Processes.h"
 #include "tools/tenon/Session.h"
 
 #include <CLI/CLI.hpp>
@@ -56,7 +57,8 @@ void addVerify(CLI::App &app, Action &action) {
       app.add_subcommand("verify", "Check an engine: every section, every index, every weight");
   command->add_option("engine", *path, "Engine file")->required();
   command->footer("\nExample:\n  tenon verify m.tenon && echo sound");
-  command->callback([path, &action] { action = [path] { return run(*path); }; });
+  command->callback(
+      [path, &action] { action = [path] { return onFirstProcess([&] { return run(*path); }); }; });
 }
 
 } // namespace tenon::tool
