@@ -8,6 +8,7 @@
 #include "runtime/server/AnswerFormat.h"
 #include "runtime/server/ApiErrors.h"
 #include "runtime/server/HttpFraming.h"
+#include "runtime/server/ReceivedRequest.h"
 #include "runtime/server/Tls.h"
 #include "runtime/server/Transport.h"
 
@@ -18,7 +19,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
 
 namespace tenon::server {
 
@@ -203,9 +203,10 @@ void Connection::closeIfIdle() {
 void Connection::abort() {
   if (std::exchange(closed, true))
     return;
+  const auto last = std::move(unread); // Until this function is done.
   boost::system::error_code ignored;
   socket.close(ignored);
-  readTimer.cancel();
+  endDeadline();
   writeTimer.cancel();
   if (const auto current = std::exchange(exchange, nullptr))
     current->detach(false);
@@ -213,10 +214,18 @@ void Connection::abort() {
 
 void Connection::setDeadline(uint32_t milliseconds, void (Connection::*action)()) {
   readTimer.expires_after(std::chrono::milliseconds(milliseconds));
-  readTimer.async_wait([weak = weak_from_this(), action](boost::system::error_code error) {
-    if (const auto self = weak.lock(); self && !error)
-      ((*self).*action)();
-  });
+  // A timer that has run out while the thread did something else, or while the whole process stood
+  // still, is not cancelled any more: its handler waits in line.
+  readTimer.async_wait(
+      [weak = weak_from_this(), action, number = ++deadline](boost::system::error_code error) {
+        if (const auto self = weak.lock(); self && !error && self->deadline == number)
+          ((*self).*action)();
+      });
+}
+
+void Connection::endDeadline() {
+  ++deadline;
+  readTimer.cancel();
 }
 
 void Connection::onIdleTimeout() { abort(); }
@@ -253,10 +262,35 @@ void Connection::onBytes(boost::system::error_code error, size_t count) {
     buffer.consume(buffer.size());
     return discarded > kLingerBytes ? abort() : waitForBytes();
   }
-  // A client may send its next request early. It is read once this one is answered, and until then
-  // the client's leaving is only noticed by writing.
-  if (!exchange)
-    readHeader();
+  exchange ? watchClient() : readNext();
+}
+
+/// While a request is answered. A client may send its next one early: that is read once this one is
+/// answered, and until then the client's leaving is only noticed by writing, and no read holds the
+/// connection.
+void Connection::watchClient() {
+  skipEmptyLines();
+  if (buffer.size() == 0)
+    waitForBytes();
+  else
+    unread = shared_from_this();
+}
+
+void Connection::readNext() {
+  skipEmptyLines();
+  buffer.size() == 0 ? waitForBytes() : readHeader();
+}
+
+/// What some clients send behind a body, and RFC 9112 (2.2) says to pass over. Before the first
+/// request it is no more than the beginning of one that must come in time.
+void Connection::skipEmptyLines() {
+  if (!served)
+    return;
+  const auto data = static_cast<const char *>(buffer.data().data());
+  size_t end = 0;
+  while (buffer.size() >= end + 2 && data[end] == '\r' && data[end + 1] == '\n')
+    end += 2;
+  buffer.consume(end);
 }
 
 void Connection::readHeader() {
@@ -313,78 +347,20 @@ void Connection::onRead(boost::system::error_code error) {
   abort();
 }
 
-/// Whom a socket's other end counts as: who has an IPv6 address mostly has the 64-bit network it
-/// lies in.
-static std::string clientOf(const asio::ip::tcp::socket &socket) {
-  boost::system::error_code error;
-  const asio::ip::address address = socket.remote_endpoint(error).address();
-  if (error)
-    return "unknown";
-  if (!address.is_v6() || address.to_v6().is_v4_mapped())
-    return address.is_v6()
-               ? asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string()
-               : address.to_string();
-  asio::ip::address_v6::bytes_type bytes = address.to_v6().to_bytes();
-  std::fill(bytes.begin() + 8, bytes.end(), 0);
-  return asio::ip::address_v6(bytes).to_string() + "/64";
-}
-
-/// Decodes %XX; what is none stays as it is.
-static std::string decodePath(std::string_view path) {
-  std::string out;
-  for (size_t i = 0; i < path.size(); ++i) {
-    unsigned value = 0;
-    if (path[i] == '%' && i + 2 < path.size() &&
-        std::from_chars(path.data() + i + 1, path.data() + i + 3, value, 16).ptr ==
-            path.data() + i + 3) {
-      out += static_cast<char>(value);
-      i += 2;
-    } else {
-      out += path[i];
-    }
-  }
-  return out;
-}
-
-/// A client's id goes back in a header, so it must be a plain word.
-static bool isPlainWord(std::string_view id) {
-  return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.' || c == ':';
-  });
-}
-
 void Connection::dispatch() {
-  readTimer.cancel();
+  endDeadline();
   auto &message = parser->get();
-  auto request = std::make_shared<HttpRequest>();
-  request->client = clientOf(socket);
-  request->arrivedNanos = nowNanos();
-  const auto method = message.method_string();
-  request->method.assign(method.data(), method.size());
-  const auto whole = message.target();
-  const std::string_view target(whole.data(), whole.size());
-  request->path = decodePath(pathOf(target));
-  for (const auto &field : message) {
-    const auto name = field.name_string(), value = field.value();
-    std::string lower(name.data(), name.size());
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    request->headers.emplace_back(std::move(lower), std::string(value.data(), value.size()));
-  }
-  const std::string_view id = request->header("x-request-id");
-  request->id = isPlainWord(id) ? std::string(id) : randomId("req_");
-  request->body = std::move(message.body());
   const bool keepAlive = message.keep_alive();
   const bool http11 = message.version() >= 11;
+  const RequestPtr request = receivedRequest(std::move(message), socket);
   parser.reset();
 
   answered = false;
+  served = true;
   exchange =
       std::make_shared<Exchange>(*this, request, http11, keepAlive, request->method == "HEAD");
   const std::shared_ptr<Exchange> current = exchange;
-  if (buffer.size() == 0)
-    waitForBytes();
+  watchClient();
   try {
     context.handler(request, current);
   } catch (const std::exception &error) {
@@ -401,7 +377,7 @@ void Connection::failReading(int status, const std::string &code, const std::str
   if (status >= 500)
     error.type = "server_error";
   const std::string body = error.body();
-  readTimer.cancel();
+  endDeadline();
   closeAfter = answered = true;
   send(fmt::format("HTTP/1.1 {} {}\r\nserver: tenon\r\nx-request-id: {}\r\nconnection: close\r\n"
                    "content-type: application/json\r\ncontent-length: {}\r\n\r\n{}",
@@ -441,10 +417,12 @@ void Connection::writeMore() {
   const auto write = [](const auto &again, std::shared_ptr<Connection> self) -> void {
     Connection &c = *self;
     c.writeTimer.expires_after(std::chrono::milliseconds(c.context.timeouts.write));
-    c.writeTimer.async_wait([weak = c.weak_from_this()](boost::system::error_code error) {
-      if (const auto late = weak.lock(); late && !error && !late->sending.empty())
-        late->abort();
-    });
+    c.writeTimer.async_wait(
+        [weak = c.weak_from_this(), number = ++c.writes](boost::system::error_code error) {
+          // As with reads, one that ran out before it was cancelled comes all the same.
+          if (const auto late = weak.lock(); late && !error && late->writes == number)
+            late->abort();
+        });
     c.stream->async_write_some(
         asio::buffer(c.sending.data() + c.sent, c.sending.size() - c.sent),
         [again, self = std::move(self)](boost::system::error_code error, size_t count) {
@@ -453,6 +431,7 @@ void Connection::writeMore() {
             return;
           if (error)
             return c.abort();
+          ++c.writes;
           c.sent += count;
           if (c.sent < c.sending.size())
             return again(again, self);
@@ -469,17 +448,14 @@ void Connection::writeMore() {
 void Connection::onAnswerWritten() {
   if (closed || !answered || !pending.empty() || !sending.empty())
     return;
+  const auto last = std::move(unread); // Until this function is done.
   answered = false;
   exchange.reset();
   if (closeAfter)
     return linger();
   setDeadline(context.timeouts.idle, &Connection::onIdleTimeout);
-  if (waiting)
-    return;
-  if (buffer.size() > 0)
-    readHeader();
-  else
-    waitForBytes();
+  if (!waiting)
+    readNext();
 }
 
 /// Closing while the client still sends would make it lose the answer: the sending side is shut

@@ -57,12 +57,17 @@ private:
   void serve();
   void waitForBytes();
   void onBytes(boost::system::error_code error, size_t count);
+  void watchClient();
+  void readNext();
+  void skipEmptyLines();
   void readHeader();
   void readBody();
   void onRead(boost::system::error_code error);
   void dispatch();
   void failReading(int status, const std::string &code, const std::string &message);
+  /// Calls `action` then, unless another deadline is set or this one ended before.
   void setDeadline(uint32_t milliseconds, void (Connection::*action)());
+  void endDeadline();
   void onReadTimeout();
   void onIdleTimeout();
 
@@ -82,8 +87,14 @@ private:
   std::string pending, sending;       ///< Not yet handed to the system; being handed over.
   size_t sent = 0;                    ///< Of `sending`.
   size_t discarded = 0;
+  uint32_t deadline = 0; ///< Number of the one that counts.
+  uint32_t writes = 0;   ///< Begun and ended; of the one that the timer is for.
+  /// Itself while a request is answered and the next one is in `buffer` already: then there is no
+  /// read, and whoever answers does not hold the connection either.
+  std::shared_ptr<Connection> unread;
   bool waiting = false;  ///< For bytes of the next request, or for the client to leave.
   bool timedOut = false; ///< While reading a request.
+  bool served = false;   ///< A request has come.
   bool answered = false, closeAfter = false, closed = false, lingering = false;
 };
 

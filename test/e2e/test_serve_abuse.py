@@ -4,11 +4,13 @@
 import json
 import random
 import re
+import signal
 import socket
 import struct
 import threading
 import time
 import unittest
+from pathlib import Path
 
 from serving import Server
 from tenon_cli import compile_engine, model
@@ -206,6 +208,52 @@ class AbuseTest(unittest.TestCase):
             while chunk := sock.recv(65536):
                 data += chunk
         self.assertEqual([int(s) for s in re.findall(rb"HTTP/1.1 (\d+)", data)], [200, 404, 200])
+
+    def testWhatComesBehindARequestCostsItNothing(self):
+        """A line's end, as some clients send behind a body, and a next request: at once or while the first is answered."""
+        body = json.dumps({"model": "model", "prompt": STORY, "max_tokens": 12, "ignore_eos": True}).encode()
+        first = b"POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+        last = first.replace(b"host: a", b"host: a\r\nconnection: close")
+        for tail in (b"\r\n", b"", b"\r\n\r\n"):
+            for pause in (0, 0.02):
+                with self.subTest(tail=tail, pause=pause), self.server.raw() as sock:
+                    sock.sendall(first if pause else first + tail + last)
+                    if pause:
+                        time.sleep(pause)
+                        sock.sendall(tail)
+                        time.sleep(pause)
+                        sock.sendall(last)
+                    data = b""
+                    while chunk := sock.recv(65536):
+                        data += chunk
+                    self.assertEqual([int(s) for s in re.findall(rb"HTTP/1.1 (\d+)", data)], [200, 200])
+        with self.server.raw() as sock:  # An empty line alone is no request that could come too late.
+            sock.sendall(last.replace(b"connection: close", b"a: b") + b"\r\n")
+            self.assertEqual(answer_of(sock)[0], 200)
+            sock.settimeout(3)
+            with self.assertRaises(TimeoutError):
+                sock.recv(1)
+        self.server.wait_idle()
+
+    def testAServerThatStoodStillServesWhatHasComeMeanwhile(self):
+        """A deadline that has passed by the time the bytes are read is no reason to drop what they ask for."""
+        body = json.dumps({"model": "model", "prompt": STORY, "max_tokens": 12, "ignore_eos": True}).encode()
+        head = b"POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body)
+        state = Path(f"/proc/{self.server.process.pid}/stat")
+        for early, late in ((head[:30], head[30:] + body), (head + body[:20], body[20:])):
+            with self.server.raw() as sock:
+                sock.sendall(early)
+                time.sleep(0.3)
+                self.server.process.send_signal(signal.SIGSTOP)
+                try:
+                    while state.read_text().rsplit(")", 1)[1].split()[0] != "T":
+                        time.sleep(0.01)
+                    sock.sendall(late)
+                    time.sleep(1)  # Longer than either deadline of this server.
+                finally:
+                    self.server.process.send_signal(signal.SIGCONT)
+                self.assertEqual(answer_of(sock)[0], 200)
+
 
 
 class SoakTest(unittest.TestCase):
