@@ -198,12 +198,13 @@ TEST_F(DispatcherTest, goesWhereTheBeginningIsCached) {
 }
 
 TEST_F(DispatcherTest, aJobStaysTogetherAndEndsTogether) {
-  start(2);
+  start(2, {}, 4, /*running=*/false); // The first may not be over before the second comes.
   const auto kept = std::make_shared<Collect>(3), ended = std::make_shared<Collect>(2);
   const auto long1 = job(promptOf(20, 2), 100, ended, 2);
   ASSERT_TRUE(dispatcher->submit(long1));
   ASSERT_TRUE(dispatcher->submit(job(promptOf(20, 3), 10, kept, 3)));
   EXPECT_EQ(accepted(), (std::vector<uint64_t>{2, 3}));
+  run();
   dispatcher->cancelAll(long1);
   ASSERT_TRUE(kept->waitOver(3));
   for (const auto &answer : kept->answers)
