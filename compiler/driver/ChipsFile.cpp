@@ -3,6 +3,9 @@
 
 #include "compiler/driver/ChipsFile.h"
 
+#include "frontends/ErrorText.h"
+#include "frontends/JsonNesting.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
@@ -15,6 +18,12 @@ namespace tenon::compiler {
 
 namespace {
 constexpr uint64_t kMostChips = 1024;
+/// Bytes or multiply-accumulates a second: beyond these, times are no numbers any more.
+constexpr double kLeastRate = 1, kMostRate = 1e24;
+constexpr double kMostSeconds = 1e6;
+constexpr double kMostBytes = 0x1p60;
+constexpr double kMostRows = 1e9;
+constexpr uint32_t kDeepest = 16; ///< Three are used.
 
 /// Reads objects of one file; the first problem stays.
 class Reader {
@@ -25,26 +34,43 @@ public:
     return llvm::createStringError(path + ": " + why);
   }
 
-  /// A number above 0 (or from 0 on) that must be there.
+  /// A number that must be there, from `least` to `most`.
   double number(const llvm::json::Object &object, llvm::StringRef key, const std::string &where,
-                bool zeroAllowed = false) {
+                double least, double most) {
     const llvm::json::Value *value = object.get(key);
     const auto found = value ? value->getAsNumber() : std::nullopt;
-    if (problem.empty() && (!found || *found < 0 || (*found == 0 && !zeroAllowed)))
-      problem = where + " needs \"" + key.str() + "\", a number " +
-                (zeroAllowed ? "from 0 on" : "above 0");
-    return found.value_or(0);
+    if (found && *found >= least && *found <= most)
+      return *found;
+    if (problem.empty())
+      problem = where + " needs \"" + key.str() + "\", a number from " +
+                frontend::numberText(least) + " to " + frontend::numberText(most);
+    return least;
+  }
+  double rate(const llvm::json::Object &object, llvm::StringRef key, const std::string &where) {
+    return number(object, key, where, kLeastRate, kMostRate);
+  }
+  double seconds(const llvm::json::Object &object, llvm::StringRef key, const std::string &where) {
+    return number(object, key, where, 0, kMostSeconds);
+  }
+
+  /// A whole number of chips that must be there; more than there can be stand for all.
+  uint32_t chips(const llvm::json::Object &object, llvm::StringRef key, const std::string &where) {
+    const llvm::json::Value *value = object.get(key);
+    const auto found = value ? value->getAsInteger() : std::nullopt;
+    if (problem.empty() && (!found || *found < 1))
+      problem = where + " needs \"" + key.str() + "\", a whole number of chips from 1 on";
+    return static_cast<uint32_t>(std::clamp<int64_t>(found.value_or(1), 1, kMostChips));
   }
 
   void onlyKeys(const llvm::json::Object &object, llvm::ArrayRef<llvm::StringRef> known,
                 const std::string &where) {
     for (const auto &[key, value] : object)
       if (problem.empty() && !llvm::is_contained(known, llvm::StringRef(key)))
-        problem = where + " has the unknown key \"" + key.str() + "\"; known are " +
+        problem = where + " has the unknown key \"" + frontend::printable(key) + "\"; known are " +
                   llvm::join(known, ", ");
   }
 
-  /// Pairs of numbers above 0, the first ones ascending; may be left out.
+  /// Pairs of rows and a rate, the rows ascending; may be left out.
   std::vector<std::pair<double, double>> points(const llvm::json::Object &object,
                                                 llvm::StringRef key, const std::string &where) {
     std::vector<std::pair<double, double>> points;
@@ -55,7 +81,8 @@ public:
       const llvm::json::Array *pair = entry.getAsArray();
       const double at = pair && pair->size() == 2 ? (*pair)[0].getAsNumber().value_or(0) : 0;
       const double rate = at > 0 ? (*pair)[1].getAsNumber().value_or(0) : 0;
-      sound &= rate > 0 && (points.empty() || at > points.back().first);
+      sound &= at <= kMostRows && rate >= kLeastRate && rate <= kMostRate &&
+               (points.empty() || at > points.back().first);
       points.push_back({at, rate});
     }
     if (problem.empty() && !sound)
@@ -94,12 +121,20 @@ const Link *ChipsFile::linkOf(uint32_t first, uint32_t count, uint32_t stride) c
 }
 
 llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
-  Reader reader(path);
   auto text = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
   if (!text)
-    return reader.failure("cannot be read: " + text.getError().message() +
-                          "; give a number of chips, or a file as docs/chips.md describes it");
-  auto parsed = llvm::json::parse((*text)->getBuffer());
+    return Reader(path).failure(
+        "cannot be read: " + text.getError().message() +
+        "; give a number of chips, or a file as docs/chips.md describes it");
+  return readChips(path, (*text)->getBuffer());
+}
+
+llvm::Expected<ChipsFile> readChips(llvm::StringRef path, llvm::StringRef text) {
+  Reader reader(path);
+  if (frontend::nestsDeeperThan(text, kDeepest))
+    return reader.failure("nests brackets deeper than " + llvm::Twine(kDeepest) +
+                          "; give a file as docs/chips.md describes it");
+  auto parsed = llvm::json::parse(text);
   if (!parsed)
     return reader.failure("is no JSON: " + llvm::toString(parsed.takeError()));
   const llvm::json::Object *root = parsed->getAsObject();
@@ -123,25 +158,24 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
                     where);
     ChipKind chip;
     chip.kind = object->getString("kind").value_or("cpu").str();
-    chip.memory = static_cast<uint64_t>(reader.number(*object, "memory", where));
-    chip.readBandwidth = reader.number(*object, "read_bandwidth", where);
-    chip.writeBandwidth = reader.number(*object, "write_bandwidth", where);
-    chip.launchSeconds = reader.number(*object, "launch_seconds", where, /*zeroAllowed=*/true);
+    chip.memory = static_cast<uint64_t>(reader.number(*object, "memory", where, 1, kMostBytes));
+    chip.readBandwidth = reader.rate(*object, "read_bandwidth", where);
+    chip.writeBandwidth = reader.rate(*object, "write_bandwidth", where);
+    chip.launchSeconds = reader.seconds(*object, "launch_seconds", where);
     if (object->get("context_bandwidth"))
-      chip.contextBandwidth = reader.number(*object, "context_bandwidth", where);
+      chip.contextBandwidth = reader.rate(*object, "context_bandwidth", where);
     if (object->get("shared_read_bandwidth") || object->get("shared_context_bandwidth") ||
         object->get("shared_by")) {
-      chip.sharedReadBandwidth = reader.number(*object, "shared_read_bandwidth", where);
+      chip.sharedReadBandwidth = reader.rate(*object, "shared_read_bandwidth", where);
       if (object->get("shared_context_bandwidth"))
-        chip.sharedContextBandwidth = reader.number(*object, "shared_context_bandwidth", where);
-      chip.sharedBy = static_cast<uint32_t>(
-          std::clamp<double>(reader.number(*object, "shared_by", where), 1, kMostChips));
+        chip.sharedContextBandwidth = reader.rate(*object, "shared_context_bandwidth", where);
+      chip.sharedBy = reader.chips(*object, "shared_by", where);
     }
     const llvm::json::Object none, *rates = object->getObject("macs_per_second");
     rates = rates ? rates : &none;
-    chip.int8Macs = reader.number(*rates, "int8", where + ".macs_per_second");
-    chip.bf16Macs = reader.number(*rates, "bf16", where + ".macs_per_second");
-    chip.f32Macs = reader.number(*rates, "f32", where + ".macs_per_second");
+    chip.int8Macs = reader.rate(*rates, "int8", where + ".macs_per_second");
+    chip.bf16Macs = reader.rate(*rates, "bf16", where + ".macs_per_second");
+    chip.f32Macs = reader.rate(*rates, "f32", where + ".macs_per_second");
     chip.int8ByRows = reader.points(*object, "int8_by_rows", where);
     const int64_t count = object->getInteger("count").value_or(1);
     if (count < 1 || file.chips.size() + count > kMostChips)
@@ -157,21 +191,16 @@ llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path) {
     reader.onlyKeys(*object, {"group", "latency_seconds", "bandwidth", "topology", "overlap"},
                     where);
     Link link;
-    link.group =
-        static_cast<uint32_t>(std::min<double>(reader.number(*object, "group", where), kMostChips));
-    link.latencySeconds = reader.number(*object, "latency_seconds", where, /*zeroAllowed=*/true);
-    link.bandwidth = reader.number(*object, "bandwidth", where);
+    link.group = reader.chips(*object, "group", where);
+    link.latencySeconds = reader.seconds(*object, "latency_seconds", where);
+    link.bandwidth = reader.rate(*object, "bandwidth", where);
     const llvm::StringRef topology = object->getString("topology").value_or("all_to_all");
     if (topology != "ring" && topology != "all_to_all")
-      return reader.failure(where + ".topology is \"" + topology +
+      return reader.failure(where + ".topology is \"" + frontend::printable(topology) +
                             "\"; known are all_to_all, ring");
     link.ring = topology == "ring";
-    if (object->get("overlap"))
-      link.overlap = reader.number(*object, "overlap", where, /*zeroAllowed=*/true);
-    if (link.overlap > 1)
-      return reader.failure(
-          where + ".overlap is " + std::to_string(link.overlap) +
-          "; it is the part of a transfer, 0 to 1, that goes on while chips compute");
+    if (object->get("overlap")) // The part of a transfer that goes on while chips compute.
+      link.overlap = reader.number(*object, "overlap", where, 0, 1);
     file.links.push_back(link);
   }
   if (!reader.problem.empty())

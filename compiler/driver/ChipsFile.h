@@ -62,6 +62,9 @@ struct ChipsFile {
 /// Reads a file. Errors name the file, the key, what was found and what is wanted.
 llvm::Expected<ChipsFile> readChipsFile(llvm::StringRef path);
 
+/// As readChipsFile(), of the file's `text`.
+llvm::Expected<ChipsFile> readChips(llvm::StringRef path, llvm::StringRef text);
+
 } // namespace tenon::compiler
 
 #endif // TENON_COMPILER_DRIVER_CHIPSFILE_H

@@ -4,6 +4,7 @@
 #include "frontends/huggingface/ConfigJson.h"
 
 #include "frontends/ErrorText.h"
+#include "frontends/JsonNesting.h"
 #include "frontends/huggingface/ConfigReader.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -59,23 +60,6 @@ private:
   std::vector<Tensor> list;
   llvm::StringMap<size_t> index;
 };
-
-/// The JSON parser recurses; a config.json is a handful of levels deep.
-bool nestsDeeperThan(StringRef text, uint32_t limit) {
-  uint32_t depth = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (quoted && text[i] == '\\')
-      ++i;
-    else if (text[i] == '"')
-      quoted = !quoted;
-    else if (!quoted && (text[i] == '[' || text[i] == '{') && ++depth > limit)
-      return true;
-    else if (!quoted && (text[i] == ']' || text[i] == '}') && depth > 0)
-      --depth;
-  }
-  return false;
-}
 
 /// The recipe of the config's `architectures`, or an error that names those with one.
 Expected<const Recipe *> recipeOf(StringRef path, const llvm::json::Object &object) {

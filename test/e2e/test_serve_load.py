@@ -166,10 +166,11 @@ class LoadGeneratorTest(unittest.TestCase):
             seen = self.bench("--trace", trace, "--requests", 100).json()
             self.assertEqual((seen["completed"], seen["new_tokens"], seen["prompt_tokens"]), (6, 18, 48))
             self.assertGreaterEqual(seen["seconds"], 0.75)
-            trace.write_text('{"timestamp": 0}\n')
-            broken = self.bench("--trace", trace, check=False)
-            self.assertEqual(broken.code, 2)
-            self.assertIn("trace.jsonl:1", broken.err)
+            for line in ({"timestamp": 0}, {"timestamp": 1e300, "input_length": 8, "output_length": 3}):
+                trace.write_text(json.dumps(line) + "\n")
+                broken = self.bench("--trace", trace, check=False)
+                self.assertEqual(broken.code, 2)
+                self.assertIn("trace.jsonl:1", broken.err)
         seen = self.bench("--rate", 20, "--requests", 10, "--prompt-tokens", 8, "--new-tokens", 2, "--slo-ttft-ms", 0.001).json()
         self.assertEqual((seen["completed"], seen["goodput_requests_per_second"]), (10, 0))
 

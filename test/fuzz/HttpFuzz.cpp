@@ -4,6 +4,7 @@
 // Any bytes from a client, in pieces of any size: the connection ends, what it says is well-formed
 // HTTP with one answer a request, and the handler sees no request whose parts could be mistaken.
 //
+#include "runtime/server/Auth.h"
 #include "runtime/server/Connection.h"
 
 #include <cstdio>
@@ -97,6 +98,9 @@ private:
         require(once.insert(name).second, "a framing field twice");
     }
     require(once.count("content-length") + once.count("transfer-encoding") < 2, "two lengths");
+    static const std::vector<std::string> keys = {"a", "other-key"};
+    const std::string_view given = request.header("authorization");
+    require(!isAuthorized(given, keys) || given.size() >= 8, "a key that nobody has");
   }
 
   /// Each answer's head, and its body where its length is told.

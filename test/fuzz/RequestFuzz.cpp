@@ -1,12 +1,13 @@
 //===- RequestFuzz.cpp - Hostile request bodies ---------------------------===//
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any bytes as the body of a request: reading it ends, and ends either in fields within their
-// ranges or in an error that is itself valid JSON of the promised shape.
+// Any bytes as the body of a chat and of a response: reading it ends, and ends either in fields
+// within their ranges or in an error that is itself valid JSON of the promised shape.
 //
 #include "runtime/server/ChatMessages.h"
 #include "runtime/server/GenerationFields.h"
 #include "runtime/server/ModelFacts.h"
+#include "runtime/server/ResponseInput.h"
 #include "runtime/server/StopStrings.h"
 #include "runtime/server/ToolFields.h"
 
@@ -30,30 +31,24 @@ static void checkError(const ApiError &error) {
           "an error of another shape");
 }
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+/// The body of a chat, or of a response.
+static void read(const boost::json::object &body, bool response) {
   static const Limits limits;
   static const ModelFacts model{"model", 8192, 32000};
-  ApiError error;
-  const auto body =
-      parseBody({reinterpret_cast<const char *>(data), size}, limits.jsonDepth, error);
-  if (!body) {
-    checkError(error);
-    return 0;
-  }
-  RequestFields fields(*body);
+  RequestFields fields(body);
   GenerationFields f;
   readGenerationFields(fields, limits, model, f);
-  boost::json::array messages = readMessages(fields, limits);
-  const ToolFields tools = readTools(fields, limits);
+  boost::json::array messages = response ? readInput(fields, limits) : readMessages(fields, limits);
+  const ToolFields tools =
+      readTools(fields, limits, response ? ToolStyle::Flat : ToolStyle::Nested);
   if (tools.wanted() && !fields.failed())
     f.constraint = constraintOf(tools, f.constraint, fields, limits);
-  if (fields.failed()) {
-    checkError(fields.error());
-    return 0;
-  }
+  if (fields.failed())
+    return checkError(fields.error());
   require(f.sampling.validate(model.vocabulary).isOk(), "sampling outside its ranges");
   require(f.n >= 1 && f.n <= limits.choices && f.stop.size() <= limits.stopStrings, "too much");
-  require(!messages.empty() && messages.size() <= limits.messages, "no messages, or too many");
+  require(!messages.empty() && messages.size() <= limits.messages + 1, // One of instructions.
+          "no messages, or too many");
   StopStrings stops(f.stop);
   std::string out;
   for (const boost::json::value &turn : messages)
@@ -62,8 +57,22 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (f.constraint && f.constraint->kind != grammar::Constraint::Kind::Regex &&
       f.constraint->kind != grammar::Constraint::Kind::Grammar && !f.constraint->text.empty())
     require(boost::json::parse(f.constraint->text).is_object(), "a constraint that is no object");
+  boost::json::array parsed = messages;
+  parseArguments(parsed);
   showToolsAsText(messages, tools);
   for (const boost::json::value &turn : messages)
     require(turn.as_object().at("content").is_string(), "a turn without text");
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  ApiError error;
+  const auto body =
+      parseBody({reinterpret_cast<const char *>(data), size}, Limits().jsonDepth, error);
+  if (!body) {
+    checkError(error);
+    return 0;
+  }
+  read(*body, /*response=*/false);
+  read(*body, /*response=*/true);
   return 0;
 }

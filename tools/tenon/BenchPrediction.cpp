@@ -12,10 +12,11 @@ namespace tenon::tool {
 namespace {
 namespace json = boost::json;
 
+/// 0 for what is no number that a time or a count can be.
 double numberOf(const json::value &value) {
   boost::system::error_code error;
   const double number = value.to_number<double>(error);
-  return error ? 0 : number;
+  return !error && number >= 0 && number <= 1e15 ? number : 0;
 }
 
 const json::value *find(const json::value &value, std::string_view key) {
@@ -46,7 +47,8 @@ BenchPrediction BenchPrediction::read(std::string_view card) {
     Curve curve{static_cast<uint64_t>(numberAt(entry, "sequences")), {}};
     const json::array &at = arrayOf(find(entry, "context")), &us = arrayOf(find(entry, "us"));
     for (size_t i = 0; i < std::min(at.size(), us.size()); ++i)
-      curve.points.push_back({numberOf(at[i]), numberOf(us[i]) * 1e-6});
+      if (const double took = numberOf(us[i]); took > 0)
+        curve.points.push_back({numberOf(at[i]), took * 1e-6});
     std::sort(curve.points.begin(), curve.points.end(),
               [](const Point &a, const Point &b) { return a.at < b.at; });
     result.decodes.push_back(std::move(curve));
@@ -55,8 +57,8 @@ BenchPrediction BenchPrediction::read(std::string_view card) {
     // Without a number it is of one prompt, as earlier compilers wrote it.
     const auto sequences =
         std::max<uint64_t>(1, static_cast<uint64_t>(numberAt(entry, "sequences")));
-    result.fills.push_back(
-        {sequences, {{numberAt(entry, "tokens"), numberAt(entry, "us") * 1e-6}}});
+    if (const double took = numberAt(entry, "us"); took > 0)
+      result.fills.push_back({sequences, {{numberAt(entry, "tokens"), took * 1e-6}}});
   }
   return result;
 }

@@ -4,6 +4,7 @@
 #include "tools/tenon/BenchServe.h"
 
 #include "tools/tenon/LoadClient.h"
+#include "tools/tenon/LoadInput.h"
 #include "tools/tenon/LoadText.h"
 #include "tools/tenon/OptionValues.h"
 #include "tools/tenon/Processes.h"
@@ -33,32 +34,6 @@ struct Options {
   std::string trace, body, text;
   bool json = false;
 };
-
-/// A line of a trace: {"timestamp": milliseconds, "input_length": n, "output_length": n, ...}.
-StatusOr<std::vector<LoadRequest>> readTrace(const std::string &path, uint32_t most) {
-  std::ifstream file(path);
-  if (!file)
-    return Status::notFound("--trace " + path + ": cannot be read");
-  std::vector<LoadRequest> requests;
-  std::string line;
-  for (size_t number = 1; requests.size() < most && std::getline(file, line); ++number) {
-    boost::system::error_code error;
-    const boost::json::value value = boost::json::parse(line, error);
-    const auto field = [&](const char *name) -> double {
-      const boost::json::value *v =
-          value.is_object() ? value.get_object().if_contains(name) : nullptr;
-      return v && v->is_number() ? v->to_number<double>() : -1;
-    };
-    const double at = field("timestamp"), in = field("input_length"), out = field("output_length");
-    if (error || !(at >= 0) || !(in >= 1 && in < 1e8) || !(out >= 1 && out < 1e8))
-      return Status::invalidArgument(fmt::format(
-          "--trace {}:{}: an object with \"timestamp\" (milliseconds), \"input_length\" and "
-          "\"output_length\" is wanted",
-          path, number));
-    requests.push_back({at * 1e-3, uint32_t(in), uint32_t(out)});
-  }
-  return requests;
-}
 
 std::vector<LoadRequest> makeRequests(const Options &o) {
   std::mt19937_64 random(o.plan.seed ^ 0x5eed);
@@ -201,12 +176,10 @@ Status run(Options o) {
         "--shared-prefix {}: no prompt is as long, so none would begin with it; give longer ones",
         o.plan.sharedPrefix));
   if (!o.body.empty()) {
-    boost::system::error_code error;
-    const boost::json::value value = boost::json::parse(o.body, error);
-    if (error || !value.is_object())
-      return Status::invalidArgument("--body " + o.body + ": a JSON object is wanted");
-    const std::string text = boost::json::serialize(value);
-    o.plan.moreFields = text.substr(1, text.size() - 2);
+    auto fields = readMoreFields(o.body);
+    if (!fields)
+      return fields.status();
+    o.plan.moreFields = std::move(*fields);
   }
   if (!o.text.empty()) {
     auto ids = tokenizeByServer(o.plan, o.text);
