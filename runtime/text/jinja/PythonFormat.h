@@ -1,4 +1,4 @@
-//===- PythonFormat.h - The % operator on strings ---------------*- C++ -*-===//
+//===- PythonFormat.h - Formatting of strings, both ways --------*- C++ -*-===//
 // SPDX-License-Identifier: Apache-2.0
 #ifndef TENON_RUNTIME_TEXT_JINJA_PYTHONFORMAT_H
 #define TENON_RUNTIME_TEXT_JINJA_PYTHONFORMAT_H
