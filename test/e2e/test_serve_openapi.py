@@ -31,6 +31,10 @@ class DescriptionTest(unittest.TestCase):
             last = document["components"]["schemas"]["DetokenizeRequest"]["properties"]["tokens"]["items"]["maximum"]
             self.assertEqual(server.request("POST", "/detokenize", {"tokens": [last]})[0], 200)
             self.assertEqual(server.request("POST", "/detokenize", {"tokens": [last + 1]})[0], 400)
+            allowed = document["components"]["schemas"]["ResponseRequest"]["properties"]["n"]["enum"]
+            for n, code in ((1, 200), (None, 200), (2, 400), ({}, 400)):
+                body = {"model": "model", "input": "Hi", "max_output_tokens": 1, "n": n}
+                self.assertEqual((n in allowed, server.request("POST", "/v1/responses", body)[0]), (code == 200, code))
 
 
 @unittest.skipIf(MISSING and not STRICT, "the package schemathesis is missing (tools/setup installs it)")
