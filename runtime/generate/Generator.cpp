@@ -110,6 +110,7 @@ StatusOr<bool> Generator::begin() {
   flight.promptRows = 0;
   schedule::StepRoom room;
   room.logitRows = executor.freeLogitRows();
+  room.rows = pace.rows();
   // Shares of those that run, but no smaller than what a stage computes as fast as one row.
   const auto depth = static_cast<uint32_t>(flights.size());
   if (depth > 1)
@@ -207,6 +208,7 @@ Status Generator::finish(Listener &listener) {
   lastEnded = ended;
   times.sample = ended - computed - std::min(ended - computed, times.grammar);
   times.execute = took - std::min(took, times.schedule + (ended - computed));
+  pace.observe(times.rows, times.promptRows, took);
   ++totals.steps;
   totals.computeNanos += times.execute;
   if (flight.promptRows) {

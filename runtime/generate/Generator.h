@@ -12,6 +12,7 @@
 #include "runtime/generate/Pooler.h"
 #include "runtime/generate/StepDraws.h"
 #include "runtime/schedule/Scheduler.h"
+#include "runtime/schedule/StepPace.h"
 
 #include <memory>
 #include <span>
@@ -118,6 +119,11 @@ public:
             kv::PrefixDirectory *directory = nullptr);
   ~Generator();
 
+  /// From here on steps that several requests wait for take about so many nanoseconds, as far as
+  /// smaller chunks of prompts can bring that about; 0: any time, which is how it begins. Tokens
+  /// are the same.
+  void paceSteps(uint64_t nanos) { pace = schedule::StepPace(nanos); }
+
   /// Queues a request and returns its number (0, 1, 2, ...). InvalidArgument names what is wrong.
   StatusOr<uint64_t> add(Request request);
 
@@ -168,6 +174,7 @@ private:
   executor::Executor &executor;
   const uint32_t vocabulary;
   schedule::Scheduler scheduler;
+  schedule::StepPace pace;
   StepDraws stepDraws;
   std::vector<std::unique_ptr<Active>> active; ///< Numbers ascend.
   std::vector<executor::StepRows> rows;

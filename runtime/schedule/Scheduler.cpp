@@ -122,6 +122,20 @@ bool Scheduler::schedule(Sequence &sequence, uint32_t most, std::vector<Schedule
   return true;
 }
 
+/// A chunk of a prompt that the step has time for.
+bool Scheduler::schedulePrompt(Sequence &sequence, std::vector<ScheduledRows> &rows) {
+  const uint32_t pending = sequence.pending();
+  uint32_t most = stepPromptsLeft;
+  if (pending > most && pending - most <= stepSlack)
+    most = pending; // Its first token need not wait for a few rows in another step.
+  else if (pending > most && most < stepSlack)
+    return false; // Those who are done need not wait for the beginning of a chunk.
+  if (!schedule(sequence, most, rows))
+    return false;
+  stepPromptsLeft -= std::min(stepPromptsLeft, rows.back().count);
+  return true;
+}
+
 void Scheduler::planStep(std::vector<ScheduledRows> &rows, StepRoom room) {
   rows.clear();
   stepTokensLeft = limits.stepTokens;
@@ -140,12 +154,20 @@ void Scheduler::planStep(std::vector<ScheduledRows> &rows, StepRoom room) {
       }
     }
   }
-  for (size_t i = 0; i < running.size() && rows.size() < limits.sequences && stepTokensLeft > 0;
+  stepPromptsLeft = limits.stepTokens;
+  stepSlack = 0;
+  if (room.rows < limits.stepTokens && running.size() + waiting.size() > 1) {
+    const auto decodes = static_cast<uint32_t>(rows.size());
+    stepPromptsLeft = std::max(room.rows - std::min(room.rows, decodes), kPromptRowsAtLeast);
+    stepSlack = stepPromptsLeft / 4;
+  }
+  for (size_t i = 0; i < running.size() && rows.size() < limits.sequences && stepTokensLeft > 0 &&
+                     stepPromptsLeft > 0;
        ++i)
     if (running[i]->pending() > 1 && !running[i]->inFlight)
-      schedule(*running[i], limits.stepTokens, rows);
+      schedulePrompt(*running[i], rows);
   while (!waiting.empty() && running.size() < limits.sequences && rows.size() < limits.sequences &&
-         stepTokensLeft > 0) {
+         stepTokensLeft > 0 && stepPromptsLeft > 0) {
     Sequence &s = *waiting.front();
     // Joining must not push anybody out: only free blocks count, and the whole prompt must fit
     // beside those that run, lest two half-computed prompts starve each other.
@@ -153,7 +175,7 @@ void Scheduler::planStep(std::vector<ScheduledRows> &rows, StepRoom room) {
     startFromTree(s);
     const uint32_t cached = s.computed;
     if ((needed - s.table.blocks().size() > obtainableBlocks() && !running.empty()) ||
-        !schedule(s, limits.stepTokens, rows)) {
+        !schedulePrompt(s, rows)) {
       s.table.clear();
       s.computed = 0;
       break;

@@ -4,7 +4,7 @@
 // Continuous batching with chunked prefill: a step takes every sequence that only needs its next
 // token, then prompt chunks up to a token budget, by priority and then first come first served. A
 // pure state machine: no threads, no I/O, no clock; the caller computes the step and appends the
-// tokens it drew.
+// tokens it drew, and says how many rows a step has time for.
 //
 #ifndef TENON_RUNTIME_SCHEDULE_SCHEDULER_H
 #define TENON_RUNTIME_SCHEDULE_SCHEDULER_H
@@ -39,11 +39,18 @@ struct ScheduledRows {
   uint32_t logitBase = 0; ///< Row of the step's logits where they begin.
 };
 
-/// What steps under way leave to the next.
+/// What steps under way leave to the next, and how long others are to wait for it.
 struct StepRoom {
   uint32_t logitRows = UINT32_MAX;
   uint32_t decodes = UINT32_MAX; ///< Sequences that only need their next token.
+  /// Rows of a step for which more than one sequence waits. Prompts have kPromptRowsAtLeast of them,
+  /// whatever decodes beside them, and a quarter more where that ends one.
+  uint32_t rows = UINT32_MAX;
 };
+
+/// Fewer prompt rows in a step would share the reading of the weights among too few: the weights of
+/// a step cost about as much as four rows, whatever the model.
+inline constexpr uint32_t kPromptRowsAtLeast = 64;
 
 class Scheduler {
 public:
@@ -103,6 +110,7 @@ public:
 
 private:
   bool schedule(Sequence &sequence, uint32_t most, std::vector<ScheduledRows> &rows);
+  bool schedulePrompt(Sequence &sequence, std::vector<ScheduledRows> &rows);
   bool makeRoom(Sequence &sequence, uint64_t tokens, const std::vector<ScheduledRows> &rows);
   void preempt(Sequence &sequence);
   void startFromTree(Sequence &sequence);
@@ -122,6 +130,8 @@ private:
   uint64_t preempted = 0;
   uint64_t fromTree = 0, lookedUp = 0;
   uint32_t stepTokensLeft = 0, stepLogits = 0, stepLogitsLeft = 0;
+  uint32_t stepPromptsLeft = 0; ///< Prompt rows that the step has time for, ...
+  uint32_t stepSlack = 0;       ///< ... and that it may have more to end a prompt.
 };
 
 } // namespace tenon::schedule

@@ -166,6 +166,7 @@ Status Server::run(const ServedEngine &served, executor::Replicas &executors) {
         r, count > 1, executors[r], plan,
         EngineLoop::Options{(options.queue + count - 1) / count, options.audit, options.prefixTree},
         metrics, admission));
+    replicas.back()->generator.paceSteps(uint64_t(options.stepMs) * 1'000'000);
     fronts.push_back({&replicas.back()->loop, &replicas.back()->cached});
   }
   Dispatcher dispatcher(std::move(fronts), plan.kv.blockTokens, options.replicaSlack);

@@ -25,12 +25,19 @@ class Machine:
         return (["chrt", "-f", str(50 + above)] if self.realtime else []) + [str(word) for word in words]
 
     def lift(self, pid, names):
-        """Threads of `pid` with one of these names."""
+        """Threads of `pid` with these names. A server may listen before it has started them: they are waited for."""
         if not self.realtime:
             return
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            if (task / "comm").read_text().strip() in names:
-                os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(51))
+        missing, deadline = set(names), time.monotonic() + 10
+        while missing and time.monotonic() < deadline:
+            time.sleep(0.01)
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                name = (task / "comm").read_text().strip()
+                if name in names:
+                    os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(51))
+                    missing.discard(name)
+        if missing:
+            raise SystemExit(f"the server has no thread {', '.join(sorted(missing))}")
 
 
 class Server:

@@ -157,6 +157,13 @@ void addServe(CLI::App &app, Action &action) {
   command->add_option("--io-threads", s.ioThreads, "Threads for connections (default 1)")
       ->check(CLI::Range(1u, 64u));
   command->add_option("--max-queue", s.queue, "Sequences that may wait (default 512)");
+  command
+      ->add_option(
+          "--step-ms", s.stepMs,
+          "Time of a step, prompts and next tokens together, while several requests wait "
+          "(default 60): smaller chunks of prompts bring it about, of 64 rows at least; 0: "
+          "chunks as large as --step-tokens allows")
+      ->check(CLI::Range(0u, 3'600'000u));
   CLI::Option *slack = command->add_option(
       "--replica-slack", s.replicaSlack,
       "With several replicas: a request goes where most of its beginning is cached, unless that "
