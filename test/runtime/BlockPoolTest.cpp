@@ -177,15 +177,21 @@ TEST(Scheduler, survivesRandomTraffic) {
   std::mt19937 random(11);
   const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
   for (int round = 0; round < 60; ++round) {
-    const schedule::SchedulerLimits l = {1 + below(40), 1 + below(6),  1 + below(6), 256, 16,
-                                         6 + below(20), round % 2 == 1};
+    const bool paced = round % 3 == 2; // Steps that have less time than room.
+    const schedule::SchedulerLimits l = {paced ? 80 + below(100) : 1 + below(40),
+                                         1 + below(6),
+                                         1 + below(6),
+                                         256,
+                                         16,
+                                         6 + below(20),
+                                         round % 2 == 1};
     schedule::Scheduler s(l);
     std::vector<schedule::Sequence *> live;
     std::vector<schedule::ScheduledRows> rows;
     uint64_t added = 0, ended = 0;
     for (int step = 0; step < 3000 && (added < 12 || s.hasWork()); ++step) {
       if (added < 12 && below(3) == 0) {
-        const auto p = prompt(1 + below(60));
+        const auto p = prompt(1 + below(paced ? 200 : 60));
         if (auto sequence = s.add({added, p, 1 + below(30)}); sequence.isOk())
           live.push_back(*sequence);
         else
@@ -198,7 +204,10 @@ TEST(Scheduler, survivesRandomTraffic) {
         live.erase(live.begin() + ptrdiff_t(victim));
         ++ended;
       }
-      s.planStep(rows);
+      schedule::StepRoom room;
+      if (paced)
+        room.rows = 1 + below(120);
+      s.planStep(rows, room);
       uint32_t tokens = 0, logits = 0;
       for (const auto &r : rows) {
         tokens += r.count;

@@ -95,6 +95,21 @@ TEST_F(EngineLoopTest, answersAreTheSameAloneAndAmongNeighbours) {
   }
 }
 
+TEST_F(EngineLoopTest, pacedStepsSayTheSame) {
+  startLoop(64, 6, 96, {}, false);
+  generator->paceSteps(1); // No step has time for more than the least.
+  std::vector<std::shared_ptr<Collect>> all;
+  for (int32_t s = 0; s < 6; ++s) {
+    all.push_back(std::make_shared<Collect>(1));
+    ASSERT_TRUE(loop->submit(job({{promptOf(70 + uint32_t(s) * 7, s), 12}}, all.back())));
+  }
+  run();
+  for (int32_t s = 0; s < 6; ++s) {
+    ASSERT_TRUE(all[size_t(s)]->waitOver(1));
+    EXPECT_EQ(all[size_t(s)]->answers[0], expected(promptOf(70 + uint32_t(s) * 7, s), 12));
+  }
+}
+
 TEST_F(EngineLoopTest, poolsBesideAnswersAndClosesTheBooks) {
   startLoop(24, 4, 64);
   const auto writes = std::make_shared<Collect>(1), pools = std::make_shared<Collect>(6);
