@@ -43,8 +43,8 @@ struct ScheduledRows {
 struct StepRoom {
   uint32_t logitRows = UINT32_MAX;
   uint32_t decodes = UINT32_MAX; ///< Sequences that only need their next token.
-  /// Rows of a step for which more than one sequence waits. Prompts have kPromptRowsAtLeast of them,
-  /// whatever decodes beside them, and a quarter more where that ends one.
+  /// Rows of a step for which more than one sequence waits. Prompts have kPromptRowsAtLeast of
+  /// them, whatever decodes beside them, and a quarter more where that ends one.
   uint32_t rows = UINT32_MAX;
 };
 
