@@ -60,9 +60,9 @@ using KernelFn = void (*)(void *const *buffers, const StepView *step, uint32_t w
                           uint32_t workers, void *scratch, uint32_t *claimed);
 
 /// Share of worker w of `items`: [items*w/workers, items*(w+1)/workers). Kernels of short rows are
-/// cut so. Long ones fix only the first items - items/kClaimedPart so, one run for each worker, and
-/// hand out the rest one by one: no processor is quite as fast as the next. Which worker computes
-/// an item changes no bit.
+/// cut so. Long ones fix only so, one run for each worker, the first items - items/kClaimedPart of
+/// those that take equally long, and hand out the rest one by one: no processor is quite as fast as
+/// the next. Which worker computes an item changes no bit.
 inline constexpr uint32_t kClaimedPart = 4;
 
 /// Activation rows quantised for integer products, one per token ("QuantRow"), K columns (K % 32 ==

@@ -319,9 +319,9 @@ Value KernelBuilder::claim() {
                                          LLVM::AtomicOrdering::monotonic));
 }
 
-void KernelBuilder::forClaimedItems(Value items,
+void KernelBuilder::forClaimedItems(Value items, Value alike,
                                     llvm::function_ref<void(Value, Value, Value)> body) {
-  Value fixed = sub(items, divU(items, constI64(kClaimedPart)));
+  Value fixed = sub(alike, divU(alike, constI64(kClaimedPart)));
   auto [first, last] = share(fixed);
   const auto claimNext = [&] { return Values{add(fixed, claim())}; };
   Value start = ifElse(cmpI("ult", first, last), i64, [&] { return Values{first}; }, claimNext)[0];

@@ -142,9 +142,10 @@ public:
   /// The share [first, last) of `items` for this worker.
   std::pair<Value, Value> share(Value items);
   /// Calls `body(item, next, isFirst)` for the items that this worker gets of 0..items-1: a fixed
-  /// run, then as many of the last quarter as it can claim (KernelAbi.h). `next` is what comes
-  /// after `item`, `items` or more if nothing does.
-  void forClaimedItems(Value items,
+  /// run of the first `alike`, which take equally long, then as many of their last quarter and of
+  /// the others as it can claim (KernelAbi.h). `next` is what comes after `item`, `items` or more
+  /// if nothing does.
+  void forClaimedItems(Value items, Value alike,
                        llvm::function_ref<void(Value item, Value next, Value isFirst)> body);
 
 private:

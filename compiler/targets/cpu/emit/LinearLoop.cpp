@@ -163,7 +163,11 @@ void emitLinearLoop(KernelBuilder &k, const LinearShape &shape,
   Value blockRows = k.constI64(kRowBlock);
   Value blocks = k.divU(k.addC(shape.rows, kRowBlock - 1), blockRows);
   Value items = k.mul(blocks, shape.units);
-  k.forClaimedItems(items, [&](Value item, Value next, Value isFirst) {
+  // A last block of fewer rows takes less time: its items are claimed, lest one worker's run be of
+  // them and another's of whole blocks. A step of one block has no others.
+  Value whole = k.divU(shape.rows, blockRows);
+  Value alike = k.select(k.cmpI("ult", blocks, k.constI64(2)), items, k.mul(whole, shape.units));
+  k.forClaimedItems(items, alike, [&](Value item, Value next, Value isFirst) {
     Value unit = k.remU(item, shape.units);
     Value firstRow = k.mul(k.divU(item, shape.units), blockRows);
     Value count = k.minU(k.sub(shape.rows, firstRow), blockRows);
