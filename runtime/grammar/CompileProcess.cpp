@@ -3,6 +3,7 @@
 
 #include "runtime/grammar/CompileProcess.h"
 
+#include "runtime/base/Sanitizer.h"
 #include "runtime/grammar/TokenGrammar.h"
 
 #include <fmt/core.h>
@@ -18,12 +19,6 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TENON_SHADOW_MEMORY 1 // Sanitizers map terabytes, so address space says nothing.
-#endif
-#endif
 
 namespace tenon::grammar {
 
@@ -78,7 +73,7 @@ bool receiveFrame(int socket, Frame &frame, std::string &body) {
 void limitMemory(size_t more) {
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
-#ifndef TENON_SHADOW_MEMORY
+#if !TENON_SANITIZED // Else the address space says nothing.
   unsigned long pages = 0;
   if (FILE *file = std::fopen("/proc/self/statm", "r")) {
     if (std::fscanf(file, "%lu", &pages) != 1)

@@ -19,6 +19,9 @@ MODELS = Path(os.environ.get("TENON_MODELS", ROOT / "build" / "models"))
 WORK = Path(os.environ.get("TENON_E2E_WORK", BUILD / "e2e"))
 # Set by continuous integration, where a model that is not there is a failure and no reason to skip.
 STRICT = os.environ.get("TENON_CI", "") not in ("", "0")
+# Set by tools/sanitize.
+SANITIZER = os.environ.get("TENON_SANITIZER", "")
+unless_sanitized = unittest.skipIf(SANITIZER, "it measures the program, and now the sanitizer would be measured")
 
 MODEL_FILES = {"smollm2": "SmolLM2-135M-Instruct.Q4_1.gguf", "gemma3": "gemma-3-270m-q4_k_m.gguf"}
 

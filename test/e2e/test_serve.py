@@ -8,7 +8,7 @@ import time
 import unittest
 
 from serving import Server
-from tenon_cli import compile_engine, model, run
+from tenon_cli import compile_engine, model, run, unless_sanitized
 
 STORY = "Once upon a time, in a land far away,"
 
@@ -317,6 +317,7 @@ class LifeTest(unittest.TestCase):
             self.assertEqual(server.request("GET", "/health")[0], 200)
             self.assertNotIn("first-key-1", server.log.read_text())
 
+    @unless_sanitized
     def testAnIdleServerUsesNoProcessorTime(self):
         with Server(self.engine) as server:
             server.complete(STORY, max_tokens=4)

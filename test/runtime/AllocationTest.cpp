@@ -3,6 +3,7 @@
 //
 // Counts the allocations of the test program, by functions of its own.
 //
+#include "runtime/base/Sanitizer.h"
 #include "runtime/generate/Generator.h"
 #include "test/runtime/TinyEngine.h"
 
@@ -15,13 +16,7 @@
 
 static std::atomic<uint64_t> allocations{0};
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TENON_SANITIZED 1
-#endif
-#endif
-
-#ifdef TENON_SANITIZED
+#if TENON_SANITIZED
 // A sanitizer has these functions itself, and tells of every allocation, C's too.
 #include <sanitizer/allocator_interface.h>
 [[maybe_unused]] static const int installed = __sanitizer_install_malloc_and_free_hooks(
