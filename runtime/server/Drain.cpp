@@ -26,9 +26,9 @@ static constexpr auto kPollEvery = std::chrono::milliseconds(20);
 static constexpr auto kFlushAtMost = std::chrono::milliseconds(1000);
 
 Drain::Drain(std::vector<std::unique_ptr<IoThread>> &threads, HttpListener &listener,
-             Services &services)
-    : threads(threads), listener(listener), services(services),
-      signals(threads.front()->context, SIGTERM, SIGINT), timer(threads.front()->context) {
+             asio::signal_set &signals, Services &services)
+    : threads(threads), listener(listener), services(services), signals(signals),
+      timer(threads.front()->context) {
   wait();
 }
 

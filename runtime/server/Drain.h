@@ -18,8 +18,9 @@ namespace tenon::server {
 /// has come to its end, for at most the drain time. On the second it stops at once.
 class Drain {
 public:
+  /// `signals`: those two, of the first thread's context; they outlive this.
   Drain(std::vector<std::unique_ptr<IoThread>> &threads, HttpListener &listener,
-        Services &services);
+        boost::asio::signal_set &signals, Services &services);
 
   /// After the engine's loop has ended: gives answers a moment to be written, then stops and joins
   /// the I/O threads. Afterwards nothing calls back.
@@ -33,7 +34,7 @@ private:
   std::vector<std::unique_ptr<IoThread>> &threads;
   HttpListener &listener;
   Services &services;
-  boost::asio::signal_set signals;
+  boost::asio::signal_set &signals;
   boost::asio::steady_timer timer;
   uint64_t deadlineNanos = 0;
 };

@@ -68,8 +68,8 @@ namespace {
 /// SIGHUP: new connections get the certificate that is in the files now.
 class CertificateReload {
 public:
-  CertificateReload(Tls &tls, boost::asio::io_context &context, RequestLog &log)
-      : tls(tls), log(log), signals(context, SIGHUP) {
+  CertificateReload(Tls &tls, boost::asio::signal_set &signals, RequestLog &log)
+      : tls(tls), log(log), signals(signals) {
     wait();
   }
 
@@ -86,7 +86,7 @@ private:
   }
   Tls &tls;
   RequestLog &log;
-  boost::asio::signal_set signals;
+  boost::asio::signal_set &signals;
 };
 
 } // namespace
@@ -105,6 +105,7 @@ struct Server::State {
   std::unique_ptr<Tls> tls;
   ConnectionContext connections{options.limits, options.timeouts, {}, {}, draining};
   std::optional<HttpListener> listener;
+  std::optional<boost::asio::signal_set> ends, renewals; ///< SIGTERM and SIGINT; SIGHUP.
   std::optional<grammar::GrammarStore>
       grammars; ///< Its thread calls into the I/O threads' mailboxes.
 };
@@ -146,6 +147,14 @@ StatusOr<std::unique_ptr<Server>> Server::open(const ServerOptions &options,
 }
 
 uint16_t Server::port() const { return state->listener->port(); }
+
+void Server::catchSignals() {
+  boost::asio::io_context &context = state->threads.front()->context;
+  if (!state->ends)
+    state->ends.emplace(context, SIGTERM, SIGINT);
+  if (state->tls && !state->renewals)
+    state->renewals.emplace(context, SIGHUP);
+}
 
 Status Server::run(const ServedEngine &served, executor::Replicas &executors) {
   const ServerOptions &options = state->options;
@@ -192,10 +201,11 @@ Status Server::run(const ServedEngine &served, executor::Replicas &executors) {
     log.onResponse(request, status, bytes);
   };
 
+  catchSignals();
   std::optional<CertificateReload> reload;
   if (state->tls)
-    reload.emplace(*state->tls, state->threads.front()->context, log);
-  Drain drain(state->threads, *state->listener, services);
+    reload.emplace(*state->tls, *state->renewals, log);
+  Drain drain(state->threads, *state->listener, *state->ends, services);
   state->listener->accept();
   for (const auto &thread : state->threads)
     thread->start(/*besideEngine=*/count == 1);

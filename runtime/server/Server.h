@@ -37,6 +37,10 @@ public:
 
   uint16_t port() const;
 
+  /// From here on SIGTERM and SIGINT (and SIGHUP with TLS) are kept for run(), which does it too.
+  /// For callers that tell somebody of the server before run(), who may at once want its end.
+  void catchSignals();
+
   /// Serves until SIGTERM or SIGINT, which lets running requests end first, and a second one, which
   /// does not. The replicas' threads compute, the calling one among them; it must be the one that
   /// made `executors`.

@@ -31,7 +31,7 @@ class Server:
         while not (port_file.exists() and port_file.read_text().endswith("\n")):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError("the server did not start:\n" + self.log.read_text())
-            time.sleep(0.01)
+            time.sleep(0.001)
         self.port = int(port_file.read_text())
 
     def __enter__(self):

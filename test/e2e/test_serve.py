@@ -293,6 +293,12 @@ class LifeTest(unittest.TestCase):
             self.assertEqual(answer["usage"]["completion_tokens"], 200)
             self.assertEqual(server.process.wait(10), 0)
 
+    def testASignalAsSoonAsThePortIsKnownEndsItWell(self):
+        for _ in range(10):
+            with Server(self.engine, "--no-grammar-preparation") as server:
+                pass  # It looks for the port every 10 ms; the end of the block sends the signal, and wants 0.
+            self.assertEqual(server.process.returncode, 0)
+
     def testASecondSignalStopsNow(self):
         with Server(self.engine) as server:
             results = []

@@ -129,6 +129,7 @@ Status run(const ServeOptions &o) {
   wanted.stepTokens = std::min(session.plan().limits.defaultStepTokens,
                                std::max(kDefaultStepTokens, sequences + kDefaultStepTokens / 2));
   TENON_RETURN_IF_ERROR(session.prepare(wanted, Watch::Nothing, session.plan().replicas));
+  (*server)->catchSignals();
   TENON_RETURN_IF_ERROR(writePort(o.portFile, (*server)->port()));
   return (*server)->run({session.engine(), session.tokenizer(), session.stopTokens()},
                         session.replicas());
