@@ -81,23 +81,70 @@ void readModel(const fb::Model &m, ModelPlan &model) {
     model.eos.assign(m.eos()->begin(), m.eos()->end());
 }
 
-} // namespace
+ChipPlan readChip(const fb::Chip &c, const KvPlan &kv) {
+  ChipPlan chip;
+  chip.id = c.id();
+  chip.kind = text(c.kind());
+  forEach(c.buffers(), [&](const fb::Buffer &b) {
+    chip.buffers.push_back({text(b.name()), form(b.offset()), form(b.size())});
+  });
+  chip.arena = form(c.arena());
+  chip.weightsBytes = c.weights_bytes();
+  chip.program = c.program();
+  chip.kvLayers = c.kv_layers() ? c.kv_layers() : kv.layers;
+  chip.kvHeads = c.kv_heads() ? c.kv_heads() : kv.kvHeads;
+  chip.firstToken = c.first_token();
+  chip.firstKvHead = c.first_kv_head();
+  return chip;
+}
 
-StatusOr<Plan> readPlan(std::span<const std::byte> section) {
-  const auto *bytes = reinterpret_cast<const uint8_t *>(section.data());
-  // 64 levels and a million tables are far beyond any real plan.
-  flatbuffers::Verifier verifier(bytes, section.size(), 64, 1'000'000);
-  if (section.size() < 8 || section.size() >= FLATBUFFERS_MAX_BUFFER_SIZE)
-    return Status::dataLoss("plan: " + std::to_string(section.size()) +
-                            " bytes cannot hold a FlatBuffer");
-  if (!fb::PlanBufferHasIdentifier(bytes))
-    return Status::dataLoss("plan: the FlatBuffer's identifier is not TNPL");
-  if (!fb::VerifyPlanBuffer(verifier))
-    return Status::dataLoss("plan: the FlatBuffer fails verification (an offset, a length or a "
-                            "vtable points outside the section)");
-  const fb::Plan &p = *fb::GetPlan(bytes);
+StatusOr<WeightPlan> readWeight(const fb::Weight &w) {
+  if (w.format() >= kNumWeightFormats)
+    return Status::dataLoss("plan: weight '" + text(w.name()) + "' has format " +
+                            std::to_string(w.format()) + "; known are 0 to " +
+                            std::to_string(kNumWeightFormats - 1));
+  WeightPlan weight;
+  weight.name = text(w.name());
+  weight.format = static_cast<WeightFormat>(w.format());
+  weight.rows = w.rows();
+  weight.columns = w.columns();
+  weight.offset = w.offset();
+  weight.size = w.size();
+  weight.packed = w.packed();
+  weight.randomSeed = w.random_seed();
+  weight.program = w.program();
+  weight.tensor = w.tensor() ? text(w.tensor()) : weight.name;
+  if (const fb::Part *part = w.part()) {
+    weight.partDim = part->dim();
+    if (part->begins())
+      weight.partBegins.assign(part->begins()->begin(), part->begins()->end());
+  }
+  return weight;
+}
 
-  Plan plan;
+StatusOr<KernelPlan> readKernel(const fb::Kernel &k) {
+  KernelPlan kernel{text(k.symbol()), text(k.kind()), text(k.spec()), KernelKind::Linear,
+                    k.scratch_bytes()};
+  const auto kind = cpu::parseKernelKind(kernel.kindName);
+  if (!kind)
+    return Status::unsupported("plan: kernel '" + kernel.symbol + "' is of kind '" +
+                               kernel.kindName + "', which this runtime does not know");
+  kernel.kind = *kind;
+  return kernel;
+}
+
+CallPlan readCall(const fb::Call &c) {
+  CallPlan call;
+  call.function = c.function();
+  if (c.weights())
+    call.weights.assign(c.weights()->begin(), c.weights()->end());
+  call.kvLayer = c.kv_layer();
+  call.program = c.program();
+  return call;
+}
+
+/// What every plan has once.
+Status readHead(const fb::Plan &p, Plan &plan) {
   plan.producer = text(p.producer());
   plan.target = text(p.target());
   if (p.grid())
@@ -114,85 +161,56 @@ StatusOr<Plan> readPlan(std::span<const std::byte> section) {
     return missing("kv");
   plan.kv = {p.kv()->layers(),       p.kv()->kv_heads(),      p.kv()->head_dim(),
              p.kv()->block_tokens(), p.kv()->element_bytes(), p.kv()->bytes_per_block()};
-
-  bool whole = forEach(p.chips(), [&](const fb::Chip &c) {
-    ChipPlan chip;
-    chip.id = c.id();
-    chip.kind = text(c.kind());
-    forEach(c.buffers(), [&](const fb::Buffer &b) {
-      chip.buffers.push_back({text(b.name()), form(b.offset()), form(b.size())});
-    });
-    chip.arena = form(c.arena());
-    chip.weightsBytes = c.weights_bytes();
-    chip.program = c.program();
-    chip.kvLayers = c.kv_layers() ? c.kv_layers() : plan.kv.layers;
-    chip.kvHeads = c.kv_heads() ? c.kv_heads() : plan.kv.kvHeads;
-    chip.firstToken = c.first_token();
-    chip.firstKvHead = c.first_kv_head();
-    plan.chips.push_back(std::move(chip));
-  });
-  Status badEnum;
-  whole &= forEach(p.weights(), [&](const fb::Weight &w) {
-    if (w.format() >= kNumWeightFormats && badEnum.isOk())
-      badEnum = Status::dataLoss("plan: weight '" + text(w.name()) + "' has format " +
-                                 std::to_string(w.format()) + "; known are 0 to " +
-                                 std::to_string(kNumWeightFormats - 1));
-    WeightPlan weight;
-    weight.name = text(w.name());
-    weight.format =
-        static_cast<WeightFormat>(std::min<uint32_t>(w.format(), kNumWeightFormats - 1));
-    weight.rows = w.rows();
-    weight.columns = w.columns();
-    weight.offset = w.offset();
-    weight.size = w.size();
-    weight.packed = w.packed();
-    weight.randomSeed = w.random_seed();
-    weight.program = w.program();
-    weight.tensor = w.tensor() ? text(w.tensor()) : weight.name;
-    if (const fb::Part *part = w.part()) {
-      weight.partDim = part->dim();
-      if (part->begins())
-        weight.partBegins.assign(part->begins()->begin(), part->begins()->end());
-    }
-    plan.weights.push_back(std::move(weight));
-  });
-  whole &= forEach(p.kernels(), [&](const fb::Kernel &k) {
-    KernelPlan kernel{text(k.symbol()), text(k.kind()), text(k.spec()), KernelKind::Linear,
-                      k.scratch_bytes()};
-    if (const auto kind = cpu::parseKernelKind(kernel.kindName))
-      kernel.kind = *kind;
-    else if (badEnum.isOk())
-      badEnum = Status::unsupported("plan: kernel '" + kernel.symbol + "' is of kind '" +
-                                    kernel.kindName + "', which this runtime does not know");
-    plan.kernels.push_back(std::move(kernel));
-  });
-  whole &= forEach(p.functions(), [&](const fb::Function &f) {
-    FunctionPlan function;
-    function.name = text(f.name());
-    whole &= forEach(f.launches(),
-                     [&](const fb::Launch &l) { function.launches.push_back(readLaunch(l)); });
-    plan.functions.push_back(std::move(function));
-  });
-  whole &= forEach(p.calls(), [&](const fb::Call &c) {
-    CallPlan call;
-    call.function = c.function();
-    if (c.weights())
-      call.weights.assign(c.weights()->begin(), c.weights()->end());
-    call.kvLayer = c.kv_layer();
-    call.program = c.program();
-    plan.calls.push_back(std::move(call));
-  });
-  whole &= forEach(p.checks(), [&](const fb::Check &c) {
-    plan.checks.push_back({text(c.region()), c.max_abs_error(), c.max_rel_error(), c.samples()});
-  });
-  if (!whole)
-    return Status::dataLoss("plan: a list has an empty element");
-  TENON_RETURN_IF_ERROR(badEnum);
   plan.logitsBuffer = p.logits_buffer();
   plan.logitsBlock = p.logits_block();
   plan.replicas = p.replicas();
   if (const fb::Pooling *pooling = p.pooling())
     plan.pooling = {pooling->hidden_buffer(), pooling->norm_weight(), pooling->norm_eps()};
+  return Status::ok();
+}
+
+Status readLists(const fb::Plan &p, Plan &plan) {
+  bool whole =
+      forEach(p.chips(), [&](const fb::Chip &c) { plan.chips.push_back(readChip(c, plan.kv)); });
+  Status unknown; // The first of what this runtime does not know.
+  const auto keep = [&](auto read, auto &list) {
+    if (read)
+      list.push_back(std::move(*read));
+    else if (unknown.isOk())
+      unknown = read.status();
+  };
+  whole &= forEach(p.weights(), [&](const fb::Weight &w) { keep(readWeight(w), plan.weights); });
+  whole &= forEach(p.kernels(), [&](const fb::Kernel &k) { keep(readKernel(k), plan.kernels); });
+  whole &= forEach(p.functions(), [&](const fb::Function &f) {
+    FunctionPlan &function = plan.functions.emplace_back();
+    function.name = text(f.name());
+    whole &= forEach(f.launches(),
+                     [&](const fb::Launch &l) { function.launches.push_back(readLaunch(l)); });
+  });
+  whole &= forEach(p.calls(), [&](const fb::Call &c) { plan.calls.push_back(readCall(c)); });
+  whole &= forEach(p.checks(), [&](const fb::Check &c) {
+    plan.checks.push_back({text(c.region()), c.max_abs_error(), c.max_rel_error(), c.samples()});
+  });
+  return whole ? unknown : Status::dataLoss("plan: a list has an empty element");
+}
+
+} // namespace
+
+StatusOr<Plan> readPlan(std::span<const std::byte> section) {
+  const auto *bytes = reinterpret_cast<const uint8_t *>(section.data());
+  // 64 levels and a million tables are far beyond any real plan.
+  flatbuffers::Verifier verifier(bytes, section.size(), 64, 1'000'000);
+  if (section.size() < 8 || section.size() >= FLATBUFFERS_MAX_BUFFER_SIZE)
+    return Status::dataLoss("plan: " + std::to_string(section.size()) +
+                            " bytes cannot hold a FlatBuffer");
+  if (!fb::PlanBufferHasIdentifier(bytes))
+    return Status::dataLoss("plan: the FlatBuffer's identifier is not TNPL");
+  if (!fb::VerifyPlanBuffer(verifier))
+    return Status::dataLoss("plan: the FlatBuffer fails verification (an offset, a length or a "
+                            "vtable points outside the section)");
+  Plan plan;
+  TENON_RETURN_IF_ERROR(readHead(*fb::GetPlan(bytes), plan));
+  TENON_RETURN_IF_ERROR(readLists(*fb::GetPlan(bytes), plan));
   return plan;
 }
 

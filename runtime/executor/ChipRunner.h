@@ -153,7 +153,7 @@ private:
 
   ChipRunner(const engine::Engine &engine, const Capacity &capacity, Setup setup);
   Status allocate();
-  void bind();
+  class Binder;
   /// Before a micro-batch other than a lonely one: workers of the stage's chips may still be in the
   /// one before.
   Status follow(uint32_t worker);

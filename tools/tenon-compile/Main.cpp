@@ -58,12 +58,8 @@ static uint64_t readBytes(const std::string &text) {
                              "'" + text + "' is not a size; write bytes, or 500MB, 2GiB, 1.5G");
 }
 
-static int run(int argc, char **argv) {
-  CLI::App app("Compiles a checkpoint to one engine file that `tenon` runs.", "tenon-compile");
-  app.footer(kFooter);
-  app.set_version_flag("--version", "tenon-compile " TENON_VERSION);
-  CompileOptions options;
-  std::string limit;
+/// What is compiled, for which processors, and what its weights are if it has none.
+static void addInputOptions(CLI::App &app, CompileOptions &options) {
   app.add_option("input", options.input,
                  "GGUF file, or a config.json together with --random-weights")
       ->required()
@@ -75,6 +71,20 @@ static int run(int argc, char **argv) {
                  "cpu:VARIANT[,VARIANT...], neon and neoni8mm (AArch64) among them")
       ->type_name("TARGET")
       ->capture_default_str();
+  CLI::Option *random = app.add_option("--random-weights", options.randomSeed,
+                                       "Make the weights at load from this seed (config.json)")
+                            ->check(CLI::PositiveNumber)
+                            ->type_name("SEED");
+  app.add_option("--random-format", options.randomFormat, "Format of random matrices")
+      ->needs(random)
+      ->capture_default_str();
+  app.add_option("--max-context", options.maxContext,
+                 "Most positions of a sequence (default: the model's, at most 8192)")
+      ->check(CLI::PositiveNumber);
+}
+
+/// In which formats weights are stored and products computed, and how that is measured.
+static void addFormatOptions(CLI::App &app, CompileOptions &options) {
   app.add_option(
          "--weights", options.weights,
          "How matrices are stored: keep (as in the checkpoint), at most q4, q5, q6 or q8, or in a "
@@ -106,6 +116,19 @@ static int run(int argc, char **argv) {
       "Round by the weights alone, without running the model on text of its own first");
   app.add_flag_callback(
       "--no-accuracy", [&] { options.accuracy = false; }, "Do not measure what rounding costs");
+}
+
+/// A choice of rows: "auto", "never" or a number.
+static std::string checkRows(const std::string &text) {
+  const bool number = !text.empty() && text.size() < 9 && text[0] != '0' &&
+                      text.find_first_not_of("0123456789") == std::string::npos;
+  return number || text == "auto" || text == "never"
+             ? std::string()
+             : "'" + text + "' is neither auto, never nor a number of rows from 1 on";
+}
+
+/// How many chips share the model, and how.
+static void addChipOptions(CLI::App &app, CompileOptions &options) {
   app.add_option("--chips", options.chips,
                  "Number of chips that share the model (default: as --sharding says, else 1), or a "
                  "file that "
@@ -125,19 +148,12 @@ static int run(int argc, char **argv) {
          "What chips add up: products in f32, or rounded to bf16 (half the bytes, less exact)")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
-  const auto rowsOrChoice = [](const std::string &text) {
-    const bool number = !text.empty() && text.size() < 9 && text[0] != '0' &&
-                        text.find_first_not_of("0123456789") == std::string::npos;
-    return number || text == "auto" || text == "never"
-               ? std::string()
-               : "'" + text + "' is neither auto, never nor a number of rows from 1 on";
-  };
   app.add_option("--sequence-parallel", options.sequenceParallel,
                  "Chips that share layers add up, norm and round rows of their own in steps of so "
                  "many rows "
                  "and more: auto (from where the chips file says that it pays, else from 32 on), "
                  "never, or a number")
-      ->check(rowsOrChoice)
+      ->check(checkRows)
       ->type_name("ROWS")
       ->capture_default_str();
   app.add_option("--overlap", options.overlap,
@@ -145,12 +161,13 @@ static int run(int argc, char **argv) {
                  "that share layers compute: "
                  "auto (where the chips file says that it pays, else not), never, or a number; "
                  "needs --sequence-parallel")
-      ->check(rowsOrChoice)
+      ->check(checkRows)
       ->type_name("ROWS")
       ->capture_default_str();
-  app.add_option("--max-context", options.maxContext,
-                 "Most positions of a sequence (default: the model's, at most 8192)")
-      ->check(CLI::PositiveNumber);
+}
+
+/// What is printed, checked and refused.
+static void addReportOptions(CLI::App &app, CompileOptions &options) {
   app.add_flag("--plan-only", options.planOnly,
                "Print the memory and cost plan; reads no weight data");
   app.add_flag(
@@ -161,30 +178,38 @@ static int run(int argc, char **argv) {
                  "Print the IR after a stage: import, shard, fuse, memory or plan")
       ->check(CLI::IsMember({"import", "shard", "fuse", "memory", "plan"}))
       ->type_name("STAGE");
-  CLI::Option *random = app.add_option("--random-weights", options.randomSeed,
-                                       "Make the weights at load from this seed (config.json)")
-                            ->check(CLI::PositiveNumber)
-                            ->type_name("SEED");
-  app.add_option("--random-format", options.randomFormat, "Format of random matrices")
-      ->needs(random)
-      ->capture_default_str();
-  app.add_option("--memory-limit", limit,
-                 "Refuse a plan that needs more on a chip (2GiB, 500MB, bytes)")
+  app.add_option_function<std::string>(
+         "--memory-limit",
+         [&options](const std::string &text) { options.memoryLimit = readBytes(text); },
+         "Refuse a plan that needs more on a chip (2GiB, 500MB, bytes)")
       ->type_name("BYTES");
   app.add_flag("--json", options.json, "One JSON object on stdout");
   app.add_flag("-q,--quiet", options.quiet, "No progress on stderr");
+}
+
+/// Refuses what cannot be done at once, and nothing to do.
+static void checkOptions(const CompileOptions &options) {
+  if (options.json && !options.dumpAfter.empty())
+    throw CLI::ValidationError("--json",
+                               "and --dump-after both write to stdout; ask for one of them");
+  if (options.verify && options.output.empty())
+    throw CLI::ValidationError("--verify", "stores what it finds in the engine; add -o FILE");
+  if (options.output.empty() && !options.planOnly && !options.explain && options.dumpAfter.empty())
+    throw CLI::RequiredError("-o FILE (or --plan-only, --explain, --dump-after)");
+}
+
+static int run(int argc, char **argv) {
+  CLI::App app("Compiles a checkpoint to one engine file that `tenon` runs.", "tenon-compile");
+  app.footer(kFooter);
+  app.set_version_flag("--version", "tenon-compile " TENON_VERSION);
+  CompileOptions options;
+  addInputOptions(app, options);
+  addFormatOptions(app, options);
+  addChipOptions(app, options);
+  addReportOptions(app, options);
   try {
     app.parse(argc, argv);
-    if (!limit.empty())
-      options.memoryLimit = readBytes(limit);
-    if (options.json && !options.dumpAfter.empty())
-      throw CLI::ValidationError("--json",
-                                 "and --dump-after both write to stdout; ask for one of them");
-    if (options.verify && options.output.empty())
-      throw CLI::ValidationError("--verify", "stores what it finds in the engine; add -o FILE");
-    if (options.output.empty() && !options.planOnly && !options.explain &&
-        options.dumpAfter.empty())
-      throw CLI::RequiredError("-o FILE (or --plan-only, --explain, --dump-after)");
+    checkOptions(options);
   } catch (const CLI::ParseError &error) {
     const int code = app.exit(error);
     return code == 0 ? tenon::compiler::kSuccess : tenon::compiler::kUsage;

@@ -218,36 +218,29 @@ StatusOr<std::shared_ptr<const grammar::TokenGrammar>> compileGrammar(const Gene
   return grammar::Compiler(*vocabulary, size_t(64) << 20).compile(*constraint);
 }
 
-Status run(const GenerateOptions &o) {
-  Stopwatch loading;
-  auto session = Session::open(o.run);
-  if (!session)
-    return session.status();
-  Session &s = **session;
-  double loadMs = loading.milliseconds();
-
+/// Every prompt's tokens, and room for its answer.
+StatusOr<std::vector<Answer>> readPrompts(const GenerateOptions &o, const Session &session) {
   std::vector<Answer> answers(o.prompts.size());
   for (size_t i = 0; i < o.prompts.size(); ++i) {
-    auto ids = s.encodePrompt(o.prompts[i], o.raw);
+    auto ids = session.encodePrompt(o.prompts[i], o.raw);
     if (!ids)
       return ids.status();
     if (ids->empty())
       return Status::invalidArgument("the prompt is empty");
     answers[i].promptIds = std::move(*ids);
     answers[i].ids.reserve(o.maxNewTokens);
-    answers[i].stream.emplace(s.tokenizer(), true);
+    answers[i].stream.emplace(session.tokenizer(), true);
   }
-  loading.restart();
-  const auto replicas = static_cast<uint32_t>(std::min<size_t>(s.plan().replicas, answers.size()));
-  TENON_RETURN_IF_ERROR(
-      s.prepare(sizeFor(answers, replicas, o.maxNewTokens, s.plan()), Watch::Nothing, replicas));
-  loadMs += loading.milliseconds();
+  return answers;
+}
 
-  const auto grammar = compileGrammar(o, s);
-  if (!grammar)
-    return grammar.status();
+using Generators = std::vector<std::unique_ptr<generate::Generator>>;
 
-  std::vector<std::unique_ptr<generate::Generator>> generators;
+/// One for each replica; prompts are dealt out among them. `grammar` may be null.
+StatusOr<Generators> dealOut(const GenerateOptions &o, Session &s,
+                             const std::vector<Answer> &answers, uint32_t replicas,
+                             const grammar::TokenGrammar *grammar) {
+  Generators generators;
   for (uint32_t replica = 0; replica < replicas; ++replica) {
     generators.push_back(std::make_unique<generate::Generator>(s.replicas()[replica], s.plan()));
     for (size_t i = replica; i < answers.size(); i += replicas) {
@@ -259,39 +252,21 @@ Status run(const GenerateOptions &o) {
       request.maxNewTokens = o.maxNewTokens;
       if (!o.ignoreEos)
         request.stopTokens = s.stopTokens();
-      if (*grammar)
-        request.mask = (*grammar)->newMask(request.stopTokens, request.maxNewTokens);
+      if (grammar)
+        request.mask = grammar->newMask(request.stopTokens, request.maxNewTokens);
       if (auto added = generators.back()->add(std::move(request)); !added)
         return added.status();
     }
   }
-  const bool show = !o.json && answers.size() == 1;
-  TENON_RETURN_IF_ERROR(s.replicas().onEach([&](uint32_t replica) -> Status {
-    Collector collector(answers, replica, replicas, show);
-    while (generators[replica]->hasWork())
-      TENON_RETURN_IF_ERROR(generators[replica]->step(collector));
-    return Status::ok();
-  }));
+  return generators;
+}
 
-  for (const Answer &a : answers)
-    if (a.finish == generate::FinishReason::Cancelled)
-      return Status::resourceExhausted(
-          "the grammar became too complex while the answer grew; simplify it");
-
-  std::vector<generate::StepStats> stats;
-  for (const auto &generator : generators)
-    stats.push_back(generator->stats());
-  const Figures f = measure(loadMs, answers, stats, s.plannedBytes());
-  if (o.json) {
-    auto processes = processesJson(o.run, s.executor());
-    if (!processes)
-      return processes.status();
-    printResults(o, answers, s, f, std::move(*processes));
-    return Status::ok();
-  }
+/// For people: answers that were not shown while they grew, and figures.
+void printText(const GenerateOptions &o, const std::vector<Answer> &answers, const Session &session,
+               const Figures &f) {
   if (answers.size() > 1)
     for (size_t i = 0; i < answers.size(); ++i)
-      fmt::print("--- {}\n{}\n", o.prompts[i], s.tokenizer().decode(answers[i].ids, true));
+      fmt::print("--- {}\n{}\n", o.prompts[i], session.tokenizer().decode(answers[i].ids, true));
   if (!o.quiet)
     fmt::print(
         stderr,
@@ -299,6 +274,55 @@ Status run(const GenerateOptions &o) {
         "and decode {:.1f} tokens/s; memory {} planned, {} measured\n",
         f.loadMs, f.ttftMs, f.tpotMs, f.prefillRate, f.decodeRate, formatBytes(f.planned),
         formatBytes(f.measured));
+}
+
+Status run(const GenerateOptions &o) {
+  Stopwatch loading;
+  auto session = Session::open(o.run);
+  if (!session)
+    return session.status();
+  Session &s = **session;
+  double loadMs = loading.milliseconds();
+  auto read = readPrompts(o, s);
+  if (!read)
+    return read.status();
+  std::vector<Answer> &answers = *read;
+  loading.restart();
+  const auto replicas = static_cast<uint32_t>(std::min<size_t>(s.plan().replicas, answers.size()));
+  TENON_RETURN_IF_ERROR(
+      s.prepare(sizeFor(answers, replicas, o.maxNewTokens, s.plan()), Watch::Nothing, replicas));
+  loadMs += loading.milliseconds();
+
+  const auto grammar = compileGrammar(o, s);
+  if (!grammar)
+    return grammar.status();
+  auto generators = dealOut(o, s, answers, replicas, grammar->get());
+  if (!generators)
+    return generators.status();
+  const bool show = !o.json && answers.size() == 1;
+  TENON_RETURN_IF_ERROR(s.replicas().onEach([&](uint32_t replica) -> Status {
+    Collector collector(answers, replica, replicas, show);
+    while ((*generators)[replica]->hasWork())
+      TENON_RETURN_IF_ERROR((*generators)[replica]->step(collector));
+    return Status::ok();
+  }));
+  for (const Answer &a : answers)
+    if (a.finish == generate::FinishReason::Cancelled)
+      return Status::resourceExhausted(
+          "the grammar became too complex while the answer grew; simplify it");
+
+  std::vector<generate::StepStats> stats;
+  for (const auto &generator : *generators)
+    stats.push_back(generator->stats());
+  const Figures figures = measure(loadMs, answers, stats, s.plannedBytes());
+  if (!o.json) {
+    printText(o, answers, s, figures);
+    return Status::ok();
+  }
+  auto processes = processesJson(o.run, s.executor());
+  if (!processes)
+    return processes.status();
+  printResults(o, answers, s, figures, std::move(*processes));
   return Status::ok();
 }
 
