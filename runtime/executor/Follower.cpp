@@ -78,6 +78,13 @@ Status Follower::step() {
   TENON_RETURN_IF_ERROR(commands.readStep(rows));
   if (!executor)
     return Status::dataLoss(cluster.nameOf(0) + " wants a step before it has said how large");
+  uint64_t logitRows = 0;
+  for (const StepRows &r : rows)
+    logitRows += r.logitRows;
+  // Rank 0 has room for them. What it has finished may still be under way here: it waits for the
+  // logits' process alone.
+  while (executor->inFlight() > 0 && executor->freeLogitRows() < logitRows)
+    TENON_RETURN_IF_ERROR(executor->finish());
   return executor->start(rows);
 }
 
