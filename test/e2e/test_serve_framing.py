@@ -88,6 +88,10 @@ class FramingTest(unittest.TestCase):
         # A folded value is one value (RFC 9112, section 5.2): it does not become a field of its own.
         self.assertEqual(self.exchange(POST + b"x: a\r\n content-length: 40\r\ncontent-length: 2\r\n\r\n{}" + SECOND), [400, 404])
 
+    def testTargetsThatAreNoPaths(self):
+        self.refuses(**{f"target{i}": b"GET " + target + b" HTTP/1.1\r\nhost: a\r\n\r\n" for i, target in enumerate(
+            [b"?", b"?/", b"?x=/health", b"health", b"#/health", b"a:80", b"ftp://a/health", b"http:/health"])})
+
     def testWhatIsAllowedWorks(self):
         for line in (b"GET http://elsewhere:8000/health HTTP/1.1", b"GET HTTPS://a/health?x HTTP/1.1", b"GET /health? HTTP/1.1"):
             self.assertEqual(self.exchange(line + b"\r\nhost: a\r\n\r\n"), [200], line)
