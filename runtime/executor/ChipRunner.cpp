@@ -17,7 +17,6 @@ void ChipRunner::prepare(uint32_t number, std::span<const MicroBatch> step, uint
   Slot &slot = slots[number];
   slot.count = static_cast<uint32_t>(step.size());
   const auto firstToken = static_cast<int32_t>(chip().firstToken);
-  auto *own = reinterpret_cast<int32_t *>(ids.data()) + uint64_t(number) * limits.stepTokens;
   for (uint32_t m = 0; m < slot.count; ++m) {
     Micro &micro = slot.micro[m];
     micro.view = step[m].view;
@@ -39,10 +38,11 @@ void ChipRunner::prepare(uint32_t number, std::span<const MicroBatch> step, uint
     for (const auto &[pointer, column] : logitPointers)
       micro.shifted[pointer] = owner.buffer(engine.plan().logitsBuffer) +
                                (row * engine.plan().model.vocabulary + column) * sizeof(float);
-    if (firstToken == 0)
+    if (firstToken == 0) // It has no ids of its own.
       continue;
     // Rows of the chip's part count from its first; the kernel knows its number of rows.
-    int32_t *mine = own + step[m].firstRow;
+    int32_t *mine = reinterpret_cast<int32_t *>(ids.data()) + uint64_t(number) * limits.stepTokens +
+                    step[m].firstRow;
     for (uint32_t i = 0; i < micro.view.numTokens; ++i)
       mine[i] = step[m].view.tokenIds[i] < firstToken ? -1 : step[m].view.tokenIds[i] - firstToken;
     micro.view.tokenIds = mine;

@@ -21,6 +21,7 @@ WORK = Path(os.environ.get("TENON_E2E_WORK", BUILD / "e2e"))
 STRICT = os.environ.get("TENON_CI", "") not in ("", "0")
 # Set by tools/sanitize.
 SANITIZER = os.environ.get("TENON_SANITIZER", "")
+SLOWER = 10 if SANITIZER else 1  # For deadlines of the program's own work.
 unless_sanitized = unittest.skipIf(SANITIZER, "it measures the program, and now the sanitizer would be measured")
 
 MODEL_FILES = {"smollm2": "SmolLM2-135M-Instruct.Q4_1.gguf", "gemma3": "gemma-3-270m-q4_k_m.gguf"}

@@ -15,7 +15,7 @@ import unittest
 
 from api_schemas import SCHEMAS
 from serving import Server
-from tenon_cli import STRICT, compile_engine, model, run
+from tenon_cli import SLOWER, STRICT, compile_engine, model, run
 
 try:
     import jsonschema
@@ -44,7 +44,7 @@ class ConstrainedTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.server = Server(compile_engine(model(cls.MODEL)), "--grammar-timeout-ms", "20000")
+        cls.server = Server(compile_engine(model(cls.MODEL)), "--grammar-timeout-ms", 20000 * SLOWER)
 
     @classmethod
     def tearDownClass(cls):
