@@ -48,9 +48,9 @@ struct StepRoom {
   uint32_t rows = UINT32_MAX;
 };
 
-/// Fewer prompt rows in a step would share the reading of the weights among too few: the weights of
-/// a step cost about as much as four rows, whatever the model.
-inline constexpr uint32_t kPromptRowsAtLeast = 64;
+/// Fewer prompt rows in a step would leave prompts too small a share of the time: decodes take about
+/// a row each in every step, and the weights as much as four, whatever the model.
+inline constexpr uint32_t kPromptRowsAtLeast = 128;
 
 class Scheduler {
 public:

@@ -178,7 +178,7 @@ TEST(Scheduler, survivesRandomTraffic) {
   const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
   for (int round = 0; round < 60; ++round) {
     const bool paced = round % 3 == 2; // Steps that have less time than room.
-    const schedule::SchedulerLimits l = {paced ? 80 + below(100) : 1 + below(40),
+    const schedule::SchedulerLimits l = {paced ? 140 + below(100) : 1 + below(40),
                                          1 + below(6),
                                          1 + below(6),
                                          256,
@@ -206,7 +206,7 @@ TEST(Scheduler, survivesRandomTraffic) {
       }
       schedule::StepRoom room;
       if (paced)
-        room.rows = 1 + below(120);
+        room.rows = 1 + below(240);
       s.planStep(rows, room);
       uint32_t tokens = 0, logits = 0;
       for (const auto &r : rows) {

@@ -46,7 +46,7 @@ TEST(StepPace, hasNoBoundWithoutATarget) {
   EXPECT_EQ(pace.rows(), UINT32_MAX);
 }
 
-/// A scheduler whose steps have room for 256 rows and time for fewer.
+/// A scheduler whose steps have room for 512 rows and time for fewer.
 class PacedSteps : public testing::Test {
 protected:
   schedule::Sequence *add(size_t promptTokens) {
@@ -71,53 +71,53 @@ protected:
   }
 
   using Counts = std::vector<uint32_t>;
-  schedule::Scheduler scheduler{{256, 8, 8, 2048, 16, 1024}};
+  schedule::Scheduler scheduler{{512, 8, 8, 2048, 16, 1024}};
   uint64_t added = 0;
 };
 
 TEST_F(PacedSteps, whoIsAloneHasAllRows) {
-  add(600);
-  EXPECT_EQ(step(100), Counts{256});
+  add(1200);
+  EXPECT_EQ(step(200), Counts{512});
   add(10);
-  EXPECT_EQ(step(100), Counts{100}); // Now somebody waits.
+  EXPECT_EQ(step(200), Counts{200}); // Now somebody waits.
 }
 
 TEST_F(PacedSteps, decodesAreOfTheStepsTime) {
   for (int i = 0; i < 3; ++i)
     add(4);
-  EXPECT_EQ(step(100), (Counts{4, 4, 4}));
+  EXPECT_EQ(step(200), (Counts{4, 4, 4}));
   add(1000);
-  EXPECT_EQ(step(100), (Counts{1, 1, 1, 97}));
   EXPECT_EQ(step(200), (Counts{1, 1, 1, 197}));
+  EXPECT_EQ(step(400), (Counts{1, 1, 1, 397}));
 }
 
 TEST_F(PacedSteps, promptsGoOnHoweverSlowStepsAre) {
   add(4);
-  step(100);
+  step(200);
   add(1000);
   EXPECT_EQ(step(1), (Counts{1, kPromptRowsAtLeast}));
 }
 
 TEST_F(PacedSteps, aPromptThatAlmostFitsIsNotCut) {
-  add(120), add(80), add(80);
-  EXPECT_EQ(step(100), Counts{120});
-  EXPECT_EQ(step(101), (Counts{1, 80})); // What is left is too little to begin another.
-  EXPECT_EQ(step(102), (Counts{1, 1, 80}));
+  add(240), add(160), add(160);
+  EXPECT_EQ(step(200), Counts{240});
+  EXPECT_EQ(step(201), (Counts{1, 160})); // What is left is too little to begin another.
+  EXPECT_EQ(step(202), (Counts{1, 1, 160}));
 }
 
 TEST_F(PacedSteps, aChunkIsBegunWhereThereIsTime) {
-  add(60), add(80);
-  EXPECT_EQ(step(100), (Counts{60, 40}));
-  EXPECT_EQ(step(101), (Counts{1, 40}));
+  add(120), add(160);
+  EXPECT_EQ(step(200), (Counts{120, 80}));
+  EXPECT_EQ(step(201), (Counts{1, 80}));
 }
 
-TEST_F(PacedSteps, aFullHouseKeepsToTheRoom) {
+TEST_F(PacedSteps, whatEndsAPromptKeepsToTheRoom) {
   for (int i = 0; i < 4; ++i)
-    add(250);
-  EXPECT_EQ(step(210), Counts{250});
-  EXPECT_EQ(step(210), (Counts{1, 250}));
-  EXPECT_EQ(step(255), (Counts{1, 1, 250}));
-  EXPECT_EQ(step(255), (Counts{1, 1, 1, 250}));
+    add(510);
+  EXPECT_EQ(step(420), Counts{510});
+  EXPECT_EQ(step(420), (Counts{1, 510}));
+  EXPECT_EQ(step(510), (Counts{1, 1, 510}));
+  EXPECT_EQ(step(510), (Counts{1, 1, 1, 509})); // There is room for no more.
 }
 
 } // namespace
