@@ -18,9 +18,6 @@
 
 namespace tenon::sample {
 
-/// Blocks whose weights are summed up together, so that one is found in few looks.
-static constexpr size_t kProposalGroup = 16;
-
 /// Proposals until everything is summed or sorted instead. Of logits as models have them one in 2
 /// to 20 is taken, of a mask with one token in each block one in 32; top-p of 0.01 takes one in 100
 /// of those.
@@ -34,19 +31,8 @@ static constexpr size_t kBlocksAtOnce = 128;
 static constexpr double kDoubt = kRoughly + 4e-6;
 
 void Sampler::weighBlocks(const Scan &scan, float inverse) {
-  exponentials(scan.maxima, scan.max, inverse, order.data());
-  groupEnds.clear();
-  double end = 0;
-  for (size_t at = 0; at < scan.maxima.size(); at += kProposalGroup) {
-    float lanes[kProposalGroup] = {};
-    for (size_t i = 0; i < std::min(kProposalGroup, scan.maxima.size() - at); ++i)
-      lanes[i] = order[at + i];
-    for (size_t half = kProposalGroup / 2; half; half /= 2)
-      for (size_t i = 0; i < half; ++i)
-        lanes[i] += lanes[i + half];
-    end += double(lanes[0]);
-    groupEnds.push_back(end);
-  }
+  groupEnds.resize((scan.maxima.size() + kWeightGroup - 1) / kWeightGroup);
+  weighGroups(scan.maxima, scan.max, inverse, order.data(), groupEnds.data());
 }
 
 /// After weighBlocks(): a token by its weight, or -1 when there are no proposals left.
@@ -75,15 +61,16 @@ bool Sampler::propose(const Scan &scan, Proposals &proposals) {
   for (Proposals::One &one : std::span(proposals.ahead).first(count)) {
     const std::array<uint32_t, 4> words = proposals.random.next();
     const double u = unitInterval(words[0], words[1]) * groupEnds.back();
-    const size_t group = std::min(
-        size_t(std::upper_bound(groupEnds.begin(), groupEnds.end(), u) - groupEnds.begin()),
-        groupEnds.size() - 1);
+    size_t group = 0; // Counted, for a search's branches would be guessed wrong.
+    for (const double end : groupEnds)
+      group += end <= u;
+    group = std::min(group, groupEnds.size() - 1);
     double rest = group ? u - groupEnds[group - 1] : u;
     size_t block =
         scan.maxima
             .size(); // of the group, the last that weighs anything where rounding leaves none
-    for (size_t b = group * kProposalGroup;
-         b < std::min((group + 1) * kProposalGroup, scan.maxima.size()); ++b) {
+    for (size_t b = group * kWeightGroup;
+         b < std::min((group + 1) * kWeightGroup, scan.maxima.size()); ++b) {
       if (!(order[b] > 0))
         continue;
       block = b;

@@ -111,6 +111,31 @@ constexpr size_t kAhead = 2048;
     out[i] = expNegative((values[i] - max) * inverse);
 }
 
+template <size_t Half, typename Vector>
+[[gnu::always_inline]] inline auto halved(const Vector &values) {
+  using Halved [[gnu::vector_size(Half * sizeof(float))]] = float;
+  Halved low, high;
+  std::memcpy(&low, &values, sizeof(low));
+  std::memcpy(&high, reinterpret_cast<const float *>(&values) + Half, sizeof(high));
+  return low + high;
+}
+
+[[gnu::always_inline]] inline void allGroupsWeighed(std::span<const float> values, float max,
+                                                    float inverse, float *weights, double *ends) {
+  static_assert(kWeightGroup == kLanes);
+  allExponentials(values, max, inverse, weights);
+  double end = 0;
+  for (size_t at = 0; at < values.size(); at += kLanes) {
+    Lanes lanes{};
+    if (at + kLanes <= values.size())
+      std::memcpy(&lanes, weights + at, sizeof(lanes));
+    else
+      std::memcpy(&lanes, weights + at, (values.size() - at) * sizeof(float));
+    const auto two = halved<2>(halved<4>(halved<8>(lanes)));
+    *ends++ = end += double(two[0] + two[1]);
+  }
+}
+
 [[gnu::always_inline]] inline double allExpSums(std::span<const float> logits, float max,
                                                 float inverse, double *sums) {
   double total = 0;
@@ -167,13 +192,18 @@ using IntLanes [[gnu::vector_size(kLanes * sizeof(int32_t))]] = int32_t;
 allRoughWeightsOfBlocks(std::span<const float> logits, float max, float inverse, float least,
                         std::span<const uint32_t> blocks) {
   constexpr size_t ahead = 16, group = kLogitBlock / kMaximaBlock; // blocks
+  const auto fetch = [&](size_t n) {
+    for (size_t line = 0; line < kMaximaBlock; line += 16)
+      __builtin_prefetch(logits.data() + blocks[n] * kMaximaBlock + line);
+  };
+  for (size_t n = 0; n < std::min(ahead, blocks.size()); ++n)
+    fetch(n);
   double sum = 0, from = 0;
   for (size_t first = 0; first < blocks.size(); first += group) {
     Lanes sums{}, froms{};
     for (size_t n = first; n < std::min(first + group, blocks.size()); ++n) {
       if (n + ahead < blocks.size())
-        for (size_t line = 0; line < kMaximaBlock; line += 16)
-          __builtin_prefetch(logits.data() + blocks[n + ahead] * kMaximaBlock + line);
+        fetch(n + ahead);
       const size_t at = blocks[n] * kMaximaBlock;
       const float *block = logits.data() + at;
       float padded[kMaximaBlock];
@@ -233,7 +263,7 @@ struct Passes {
   float (*maximum)(std::span<const float>);
   size_t (*first)(std::span<const float>, float);
   void (*allowed)(std::span<const float>, std::span<const uint32_t>, float *);
-  void (*exponentials)(std::span<const float>, float, float, float *);
+  void (*weighed)(std::span<const float>, float, float, float *, double *);
   double (*expSums)(std::span<const float>, float, float, double *);
   WeightsFrom (*weightsFrom)(std::span<const float>, float, float, float);
   WeightsFrom (*roughOfBlocks)(std::span<const float>, float, float, float,
@@ -256,9 +286,9 @@ struct Passes {
                                  float *out) {                                                     \
     allowedOnly(logits, words, out);                                                               \
   }                                                                                                \
-  __VA_ARGS__ void exponentials##NAME(std::span<const float> values, float max, float inverse,     \
-                                      float *out) {                                                \
-    allExponentials(values, max, inverse, out);                                                    \
+  __VA_ARGS__ void weighed##NAME(std::span<const float> values, float max, float inverse,          \
+                                 float *weights, double *ends) {                                   \
+    allGroupsWeighed(values, max, inverse, weights, ends);                                         \
   }                                                                                                \
   __VA_ARGS__ double expSums##NAME(std::span<const float> logits, float max, float inverse,        \
                                    double *sums) {                                                 \
@@ -276,9 +306,9 @@ struct Passes {
                                   float least, uint32_t *places) {                                 \
     return allParted(values, weights, least, places);                                              \
   }                                                                                                \
-  constexpr Passes k##NAME{maxima##NAME,      maximum##NAME,      first##NAME,                     \
-                           allowed##NAME,     exponentials##NAME, expSums##NAME,                   \
-                           weightsFrom##NAME, rough##NAME,        parted##NAME};
+  constexpr Passes k##NAME{maxima##NAME,      maximum##NAME, first##NAME,                          \
+                           allowed##NAME,     weighed##NAME, expSums##NAME,                        \
+                           weightsFrom##NAME, rough##NAME,   parted##NAME};
 
 TENON_PASSES(Baseline, )
 #if defined(__x86_64__)
@@ -317,8 +347,9 @@ void keepAllowed(std::span<const float> logits, std::span<const uint32_t> words,
   passes().allowed(logits, words, out);
 }
 
-void exponentials(std::span<const float> values, float max, float inverseTemperature, float *out) {
-  passes().exponentials(values, max, inverseTemperature, out);
+void weighGroups(std::span<const float> values, float max, float inverseTemperature, float *weights,
+                 double *ends) {
+  passes().weighed(values, max, inverseTemperature, weights, ends);
 }
 
 double blockExpSums(std::span<const float> logits, float max, float inverseTemperature,

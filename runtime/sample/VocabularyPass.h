@@ -43,8 +43,14 @@ size_t findFirst(std::span<const float> values, float value);
 /// words.
 void keepAllowed(std::span<const float> logits, std::span<const uint32_t> words, float *out);
 
-/// out[i] = exp((values[i] - max) * inverseTemperature), by expNegative (Softmax.h); 0 for NaN.
-void exponentials(std::span<const float> values, float max, float inverseTemperature, float *out);
+/// Values whose weights are summed up together by weighGroups(), so that one is found in few looks.
+inline constexpr size_t kWeightGroup = 16;
+
+/// weights[i] = exp((values[i] - max) * inverseTemperature), by expNegative (Softmax.h), 0 for NaN;
+/// ends[g] = sum of the weights of groups 0 to g. Within a group
+/// they are added in halves.
+void weighGroups(std::span<const float> values, float max, float inverseTemperature, float *weights,
+                 double *ends);
 
 /// sums[b] = sum over block b of a sum of exp((logit - max) * inverseTemperature), by expNegative,
 /// NaN counting as 0. Returns their sum in order.
