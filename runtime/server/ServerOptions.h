@@ -60,7 +60,7 @@ struct ServerOptions {
   uint32_t clientRequests = 0; ///< In progress for each client at most; 0: any number.
   uint32_t maxTtftMs =
       0;                ///< Refuse what would wait longer than this for its first token; 0: never.
-  uint32_t stepMs = 60; ///< Of a step that several requests wait for; 0: any.
+  uint32_t stepMs = 75; ///< Of a step that several requests wait for; 0: any.
   bool audit = false;   ///< Check the conservation of KV blocks after every step.
   bool prefixTree = true;
   bool logPrompts = false;

@@ -162,7 +162,7 @@ void addServe(CLI::App &app, Action &action) {
       ->add_option(
           "--step-ms", s.stepMs,
           "Time of a step, prompts and next tokens together, while several requests wait "
-          "(default 60): smaller chunks of prompts bring it about, of 128 rows at least; 0: "
+          "(default 75): smaller chunks of prompts bring it about, of 128 rows at least; 0: "
           "chunks as large as --step-tokens allows")
       ->check(CLI::Range(0u, 3'600'000u));
   CLI::Option *slack = command->add_option(
