@@ -128,7 +128,8 @@ void printPlan(llvm::raw_ostream &out, EngineOp engine, llvm::ArrayRef<MemorySum
                             static_cast<unsigned long long>(counts[function.getSymName()]), "all")
             << stringifyCollectiveKind(collective.getKind()) << " of "
             << collective.getSourceElementBytes() * collective.getTargetColumns()
-            << (collective.getLogitRows() ? " S" : " T") << " bytes: " << collective.getCause();
+            << (collective.getLogitRows() || collective.getKept() ? " S" : " T")
+            << " bytes: " << collective.getCause();
         if (collective.getOwnRows())
           out << " (" << (collective.alwaysMeets() ? "own rows" : "happens") << " from "
               << *collective.getOwnRows() << " rows on)";
@@ -197,7 +198,9 @@ llvm::json::Object planAsJson(EngineOp engine, llvm::ArrayRef<MemorySummary> sum
                {"axis", op.getAxis()},
                {"times", counts[function.getSymName()]},
                {"row_bytes", op.getSourceElementBytes() * op.getTargetColumns()},
-               {"rows", op.getLogitRows() ? "logits" : "tokens"},
+               {"rows", op.getLogitRows() ? "logits"
+                        : op.getKept()    ? "kept"
+                                          : "tokens"},
                {"own_rows", op.getOwnRows() ? llvm::json::Value(*op.getOwnRows()) : nullptr},
                {"overlap", op.getOverlap() ? llvm::json::Value(*op.getOverlap()) : nullptr},
                {"blocks", op.getBlocks() ? llvm::json::Value(*op.getBlocks()) : nullptr},

@@ -29,7 +29,8 @@ static uint32_t chipsOfReplica(EngineOp engine) {
 }
 
 uint64_t collectiveBytes(EngineOp engine, CollectiveOp op, const StepShape &step) {
-  const uint64_t rows = op.getLogitRows() ? step.logitRows : step.tokens;
+  // A step that generates keeps the rows with logits.
+  const uint64_t rows = op.getLogitRows() || op.getKept() ? step.logitRows : step.tokens;
   return rows * op.getTargetColumns() * op.getSourceElementBytes();
 }
 

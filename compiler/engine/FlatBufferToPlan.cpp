@@ -196,6 +196,8 @@ private:
                      builder.getI64IntegerAttr(k.scratch_bytes()));
   }
 
+  UnitAttr unit(bool set) { return set ? builder.getUnitAttr() : UnitAttr(); }
+
   void readFunction(const fb::Function &f) {
     auto function = FunctionOp::create(builder, here, symbol(f.name(), "function"));
     OpBuilder::InsertionGuard guard(builder);
@@ -212,8 +214,8 @@ private:
       auto kernel = nameOf(plan.kernels(), l->kernel(), "the kernel of a launch",
                            [](const fb::Kernel *k) { return k->symbol(); });
       LaunchOp::create(builder, here, kernel, string(l->name()), builder.getArrayAttr(args),
-                       l->barrier_before() ? builder.getUnitAttr() : UnitAttr(),
-                       unlessZero(l->own_rows()), cost(l->cost()));
+                       unit(l->kept()), unit(l->barrier_before()), unlessZero(l->own_rows()),
+                       cost(l->cost()));
     }
   }
 
@@ -233,12 +235,11 @@ private:
     SmallVector<int64_t> columns;
     if (c.columns())
       columns.assign(c.columns()->begin(), c.columns()->end());
-    auto unit = [&](bool set) { return set ? builder.getUnitAttr() : UnitAttr(); };
     CollectiveOp::create(
         builder, here, CollectiveKindAttr::get(builder.getContext(), *kind), string(l.name()),
         gives ? names.front() : FlatSymbolRefAttr(), gets ? names.back() : FlatSymbolRefAttr(),
         u64(c.axis()), builder.getDenseI64ArrayAttr(columns), unit(c.accumulate()),
-        unit(c.given() == fb::Element::BF16), unit(c.logit_rows()), unit(c.fence()),
+        unit(c.given() == fb::Element::BF16), unit(c.logit_rows()), unit(l.kept()), unit(c.fence()),
         unlessZero(l.own_rows()), unlessZero(c.overlap() ? c.overlap()->from() : 0),
         unlessZero(c.overlap() ? c.overlap()->block() : 0), string(c.cause()), cost(l.cost()));
   }

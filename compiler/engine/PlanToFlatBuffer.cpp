@@ -172,7 +172,8 @@ private:
     auto name = string(op.getName());
     fb::Cost cost = writeCost(op.getCost());
     return fb::CreateLaunch(out, kernelIndex.lookup(op.getKernelAttr().getAttr()), args,
-                            op.getBarrierBefore(), name, &cost, 0, op.getOwnRows().value_or(0));
+                            op.getBarrierBefore(), name, &cost, 0, op.getOwnRows().value_or(0),
+                            op.getKept());
   }
 
   static fb::Cost writeCost(CostAttr c) {
@@ -205,7 +206,7 @@ private:
                              op.getBf16() ? fb::Element::BF16 : fb::Element::F32, overlap);
     fb::Cost cost = writeCost(op.getCost());
     return fb::CreateLaunch(out, 0, args, false, name, &cost, collective,
-                            op.getOwnRows().value_or(0));
+                            op.getOwnRows().value_or(0), op.getKept());
   }
 
   Offset<fb::Call> writeCall(CallOp op) {

@@ -30,6 +30,7 @@ template <typename SpecT, typename Visitor> static void visitFields(SpecT &spec,
   visit("logits", spec.logits);
   visit("maxima", spec.maxima);
   visit("gather_logit_rows", spec.gatherLogitRows);
+  visit("keep_rows", spec.keepRows);
   visit("partial", spec.partial);
   visit("activation", spec.activation);
   visit("heads", spec.heads);
@@ -240,8 +241,9 @@ static uint64_t rowBytes(bool quantised, uint64_t columns, uint32_t rowBits) {
                    : columns * sizeof(float);
 }
 
-SmallVector<KernelSlot> plan::kernelSlots(const KernelSpec &s) {
-  const RowDomain rows = s.logits || s.gatherLogitRows ? RowDomain::LogitRows : RowDomain::Tokens;
+SmallVector<KernelSlot> plan::kernelSlots(const KernelSpec &s, bool kept) {
+  const RowDomain rows =
+      !kept && (s.logits || s.gatherLogitRows) ? RowDomain::LogitRows : RowDomain::Tokens;
   SmallVector<KernelSlot> slots;
   auto buffer = [&](StringRef name, SlotRole role, bool quantised, uint64_t columns,
                     RowDomain domain = RowDomain::Tokens) {
@@ -280,6 +282,8 @@ SmallVector<KernelSlot> plan::kernelSlots(const KernelSpec &s) {
     buffer("x", SlotRole::In, false, s.k);
     vector("w", s.k);
     buffer("out", SlotRole::Out, s.quantOut, s.k, rows);
+    if (s.keepRows)
+      buffer("kept", SlotRole::Out, false, s.k, rows);
     break;
   case KernelKind::NormAdd:
   case KernelKind::NormAddNormQuant:

@@ -57,8 +57,9 @@ struct KernelSlot {
   bool writes() const { return role == SlotRole::Out || role == SlotRole::InOut; }
 };
 
-/// The pointers of a kernel in order.
-SmallVector<KernelSlot> kernelSlots(const ::tenon::cpu::KernelSpec &spec);
+/// The pointers of a kernel in order. With `kept`, of a launch over kept rows: those may be all of
+/// a step's, so that buffers have room for as many.
+SmallVector<KernelSlot> kernelSlots(const ::tenon::cpu::KernelSpec &spec, bool kept = false);
 
 /// How a kernel's work is shared out among workers.
 enum class Partition {

@@ -278,15 +278,19 @@ def Plan_LaunchOp : Plan_Op<"launch", [HasParent<"FunctionOp">,
     With `own_rows N`, chip `i` of the `n` of a stage does rows `[T i/n, T (i + 1)/n)` of a step of `T >= N`
     rows and no others (`tenon-own-rows`); of a smaller step every chip does all.
 
+    With `kept` the launch's rows are those that a step keeps for the end of the last layer
+    (`tenon-keep-rows`): they are its token rows, and the numbers of them in the step are its logit rows.
+
     ```mlir
     plan.launch @k1_linear "attn_output" (buffer @a, layer_weight 4, buffer @x) barrier
       cost <bytes = 207360 + 5508 T, macs = 331776 T>
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, StrAttr:$name, Plan_ArgArrayAttr:$args,
-                       UnitAttr:$barrier_before, OptionalAttr<Plan_U32>:$own_rows, Plan_CostAttr:$cost);
+                       UnitAttr:$kept, UnitAttr:$barrier_before, OptionalAttr<Plan_U32>:$own_rows,
+                       Plan_CostAttr:$cost);
   let assemblyFormat = [{
-    $kernel $name ` ` `(` custom<LaunchArgs>($args) `)` (`barrier` $barrier_before^)?
+    $kernel $name ` ` `(` custom<LaunchArgs>($args) `)` (`kept` $kept^)? (`barrier` $barrier_before^)?
     (`own_rows` $own_rows^)? `cost` $cost attr-dict
   }];
 }
@@ -296,7 +300,7 @@ def Plan_CollectiveOp : Plan_Op<"collective", [HasParent<"FunctionOp">,
   let summary = "Chips along an axis of the grid exchange rows (table Collective)";
   let description = [{
     Stands in a function like a launch. `from` is what the chip gives and `to` what it gets, f32
-    rows of token rows or, with `logit_rows`, of rows with logits.
+    rows of token rows or, with `logit_rows`, of rows with logits, or with `kept` of those kept.
 
     - `all_reduce`: `to` = the sum of the chips' `from` in order of chip; with `add`, `to` += it. With
       `bf16` what the chips give is rounded to that; sums are f32.
@@ -328,13 +332,13 @@ def Plan_CollectiveOp : Plan_Op<"collective", [HasParent<"FunctionOp">,
                        OptionalAttr<FlatSymbolRefAttr>:$source,
                        OptionalAttr<FlatSymbolRefAttr>:$target, Plan_U32:$axis,
                        DenseI64ArrayAttr:$columns, UnitAttr:$accumulate, UnitAttr:$bf16,
-                       UnitAttr:$logit_rows,
+                       UnitAttr:$logit_rows, UnitAttr:$kept,
                        UnitAttr:$fence, OptionalAttr<Plan_U32>:$own_rows,
                        OptionalAttr<Plan_U32>:$overlap, OptionalAttr<Plan_U32>:$blocks, StrAttr:$cause,
                        Plan_CostAttr:$cost);
   let assemblyFormat = [{
     $kind $name (`from` $source^)? (`to` $target^)? `axis` $axis `columns` $columns
-    (`add` $accumulate^)? (`bf16` $bf16^)? (`logit_rows` $logit_rows^)? (`fence` $fence^)?
+    (`add` $accumulate^)? (`bf16` $bf16^)? (`logit_rows` $logit_rows^)? (`kept` $kept^)? (`fence` $fence^)?
     (`own_rows` $own_rows^)? (`overlap` $overlap^ `blocks` $blocks)? `cause` $cause
     `cost` $cost attr-dict
   }];

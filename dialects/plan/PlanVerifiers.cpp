@@ -164,13 +164,15 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &tables) {
   auto spec = specOf(*this, tables);
   if (failed(spec))
     return success(); // The kernel's own verifier reports it.
-  SmallVector<KernelSlot> slots = kernelSlots(*spec);
+  SmallVector<KernelSlot> slots = kernelSlots(*spec, getKept());
   if (slots.size() != getArgs().size())
     return emitOpError("has ") << getArgs().size() << " pointers, but "
                                << StringRef(kernelKindName(spec->kind)) << " takes "
                                << slots.size();
   if (getOwnRows() && (*getOwnRows() == 0 || kernelPartition(*spec) != Partition::TokenRows))
     return emitOpError("has own_rows, and only kernels that work row by row can, from a row on");
+  if (getKept() && (getOwnRows() || spec->logits))
+    return emitOpError("has kept rows, which are every chip's, and no logits");
   for (auto [slot, attr] : llvm::zip(slots, getArgs())) {
     auto arg = cast<ArgAttr>(attr);
     auto wrong = [&](StringRef wanted) {
@@ -257,6 +259,8 @@ LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
     return emitOpError("needs own_rows: from how many rows of a step on each chip has its own");
   if (getOwnRows() && getLogitRows())
     return emitOpError("has own_rows, and rows with logits are everyone's");
+  if (getKept() && (getOwnRows() || getLogitRows() || getOverlap()))
+    return emitOpError("has kept rows, which are everyone's and have no logits yet");
   if (getOverlap()) {
     if (getOwnRows().value_or(0) == 0 || *getOverlap() < *getOwnRows() || !getBlocks() ||
         *getBlocks() == 0)

@@ -42,8 +42,8 @@ RowDomain mlir::tenon::rowDomain(Value value) {
       continue;
     }
     Operation *def = value.getDefiningOp();
-    if (isa<SelectRowsOp>(def))
-      return RowDomain::LogitRow;
+    if (auto select = dyn_cast<SelectRowsOp>(def))
+      return select.getKept() ? RowDomain::Kept : RowDomain::LogitRow;
     if (auto region = dyn_cast<FusedOp>(def)) {
       value = region.getYield().getValues()[cast<OpResult>(value).getResultNumber()];
       continue;

@@ -30,10 +30,11 @@ struct Cost {
 };
 
 /// What dimension 0 of a value counts.
-enum class RowDomain { Token, LogitRow };
+enum class RowDomain { Token, LogitRow, Kept };
 
-/// Logit rows from `tenon.select_rows` on, through fused regions; else tokens (so also for
-/// arguments of functions: layers work on tokens).
+/// Logit rows, or kept ones, from `tenon.select_rows` on, through fused regions; else tokens (so
+/// also for arguments of functions: layers work on tokens). Costs count kept rows as logit rows,
+/// which they are in a step that generates.
 RowDomain rowDomain(Value value);
 
 /// Bytes of a value: those of a weight if all dimensions are static, else those of each row. KV

@@ -80,16 +80,20 @@ def Tenon_EmbedOp : Tenon_ValueOp<"embed", [Tenon_OwnCost]> {
 }
 
 def Tenon_SelectRowsOp : Tenon_ValueOp<"select_rows", [Tenon_OwnCost]> {
-  let summary = "The rows of a step that need logits";
+  let summary = "The rows of a step that need logits, or are kept for the end of the last layer";
   let description = [{
     `result[s, :] = x[rows[s], :]`. Row numbers ascend. The result's rows are logit rows, no longer
     tokens: costs of what follows are counted per logit row.
+
+    With `kept` the rows are those whose last hidden state is needed, for logits or for an embedding;
+    selections after it count among them. A step that generates needs no others, so their costs are
+    counted per logit row too.
 
     ```mlir
     %s = tenon.select_rows %x, %rows : (tensor<?x576xf32>, tensor<?xi32>) -> tensor<?x576xf32>
     ```
   }];
-  let arguments = (ins Tenon_Tensor:$input, Tenon_Index:$rows);
+  let arguments = (ins Tenon_Tensor:$input, Tenon_Index:$rows, UnitAttr:$kept);
   let results = (outs Tenon_Tensor:$result);
   let assemblyFormat = "$input `,` $rows attr-dict `:` functional-type(operands, results)";
 }

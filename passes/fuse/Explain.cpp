@@ -42,6 +42,11 @@ void mlir::tenon::explainFused(FusedOp region, StringRef pass) {
       << remark::detail::LazyTextBuild{"Fused", [&] { return describe(region); }};
 }
 
+void mlir::tenon::explainDone(Operation *op, StringRef pass, const Twine &what) {
+  remark::passed(op->getLoc(), options(op, pass))
+      << remark::detail::LazyTextBuild{"Fused", [&] { return what.str(); }};
+}
+
 void mlir::tenon::explainRejected(Operation *op, StringRef pass, const Twine &why) {
   remark::missed(op->getLoc(), options(op, pass)) << remark::detail::LazyTextBuild{
       "Reason", [&] { return (op->getName().getStringRef() + ": " + why).str(); }};

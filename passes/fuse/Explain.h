@@ -20,6 +20,9 @@ namespace mlir::tenon {
 /// `pass` made `region`. `pass` must outlive the context (a literal).
 void explainFused(FusedOp region, StringRef pass);
 
+/// `pass` changed what `op` stands for otherwise than by fusing.
+void explainDone(Operation *op, StringRef pass, const Twine &what);
+
 /// `pass` did not fuse at `op`, and why.
 void explainRejected(Operation *op, StringRef pass, const Twine &why);
 

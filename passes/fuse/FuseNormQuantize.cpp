@@ -27,7 +27,7 @@ struct FuseNormQuantizePass : mlir::tenon::impl::FuseNormQuantizePassBase<FuseNo
         continue;
       SmallVector<Operation *> ops = {norm};
       if (auto select = norm.getInput().getDefiningOp<SelectRowsOp>()) {
-        if (select->hasOneUse())
+        if (select->hasOneUse() || select.getKept())
           ops.push_back(select);
         else
           explainRejected(select, kPass, "the selected rows have another reader than the norm");

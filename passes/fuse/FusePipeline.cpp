@@ -10,9 +10,11 @@ using namespace mlir;
 
 void mlir::tenon::buildFusePipeline(OpPassManager &manager,
                                     const QuantizeActivationsPassOptions &rows) {
+  // Compute only what is needed.
+  manager.addNestedPass<func::FuncOp>(createHoistRowSelectionPass());
+  manager.addPass(createKeepRowsPass());
   OpPassManager &function = manager.nest<func::FuncOp>();
   // Bring the ops into the form that the fusions look for.
-  function.addPass(createHoistRowSelectionPass());
   function.addPass(createSplitAttentionPass());
   function.addPass(createQuantizeActivationsPass(rows));
   // Fusions around products first: they take the quantisation of their results with them. Post

@@ -103,13 +103,18 @@ LogicalResult Matcher::matchSingle() {
 }
 
 LogicalResult Matcher::matchNorm() {
-  if (region.getNumResults() != 1)
-    return fail("yields the normed rows");
-  form.norm = claim<RmsNormOp>(tail(result(0)));
+  const unsigned results = region.getNumResults();
+  if (results != 1 && results != 2)
+    return fail("yields the normed rows, and before them those kept");
+  form.norm = claim<RmsNormOp>(tail(result(results - 1)));
   if (!form.norm || form.norm.getType().getRank() != 2)
     return fail("yields no norm over whole rows");
   Value input = claimOptional(form.norm.getInput(), form.select);
-  return isInput(input) ? success() : fail("the norm reads no input of the region");
+  if (!isInput(input))
+    return fail("the norm reads no input of the region");
+  if (results == 2 && (!form.select || !form.select.getKept() || result(0) != form.select))
+    return fail("the first of two results is no kept rows");
+  return success();
 }
 
 LogicalResult Matcher::matchPostNorm() {

@@ -47,7 +47,7 @@ std::optional<LaunchKind> symbolizeLaunchKind(StringRef name);
 ///
 ///   rope_table            ropeTable
 ///   embed                 embed
-///   norm_quant            [select] norm [quantize]
+///   norm_quant            [select] norm [quantize], and with a kept selection its rows before
 ///   norm_add              postNorm add
 ///   norm_add_norm_quant   postNorm add norm [quantize]
 ///   quantize              quantize

@@ -30,6 +30,45 @@ def HoistRowSelectionPass : Tenon_FusePass<"tenon-hoist-row-selection"> {
   }];
 }
 
+def KeepRowsPass : Pass<"tenon-keep-rows", "::mlir::ModuleOp"> {
+  let summary = "End the last layer with the rows whose result is needed";
+  let description = [{
+    What the last layer makes of a row after attention, nothing reads but that row's logits, and a step
+    over a prompt needs those of one row of many. The last call of a layer gets a function of its own,
+    `@layer_last`, with the numbers of the rows to keep as an argument more, which `@step` gets too. There
+    the rows are selected before the longest end of the layer that works row by row and hangs on one
+    activation. The selection in `@step` stays: it counts among the rows kept, which are those with logits
+    unless a client wants the hidden states of others.
+
+    Before:
+    ```mlir
+    func.func private @layer_0(%x: tensor<?x64xf32>, …) -> tensor<?x64xf32> {
+      …
+      %a = tenon.add %x, %o : tensor<?x64xf32>
+      %n = tenon.rms_norm %a, %w {eps = 1.0e-5 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
+      …
+      %r = tenon.add %a, %d : tensor<?x64xf32>
+      return %r : tensor<?x64xf32>
+    }
+    ```
+    After, beside it:
+    ```mlir
+    func.func private @layer_last(%x: tensor<?x64xf32>, …, %kept: tensor<?xi32>) -> tensor<?x64xf32> {
+      …
+      %a = tenon.add %x, %o : tensor<?x64xf32>
+      %s = tenon.select_rows %a, %kept {kept} : (tensor<?x64xf32>, tensor<?xi32>) -> tensor<?x64xf32>
+      %n = tenon.rms_norm %s, %w {eps = 1.0e-5 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
+      …
+      %r = tenon.add %s, %d : tensor<?x64xf32>
+      return %r : tensor<?x64xf32>
+    }
+    ```
+    Does nothing, and says why, if something else reads the layer's rows, or if no product would be
+    saved. Wants `HoistRowSelection` before it.
+  }];
+  let dependentDialects = ["::mlir::tenon::TenonDialect"];
+}
+
 def SplitAttentionPass : Tenon_FusePass<"tenon-split-attention"> {
   let summary = "Take attention apart into scaled query, KV write and KV read";
   let description = [{
@@ -137,7 +176,8 @@ def FuseNormQuantizePass : Tenon_FusePass<"tenon-fuse-norm-quantize"> {
   let description = [{
     A `tenon.rms_norm` over rows becomes a `norm_quant` region, together with the
     `tenon.quantize_rows` that reads it if that is its only reader, and with the
-    `tenon.select_rows` that feeds it if the norm is the only reader of that.
+    `tenon.select_rows` that feeds it if the norm is the only reader of that, or if the rows are `kept`:
+    then the region yields them too, as the residual of what follows.
 
     Before:
     ```mlir

@@ -59,7 +59,7 @@ bool isDrawnFrom(Value logits) {
 /// Fills a LaunchSpec from the roles of a region's ops.
 class Lowering {
 public:
-  Lowering(FusedOp region, LaunchForm form, plan::RowDomain inputRows)
+  Lowering(FusedOp region, LaunchForm form, RowDomain inputRows)
       : region(region), form(form), inputRows(inputRows) {}
 
   LaunchSpec run() {
@@ -107,8 +107,9 @@ public:
       collective();
       break;
     }
+    out.kept = form.select ? form.select.getKept() : inputRows == RowDomain::Kept;
     if (!out.collective)
-      out.slots = plan::kernelSlots(s);
+      out.slots = plan::kernelSlots(s, out.kept);
     if (out.name.empty())
       out.name = region.getKind().str();
     return std::move(out);
@@ -117,16 +118,19 @@ public:
   /// What the fields of a spec cannot express.
   std::optional<std::string> problem() {
     if (isCollective(form.kind))
-      return inputRows == plan::RowDomain::LogitRows && form.add
+      return inputRows == RowDomain::LogitRow && form.add
                  ? std::optional<std::string>("adds rows with logits")
                  : std::nullopt;
     if (form.kind == LaunchKind::NormAddNormQuant && form.postNorm.getEps() != form.norm.getEps())
       return "the two norms have different eps";
     const bool logitRowsPossible =
         form.kind == LaunchKind::Linear || (form.kind == LaunchKind::NormQuant && form.select);
-    if (inputRows == plan::RowDomain::LogitRows && (!logitRowsPossible || form.select || form.add))
+    if (inputRows == RowDomain::LogitRow && (!logitRowsPossible || form.select || form.add))
       return "its kind works on token rows, and its input has logit rows";
-    if (form.logits && inputRows != plan::RowDomain::LogitRows)
+    if (inputRows == RowDomain::Kept &&
+        (form.ropeTable || form.embed || form.append || form.attend))
+      return "its kind asks where in a sequence rows stand, and its input has kept rows";
+    if (form.logits && inputRows != RowDomain::LogitRow)
       return "logits are computed for selected rows only";
     return std::nullopt;
   }
@@ -177,11 +181,14 @@ private:
   void normQuant(KernelSpec &s) {
     s.kind = KernelKind::NormQuant;
     s.gatherLogitRows = !!form.select;
+    s.keepRows = region.getNumResults() == 2;
     s.k = dim(form.norm.getInput(), 1);
     s.eps = f32(form.norm.getEps());
     out.pointers = {
         outer(form.select ? Value(form.select.getInput()) : Value(form.norm.getInput())),
-        outer(form.norm.getWeight()), region.getResult(0)};
+        outer(form.norm.getWeight()), region.getResults().back()};
+    if (s.keepRows)
+      out.pointers.push_back(region.getResult(0));
     name(form.norm);
   }
 
@@ -201,7 +208,7 @@ private:
 
   void linear(KernelSpec &s) {
     s.kind = KernelKind::Linear;
-    s.logits = inputRows == plan::RowDomain::LogitRows;
+    s.logits = inputRows == RowDomain::LogitRow;
     s.n = dim(form.linear.getWeight(), 0);
     s.residual = !!form.residual;
     s.bf16Out = !!form.round;
@@ -282,7 +289,8 @@ private:
     plan::KernelSlot &slot = out.slots.emplace_back();
     slot.name = slotName;
     slot.role = role;
-    slot.rows = inputRows;
+    slot.rows =
+        inputRows == RowDomain::LogitRow ? plan::RowDomain::LogitRows : plan::RowDomain::Tokens;
     slot.rowBytes = columns * (isRoundedRows(value.getType()) ? 2 : sizeof(float));
     out.pointers.push_back(value);
   }
@@ -293,7 +301,7 @@ private:
     c.kind = kind;
     c.axis = op.getAxis();
     c.columns.assign(columns.begin(), columns.end());
-    c.logitRows = inputRows == plan::RowDomain::LogitRows;
+    c.logitRows = inputRows == RowDomain::LogitRow;
     c.cause = op.getCause().value_or("").str();
     name(op);
   }
@@ -330,7 +338,7 @@ private:
 
   FusedOp region;
   LaunchForm form;
-  plan::RowDomain inputRows;
+  RowDomain inputRows;
   LaunchSpec out;
 };
 } // namespace
@@ -343,7 +351,7 @@ Value mlir::tenon::rowInput(FusedOp region) {
   return {};
 }
 
-FailureOr<LaunchSpec> mlir::tenon::lowerLaunch(FusedOp region, plan::RowDomain inputRows,
+FailureOr<LaunchSpec> mlir::tenon::lowerLaunch(FusedOp region, RowDomain inputRows,
                                                std::string &why) {
   FailureOr<LaunchForm> form = matchLaunch(region, why);
   if (failed(form))

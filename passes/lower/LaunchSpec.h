@@ -9,6 +9,7 @@
 #include "compiler/targets/cpu/KernelSpec.h"
 #include "dialects/plan/CpuKernels.h"
 #include "dialects/plan/PlanDialect.h"
+#include "dialects/tenon/Cost.h"
 #include "dialects/tenon/TenonOps.h"
 
 #include <string>
@@ -37,13 +38,14 @@ struct LaunchSpec {
   Value updated, residual;
   /// The layer's cache that the region uses; null if none.
   Value kv;
+  bool kept = false; ///< Its rows are those kept; else token rows, or rows with logits.
   /// What the region is called where the importer named its ops, else its kind.
   std::string name;
 };
 
 /// `inputRows` is what the rows of the region's input are. Fails with `why` if no kernel computes
 /// it.
-FailureOr<LaunchSpec> lowerLaunch(FusedOp region, plan::RowDomain inputRows, std::string &why);
+FailureOr<LaunchSpec> lowerLaunch(FusedOp region, RowDomain inputRows, std::string &why);
 
 /// The value whose rows the region works on: its first operand that is neither weight nor cache.
 Value rowInput(FusedOp region);

@@ -70,7 +70,7 @@ private:
       gather(op, op.getSourceAttr(), op.getSourceColumns(0) * op.getSourceElementBytes(), parted,
              change);
     if (op.getKind() == CollectiveKind::AllReduce && op.getAxis() == tensorAxis &&
-        !op.getLogitRows()) {
+        !op.getLogitRows() && !op.getKept()) {
       parted.insert(op.getTargetAttr().getAttr());
       if (change)
         op.setOwnRowsAttr(fromAttr());
@@ -83,7 +83,7 @@ private:
   void visit(LaunchOp op, Parted &parted, bool change) {
     const ::tenon::cpu::KernelSpec &spec = specs[op.getKernelAttr().getAttr()];
     const SmallVector<KernelSlot> slots = kernelSlots(spec);
-    bool readsParts = false, whole = kernelPartition(spec) != Partition::TokenRows;
+    bool readsParts = false, whole = op.getKept() || kernelPartition(spec) != Partition::TokenRows;
     for (auto [slot, attr] : llvm::zip_equal(slots, op.getArgs()))
       readsParts |= slot.reads() && parted.contains(cast<ArgAttr>(attr).getSymbol().getAttr());
     if (!readsParts && !whole)
@@ -116,7 +116,7 @@ private:
         CollectiveKindAttr::get(builder.getContext(), CollectiveKind::GatherRows), buffer.getAttr(),
         FlatSymbolRefAttr(), buffer, builder.getI64IntegerAttr(tensorAxis),
         builder.getDenseI64ArrayAttr({0, static_cast<int64_t>(rowBytes / 4)}), UnitAttr(),
-        UnitAttr(), UnitAttr(), UnitAttr(), fromAttr(), IntegerAttr(), IntegerAttr(),
+        UnitAttr(), UnitAttr(), UnitAttr(), UnitAttr(), fromAttr(), IntegerAttr(), IntegerAttr(),
         builder.getStringAttr("chips have worked on rows of their own"), zero);
   }
 

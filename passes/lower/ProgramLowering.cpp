@@ -66,14 +66,14 @@ LogicalResult ProgramLowering::collectLaunch(Operation *op) {
   std::string why;
   Value input = rowInput(region);
   FailureOr<LaunchSpec> launch =
-      lowerLaunch(region, input ? rows.lookup(input) : plan::RowDomain::Tokens, why);
+      lowerLaunch(region, input ? rows.lookup(input) : RowDomain::Token, why);
   if (failed(launch))
     return region.emitOpError("cannot be lowered: ") << why;
   const bool logitRows = launch->collective ? launch->collective->logitRows
                                             : launch->spec.logits || launch->spec.gatherLogitRows;
-  if (logitRows)
+  if (logitRows || launch->kept)
     for (Value result : region.getResults())
-      rows[result] = plan::RowDomain::LogitRows;
+      rows[result] = launch->kept ? RowDomain::Kept : RowDomain::LogitRow;
   launches[region] = std::move(*launch);
   return success();
 }
@@ -189,7 +189,7 @@ uint64_t ProgramLowering::addWeights(OpBuilder &builder) const {
 void ProgramLowering::addPooling(OpBuilder &builder) const {
   for (auto &[region, launch] : launches) {
     if (launch.collective || launch.spec.kind != ::tenon::cpu::KernelKind::NormQuant ||
-        !launch.spec.gatherLogitRows)
+        !launch.spec.gatherLogitRows || launch.kept)
       continue;
     // In order of the kernel's pointers: rows, weight, result.
     auto weight = launch.pointers[1].getDefiningOp<ParamOp>();
@@ -249,15 +249,16 @@ void ProgramLowering::addLaunch(OpBuilder &builder, FusedOp region) {
         builder, region.getLoc(), plan::CollectiveKindAttr::get(builder.getContext(), c.kind),
         builder.getStringAttr(launch.name), from, to, builder.getI64IntegerAttr(c.axis),
         builder.getDenseI64ArrayAttr(c.columns), unit(c.accumulate), unit(c.bf16),
-        unit(c.logitRows), UnitAttr(), IntegerAttr(), IntegerAttr(), IntegerAttr(),
-        builder.getStringAttr(c.cause), launchCost(region));
+        unit(c.logitRows), unit(launch.kept), UnitAttr(), IntegerAttr(), IntegerAttr(),
+        IntegerAttr(), builder.getStringAttr(c.cause), launchCost(region));
     return;
   }
   SmallVector<Attribute> args;
   for (auto [slot, pointer] : llvm::zip_equal(launch.slots, launch.pointers))
     args.push_back(argument(slot.role, pointer));
   plan::LaunchOp::create(builder, region.getLoc(), FlatSymbolRefAttr::get(kernelNames[region]),
-                         builder.getStringAttr(launch.name), builder.getArrayAttr(args), UnitAttr(),
+                         builder.getStringAttr(launch.name), builder.getArrayAttr(args),
+                         launch.kept ? builder.getUnitAttr() : UnitAttr(), UnitAttr(),
                          IntegerAttr(), launchCost(region));
 }
 
@@ -284,6 +285,12 @@ LogicalResult ProgramLowering::addSegment(OpBuilder &builder, ArrayRef<FusedOp> 
   return success();
 }
 
+/// An argument of the step that says which rows: the executor's, not a buffer.
+static bool isRowTable(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return isa<BlockArgument>(value) && type && type.getElementType().isInteger(32);
+}
+
 LogicalResult ProgramLowering::addCall(OpBuilder &builder, func::CallOp call) {
   auto callee = module.lookupSymbol<func::FuncOp>(call.getCallee());
   PendingCall pending{own(callee.getSymName(), "."), {}, 0};
@@ -293,8 +300,10 @@ LogicalResult ProgramLowering::addCall(OpBuilder &builder, func::CallOp call) {
       pending.weights.push_back(weightName(param.getWeight()));
     } else if (auto kv = operand.getDefiningOp<KvLayerOp>()) {
       pending.kvLayer = kv.getLayer();
-    } else if (!isa_and_nonnull<FusedOp, func::CallOp>(operand.getDefiningOp())) {
-      return call.emitOpError("gets an operand that is no weight, cache or activation");
+    } else if (!isRowTable(operand) &&
+               !isa_and_nonnull<FusedOp, func::CallOp>(operand.getDefiningOp())) {
+      return call.emitOpError(
+          "gets an operand that is no weight, cache, activation or table of rows");
     }
   }
   if (lowered.insert(callee).second)

@@ -80,7 +80,7 @@ private:
   const LowerToPlanOptions &options;
   mutable func::FuncOp step;
   LaunchMap launches;
-  llvm::DenseMap<Value, plan::RowDomain> rows; ///< Of activations; tokens if absent.
+  llvm::DenseMap<Value, RowDomain> rows; ///< Of activations; tokens if absent.
   BufferAssignment assignment;
   std::string logits;
   llvm::DenseMap<Operation *, StringAttr> kernelNames;

@@ -12,7 +12,8 @@ static StepLaunch describe(LaunchOp launch, const ::tenon::cpu::KernelSpec &spec
   StepLaunch described;
   described.op = launch;
   const Partition partition = kernelPartition(spec);
-  SmallVector<KernelSlot> slots = kernelSlots(spec);
+  const bool kept = launch.getKept();
+  SmallVector<KernelSlot> slots = kernelSlots(spec, kept);
   for (auto [slot, attr] : llvm::zip_equal(slots, launch.getArgs())) {
     auto arg = cast<ArgAttr>(attr);
     if (slot.role == SlotRole::KPool) {
@@ -28,8 +29,12 @@ static StepLaunch describe(LaunchOp launch, const ::tenon::cpu::KernelSpec &spec
     access.writes = slot.writes() || workspace;
     access.outlivesStep = workspace;
     access.rowBytes = slot.rowBytes;
-    access.ownTokenRows = partition == Partition::TokenRows && slot.rows == RowDomain::Tokens;
+    access.ownTokenRows =
+        !kept && partition == Partition::TokenRows && slot.rows == RowDomain::Tokens;
     access.ownLogitRows = partition == Partition::LogitRows && slot.rows == RowDomain::LogitRows;
+    // Where rows are gathered, only what is written counts among those kept.
+    access.ownKeptRows = kept && (partition == Partition::TokenRows ||
+                                  (partition == Partition::LogitRows && slot.writes()));
     access.ownRows = launch.getOwnRows().value_or(0);
     described.buffers.push_back(access);
   }
@@ -48,8 +53,10 @@ static StepLaunch describe(CollectiveOp op, const llvm::DenseMap<StringAttr, uns
     access.reads = reads;
     access.writes = writes;
     access.rowBytes = rowBytes;
-    access.ownTokenRows = writes && !op.getLogitRows() && op.getKind() == CollectiveKind::AllReduce;
+    const bool sum = writes && op.getKind() == CollectiveKind::AllReduce;
+    access.ownTokenRows = sum && !op.getLogitRows() && !op.getKept();
     access.ownLogitRows = writes && op.getLogitRows();
+    access.ownKeptRows = sum && op.getKept();
     access.ownRows = op.getOwnRows().value_or(0);
     access.outlivesStep = false;
     described.buffers.push_back(access);
@@ -198,7 +205,7 @@ bool plan::needsBarrier(const StepLaunch &earlier, const StepLaunch &later,
       if (a.buffer == b.buffer) {
         // Each worker goes on with the rows that it made itself.
         const bool ownRows = (a.ownTokenRows && b.ownTokenRows && a.ownRows == b.ownRows) ||
-                             (a.ownLogitRows && b.ownLogitRows);
+                             (a.ownLogitRows && b.ownLogitRows) || (a.ownKeptRows && b.ownKeptRows);
         if (!ownRows || a.rowBytes != b.rowBytes)
           return true;
       } else if (mayOverlap(buffers[a.buffer], buffers[b.buffer])) {

@@ -21,7 +21,7 @@ struct BufferAccess {
   bool reads, writes;
   uint64_t rowBytes;
   /// Worker w touches only its share of these rows, by the formula of KernelAbi.h.
-  bool ownTokenRows, ownLogitRows;
+  bool ownTokenRows, ownLogitRows, ownKeptRows;
   uint32_t ownRows =
       0;             ///< In steps of so many rows, its share of the chip's rows; 0: always of all.
   bool outlivesStep; ///< What it holds at the end of a step is needed in the next.

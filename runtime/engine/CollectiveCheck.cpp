@@ -83,7 +83,8 @@ Status checkStage(const Plan &plan, uint32_t first, const std::vector<Sequence> 
       const CollectivePlan &a = *wanted[i]->collective, &b = *found[i]->collective;
       if (a.kind != b.kind || a.columns != b.columns || a.logitRows != b.logitRows ||
           a.fence != b.fence || a.given != b.given || wanted[i]->ownRows != found[i]->ownRows ||
-          a.overlap.from != b.overlap.from || a.overlap.block != b.overlap.block)
+          wanted[i]->kept != found[i]->kept || a.overlap.from != b.overlap.from ||
+          a.overlap.block != b.overlap.block)
         return bad(
             "collective {} of a step is '{}' on chip {} and '{}' on chip {}, and they differ", i,
             wanted[i]->name, first, found[i]->name, chip);

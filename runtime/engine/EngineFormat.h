@@ -13,7 +13,7 @@ namespace tenon::engine {
 
 inline constexpr char kMagic[8] = {'T', 'E', 'N', 'O', 'N', '\r', '\n', '\x1a'};
 inline constexpr uint32_t kFormatMajor = 3; ///< A reader refuses another major.
-inline constexpr uint32_t kFormatMinor = 7; ///< A reader refuses a newer minor, and says both.
+inline constexpr uint32_t kFormatMinor = 8; ///< A reader refuses a newer minor, and says both.
 inline constexpr uint64_t kPage = 4096;
 inline constexpr uint32_t kMaxSections = 60;
 

@@ -38,6 +38,9 @@ struct KernelOperands {
   /// tables of the step then begin with that part.
   bool inBlocks = false;
   bool takesPools = false;
+  /// It asks of its step which tokens its rows are or where in a sequence they stand, not only how
+  /// many they are and which are gathered.
+  bool asksPlaces = false;
 };
 
 const KernelOperands &operandsOf(cpu::KernelKind kind);

@@ -89,6 +89,10 @@ Status LaunchChecker::checkFunction(size_t index) {
       return bad(
           "function '{}' launch {} ('{}'): {} does not work row by row, and is to do own rows",
           function.name, l, launch.name, plan.kernels[launch.kernel].kindName);
+    if (launch.kept && (launch.ownRows || takes.asksPlaces))
+      return bad("function '{}' launch {} ('{}'): {} is over kept rows, and is to do own ones or "
+                 "asks where they stand",
+                 function.name, l, launch.name, plan.kernels[launch.kernel].kindName);
     const size_t wanted = launch.args.size() > takes.fewest ? takes.most : takes.fewest;
     if (launch.args.size() != wanted)
       return bad("function '{}' launch {} ('{}'): {} arguments, and {} takes {}", function.name, l,
@@ -117,8 +121,11 @@ Status LaunchChecker::checkCollective(const FunctionPlan &function, size_t l) {
   if (gathersRows ? launch.ownRows == 0
                   : launch.ownRows != 0 && c.kind != CollectiveKind::AllReduce)
     return wrong("only sums and gathered rows are of own rows, and gathered rows always");
-  if (launch.ownRows && c.logitRows)
-    return wrong("rows with logits are no chip's own");
+  if (launch.ownRows && (c.logitRows || launch.kept))
+    return wrong("rows with logits, and those kept, are no chip's own");
+  if (launch.kept &&
+      (c.logitRows || c.kind == CollectiveKind::Send || c.kind == CollectiveKind::Receive))
+    return wrong("kept rows have no logits yet, and no other stage goes on with them");
   if (c.given > Element::BF16 || (c.given != Element::F32 && c.kind != CollectiveKind::AllReduce))
     return wrong("its rows are neither f32 nor bf16 parts of a sum");
   if (c.axis >= plan.grid.size())

@@ -45,7 +45,8 @@ Traffic trafficOf(const Plan &plan, const ChipPlan &chip, const LaunchPlan &laun
   if (gathersRows && !launch.ofOwnRows(whole.tokens))
     return traffic; // Chips do not meet.
   StepSize step = whole;
-  step.tokens = launch.rowsOf(whole.tokens, chips);
+  // A step that generates keeps the rows with logits.
+  step.tokens = launch.kept ? whole.logitRows : launch.rowsOf(whole.tokens, chips);
   const double all = launch.cost.bytes(step.tokens, step.logitRows, step.context);
   for (size_t a = 0; a < launch.args.size(); ++a)
     if (launch.args[a].kind == ArgKind::Buffer && useOf(plan, launch, a).writes)

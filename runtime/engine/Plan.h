@@ -125,6 +125,7 @@ struct LaunchPlan {
   /// Args are then the buffer that is given (but for Receive) and the one that is got (but for
   /// Send).
   std::optional<CollectivePlan> collective;
+  bool kept = false; ///< Over the rows that a step keeps for the end of the last layer.
 
   bool ofOwnRows(uint64_t tokens) const { return ownRows && tokens >= ownRows; }
   /// Token rows that the busiest of the `chips` of a stage works on, of a micro-batch of `tokens`.
@@ -243,6 +244,9 @@ struct Plan {
   uint32_t chipsPerStage() const { return grid.back(); }
   /// The chip that holds the logits at the end of a step.
   uint32_t logitsChip() const { return static_cast<uint32_t>(chips.size()) - chipsPerStage(); }
+  /// Whether the end of the last layer is computed for kept rows alone (LaunchPlan::kept). Rows
+  /// with logits then count from the first of those.
+  bool keepsRows() const;
   uint64_t scratchBytes() const; ///< Scratch of one worker: the most that any kernel needs.
   bool isEos(int32_t token) const;
   /// "linear_gate", "all_reduce": the kernel's kind, or the collective's.

@@ -42,6 +42,7 @@ LaunchPlan readLaunch(const fb::Launch &l) {
       launch.args.push_back({static_cast<ArgKind>(a->kind()), a->index()});
   launch.barrierBefore = l.barrier_before();
   launch.ownRows = l.own_rows();
+  launch.kept = l.kept();
   launch.name = text(l.name());
   if (const fb::Collective *c = l.collective()) {
     CollectivePlan &collective = launch.collective.emplace();
@@ -247,6 +248,13 @@ const char *collectiveKindName(CollectiveKind kind) {
   static constexpr const char *names[] = {"all_reduce", "gather_columns", "send", "receive",
                                           "gather_rows"};
   return names[static_cast<size_t>(kind)];
+}
+
+bool Plan::keepsRows() const {
+  return std::any_of(functions.begin(), functions.end(), [](const FunctionPlan &function) {
+    return std::any_of(function.launches.begin(), function.launches.end(),
+                       [](const LaunchPlan &launch) { return launch.kept; });
+  });
 }
 
 std::string Plan::kindOf(const LaunchPlan &launch) const {

@@ -33,6 +33,10 @@ void ChipRunner::prepare(uint32_t number, std::span<const MicroBatch> step, uint
       micro.view.logitStride = engine.plan().model.vocabulary;
       micro.view.firstLogit = static_cast<uint32_t>(inPlace->firstColumn);
     }
+    micro.kept = micro.view;
+    micro.kept.numTokens = micro.kept.numLogitRows = step[m].numKept;
+    micro.kept.logitRows = step[m].keptRows;
+    micro.kept.numAttentionTiles = 0;
     const uint64_t row = firstLogit + step[m].firstLogit;
     const ChipRunner &owner = setup.logitsOwner ? *setup.logitsOwner : *this;
     for (const auto &[pointer, column] : logitPointers)
@@ -51,7 +55,9 @@ void ChipRunner::prepare(uint32_t number, std::span<const MicroBatch> step, uint
 
 Status ChipRunner::exchange(const BoundLaunch &launch, void *const *arguments, const Micro &micro,
                             uint32_t worker, bool ownRows) {
-  const cpu::StepView &view = micro.view;
+  const cpu::StepView &view = viewOf(launch, micro);
+  if (launch.kept && view.numTokens == 0)
+    return Status::ok(); // On all chips alike: nothing is given.
   const engine::CollectivePlan &c = *launch.collective;
   const Membership &membership = setup.groups[c.axis];
   const collective::Caller who = {membership.member, worker, setup.workers};
@@ -121,13 +127,16 @@ Status ChipRunner::run(size_t number, Micro &micro, uint32_t worker, Tracing *tr
 
 void ChipRunner::compute(size_t number, Micro &micro, uint32_t worker, bool ownRows) {
   const BoundLaunch &launch = launches[number];
+  const cpu::StepView &view = viewOf(launch, micro);
+  if (view.numTokens == 0)
+    return;
   // Of rows that the chips of a stage share out, this chip's workers are some of all chips'
   // workers: worker w of W on chip i of n has the share of worker i W + w of n W, and those of a
   // chip together rows [T i/n, T (i + 1)/n).
   const Membership &stage = setup.groups.back();
   const uint32_t first = ownRows ? stage.member * setup.workers : 0;
   const uint32_t workers = ownRows ? stage.group->size() * setup.workers : setup.workers;
-  launch.kernel(argumentsOf(number, micro), &micro.view, first + worker, workers, scratchOf(worker),
+  launch.kernel(argumentsOf(number, micro), &view, first + worker, workers, scratchOf(worker),
                 &micro.claims[number]);
 }
 
@@ -311,7 +320,7 @@ Status ChipRunner::workObserved(uint32_t number, uint32_t worker, LaunchObserver
         const engine::CallPlan &call = engine.plan().calls[launchTimings[i].call];
         observer.beforeLaunch(
             call, engine.plan().functions[call.function].launches[launchTimings[i].launch],
-            argumentsOf(i, slot.micro[m]), slot.micro[m].view);
+            argumentsOf(i, slot.micro[m]), viewOf(launches[i], slot.micro[m]));
       }
       TENON_RETURN_IF_ERROR(meet(i, worker, /*chipHasMet=*/true));
       TENON_RETURN_IF_ERROR(run(i, slot.micro[m], worker));

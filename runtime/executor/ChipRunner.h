@@ -122,7 +122,8 @@ private:
     const engine::CollectivePlan *collective; ///< Null for a kernel.
     void *const *arguments;
     Meeting before;
-    uint32_t ownRows; ///< LaunchPlan's.
+    uint32_t ownRows; ///< LaunchPlan's, as what follows.
+    bool kept;
     /// Of a product: where the collective is whose rows may travel beside it, and the first of its
     /// Micro::blockClaims.
     int32_t beside = -1;
@@ -133,6 +134,7 @@ private:
   /// A micro-batch as this chip sees it.
   struct Micro {
     cpu::StepView view;
+    cpu::StepView kept;  ///< Its kept rows as a step of their own; which they are say `logitRows`.
     uint32_t number = 0; ///< In its step.
     uint64_t context = 0;
     std::vector<uint32_t> claims; ///< One word a launch, zeroed before the step.
@@ -164,6 +166,9 @@ private:
   Status meet(size_t number, uint32_t worker, bool chipHasMet = false);
   bool follows(uint32_t micro) const { return micro > 0 || setup.slots > 1; }
   void *const *argumentsOf(size_t number, const Micro &micro) const;
+  static const cpu::StepView &viewOf(const BoundLaunch &launch, const Micro &micro) {
+    return launch.kept ? micro.kept : micro.view;
+  }
   /// `trace`: where to note what it waits for within a launch; may be null.
   Status run(size_t launch, Micro &micro, uint32_t worker, Tracing *trace = nullptr);
   /// What goes on beside the launches of `collective` in a micro-batch; null if chips compute

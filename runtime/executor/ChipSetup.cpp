@@ -188,7 +188,8 @@ void ChipRunner::Binder::bindLaunch(const engine::CallPlan &call, uint32_t numbe
                   .collective = launch.collective ? &*launch.collective : nullptr,
                   .arguments = nullptr,
                   .before = before,
-                  .ownRows = launch.ownRows});
+                  .ownRows = launch.ownRows,
+                  .kept = launch.kept});
   bindArguments(call, launch);
   if (const std::optional<size_t> beside = besideOf(function, number)) {
     bound.beside = static_cast<int32_t>(runner.launches.size() - 1 + *beside - number);

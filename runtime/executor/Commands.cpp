@@ -18,7 +18,7 @@ using collective::Tag;
 namespace {
 constexpr size_t kFewWords = 64;     // Every command but a step.
 constexpr size_t kPrepareWords = 10; // After the command.
-constexpr size_t kRowWords = 4;      // Of a sequence in a step.
+constexpr size_t kRowWords = 5;      // Of a sequence in a step.
 } // namespace
 
 Outcome Outcome::of(const Status &status) {
@@ -103,6 +103,7 @@ Status CommandSender::step(std::span<const StepRows> rows) {
     message.push_back(r.firstPosition);
     message.push_back(static_cast<uint32_t>(r.blocks.size()));
     message.push_back(r.logitRows);
+    message.push_back(r.keepsHidden);
   }
   for (const StepRows &r : rows) {
     message.insert(message.end(), r.tokens.begin(), r.tokens.end());
@@ -198,6 +199,7 @@ Status CommandReceiver::readStep(std::vector<StepRows> &rows) const {
       return broken();
     r.firstPosition = heads[1];
     r.logitRows = heads[3];
+    r.keepsHidden = heads[4] != 0;
     heads += kRowWords;
   }
   return w.empty() ? Status::ok() : broken();

@@ -82,7 +82,7 @@ Status Executor::allocate() {
             ? mostMicroBatches(limits.stepTokens, stagesOf(plan))
             : std::clamp(limits.stepTokens / options.microBatchRows + 1, 1u, kMostMicroBatches);
   for (uint32_t slot = 0; slot < limits.stepsInFlight; ++slot) {
-    steps.push_back({StepTables(limits, vocabulary, mostMicro,
+    steps.push_back({StepTables(limits, vocabulary, mostMicro, plan.keepsRows(),
                                 tables.data() + slot * StepTables::bytes(limits)),
                      {},
                      this,

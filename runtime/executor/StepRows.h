@@ -14,6 +14,7 @@ struct StepRows {
   uint32_t firstPosition = 0;
   std::span<const int32_t> blocks; ///< Covers positions 0 .. firstPosition + tokens.size() - 1.
   uint32_t logitRows = 1;          ///< How many of the last rows need logits (0: none).
+  bool keepsHidden = false;        ///< The last hidden states of all its rows are wanted.
 };
 
 } // namespace tenon::executor

@@ -11,14 +11,15 @@ namespace tenon::executor {
 
 uint64_t StepTables::bytes(const Capacity &c) {
   const uint64_t exact =
-      uint64_t(c.stepTokens) * (3 * sizeof(int32_t) + sizeof(cpu::AttentionTile)) +
+      uint64_t(c.stepTokens) * (4 * sizeof(int32_t) + sizeof(cpu::AttentionTile)) +
       uint64_t(c.logitRows) * sizeof(int32_t) +
       uint64_t(c.sequences) * c.blockTableStride * sizeof(int32_t);
   return (exact + 63) / 64 * 64;
 }
 
-StepTables::StepTables(const Capacity &c, uint32_t vocabulary, uint32_t micro, std::byte *at)
-    : limits(c), vocabulary(vocabulary), mostBatches(micro) {
+StepTables::StepTables(const Capacity &c, uint32_t vocabulary, uint32_t micro, bool keepsRows,
+                       std::byte *at)
+    : limits(c), vocabulary(vocabulary), mostBatches(micro), keepsRows(keepsRows) {
   const auto take = [&](auto *&array, uint64_t count) {
     array = reinterpret_cast<std::remove_reference_t<decltype(array)>>(at);
     at += count * sizeof(*array);
@@ -27,6 +28,7 @@ StepTables::StepTables(const Capacity &c, uint32_t vocabulary, uint32_t micro, s
   take(tokenIds, limits.stepTokens);
   take(positions, limits.stepTokens);
   take(rowSequence, limits.stepTokens);
+  take(keptRowIds, limits.stepTokens);
   take(logitRowIds, limits.logitRows);
   take(blockTables, uint64_t(limits.sequences) * limits.blockTableStride);
   batches.reserve(mostBatches);
@@ -77,6 +79,7 @@ void StepTables::begin(uint32_t sequences) {
   view.blockTables = blockTables;
   view.logitRows = logitRowIds + numLogits;
   view.attentionTiles = tiles + numTiles;
+  batch.keptRows = keptRowIds + numKept;
 }
 
 /// Row `index` of a sequence's, behind the last one.
@@ -97,9 +100,14 @@ void StepTables::addRow(const StepRows &rows, uint32_t sequence, uint32_t index)
     tiles[numTiles++] = {row, 1};
     ++view.numAttentionTiles;
   }
-  if (index + rows.logitRows >= rows.tokens.size()) {
-    logitRowIds[numLogits++] = static_cast<int32_t>(row);
+  const bool hasLogits = index + rows.logitRows >= rows.tokens.size();
+  if (hasLogits) {
+    logitRowIds[numLogits++] = static_cast<int32_t>(keepsRows ? batch.numKept : row);
     ++view.numLogitRows;
+  }
+  if (keepsRows && (hasLogits || keepsAll)) {
+    keptRowIds[numKept++] = static_cast<int32_t>(row);
+    ++batch.numKept;
   }
   ++numRows;
 }
@@ -107,7 +115,8 @@ void StepTables::addRow(const StepRows &rows, uint32_t sequence, uint32_t index)
 Status StepTables::fill(std::span<const StepRows> rows, uint32_t each) {
   TENON_RETURN_IF_ERROR(check(rows));
   batches.clear();
-  numRows = numLogits = numTiles = 0;
+  numRows = numLogits = numTiles = numKept = 0;
+  keepsAll = std::any_of(rows.begin(), rows.end(), [](const StepRows &r) { return r.keepsHidden; });
   for (uint32_t s = 0; s < rows.size(); ++s) {
     std::copy(rows[s].blocks.begin(), rows[s].blocks.end(),
               blockTables + uint64_t(s) * limits.blockTableStride);

@@ -124,9 +124,9 @@ StatusOr<bool> Generator::begin() {
   StepTimes &times = flight.times;
   for (const schedule::ScheduledRows &p : flight.planned) {
     const schedule::Sequence &s = *p.sequence;
-    rows.push_back({std::span<const int32_t>(s.tokens).subspan(p.first, p.count), p.first,
-                    s.table.blocks(), p.logitRows});
     Active &a = *find(s.id);
+    rows.push_back({std::span<const int32_t>(s.tokens).subspan(p.first, p.count), p.first,
+                    s.table.blocks(), p.logitRows, a.pooler.has_value()});
     flight.requests.push_back(&a);
     if (p.first < s.promptTokens) {
       flight.promptRows += std::min(p.count, s.promptTokens - p.first);

@@ -101,7 +101,7 @@ protected:
     ASSERT_TRUE(module);
     module->walk([&](mlir::tenon::FusedOp op) { region = op; });
     std::string why;
-    auto lowered = mlir::tenon::lowerLaunch(region, mlir::plan::RowDomain::Tokens, why);
+    auto lowered = mlir::tenon::lowerLaunch(region, mlir::tenon::RowDomain::Token, why);
     ASSERT_TRUE(succeeded(lowered)) << why;
     launch = std::move(*lowered);
   }

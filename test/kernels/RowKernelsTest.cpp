@@ -3,6 +3,7 @@
 
 #include "test/kernels/KernelHarness.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -52,6 +53,31 @@ TEST_P(RowKernels, gatheredNormReadsTheLogitRowsOnly) {
     EXPECT_LT(relativeError(out.f32() + r * 64,
                             rmsNorm(x.f32() + step.logitRows[r] * 64, w.f32(), 64, 1e-6)),
               1e-6);
+}
+
+TEST_P(RowKernels, keptRowsAreWrittenAsTheyAreBesideTheirNorm) {
+  std::mt19937 random(7);
+  for (uint32_t k : {32u, 64u, 576u}) {
+    KernelSpec spec;
+    spec.kind = KernelKind::NormQuant;
+    spec.k = k;
+    spec.eps = 1e-6f;
+    spec.gatherLogitRows = spec.quantOut = true;
+    Bytes x = makeFloats(9 * k, random), w = makeFloats(k, random);
+    const uint64_t stride = cpu::QuantRowLayout(k).stride();
+    Bytes plain(2 * stride), out(2 * stride), kept(3 * k * 4); // A row more, to stay as it is.
+    for (uint32_t i = 0; i < 3 * k; ++i)
+      kept.f32()[i] = -1;
+    TestStep step({{0, 4}, {0, 5}}); // Rows 3 and 8.
+    TestKernel(spec, GetParam()).run({x, w, plain}, step.view, 2);
+    spec.keepRows = true;
+    TestKernel(spec, GetParam()).run({x, w, out, kept}, step.view, 2);
+    EXPECT_EQ(std::memcmp(out.data(), plain.data(), plain.size()), 0);
+    for (uint32_t r = 0; r < 2; ++r)
+      EXPECT_EQ(std::memcmp(kept.f32() + r * k, x.f32() + step.logitRows[r] * k, k * 4), 0);
+    EXPECT_TRUE(
+        std::all_of(kept.f32() + 2 * k, kept.f32() + 3 * k, [](float v) { return v == -1; }));
+  }
 }
 
 TEST_P(RowKernels, quantizeFollowsTheFormulaToTheBit) {

@@ -71,6 +71,35 @@ void expectSays(const std::string &message, const char *words) {
   EXPECT_NE(message.find(words), std::string::npos) << message;
 }
 
+TEST(LaunchCheck, keptRowsAreEveryChipsAndStandNowhere) {
+  EXPECT_EQ(errorAfter(false,
+                       [](Plan &plan, LaunchPlan &sum) {
+                         sum.ownRows = 0;
+                         sum.collective->overlap = {};
+                         sum.kept = plan.functions[0].launches[2].kept = true;
+                         plan.functions[0].launches.erase(plan.functions[0].launches.begin());
+                       }),
+            "");
+  expectSays(errorAfter(false, [](Plan &, LaunchPlan &sum) { sum.kept = true; }),
+             "are no chip's own");
+  expectSays(errorAfter(false,
+                        [](Plan &, LaunchPlan &sum) {
+                          sum.ownRows = 0;
+                          sum.collective->overlap = {};
+                          sum.kept = sum.collective->logitRows = true;
+                        }),
+             "kept rows have no logits yet");
+  expectSays(errorAfter(false,
+                        [](Plan &plan, LaunchPlan &sum) {
+                          sum.collective->overlap = {};
+                          auto &launches = plan.functions[0].launches;
+                          launches.erase(launches.begin());
+                          plan.kernels[0] = {"embed", "embed", "", KernelKind::Embed, 0};
+                          launches[0].kept = true;
+                        }),
+             "asks where they stand");
+}
+
 TEST(LaunchCheck, acceptsRowsThatTravelBesideAProduct) {
   EXPECT_TRUE(checkLaunches(pair()).isOk()) << checkLaunches(pair()).message();
 }

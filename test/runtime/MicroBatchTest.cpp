@@ -118,7 +118,7 @@ TEST(StepTables, countRowsFromTheMicroBatchAndCoverEachOnce) {
   c.stepTokens = 128, c.sequences = 4, c.logitRows = 128, c.context = 256, c.kvBlocks = 32,
   c.blockTableStride = 16;
   std::vector<std::byte> memory(executor::StepTables::bytes(c) + 64);
-  executor::StepTables tables(c, kTinyVocabulary, 64,
+  executor::StepTables tables(c, kTinyVocabulary, 64, /*keepsRows=*/false,
                               memory.data() + (64 - uintptr_t(memory.data()) % 64) % 64);
   const Text a(1, 1, 0), b(70, 2, 4), d(40, 3, 12);
   const executor::StepRows rows[] = {a.rows(0, 1, 1), b.rows(10, 60, 3), d.rows(0, 40, 40)};
@@ -151,6 +151,42 @@ TEST(StepTables, countRowsFromTheMicroBatchAndCoverEachOnce) {
     EXPECT_EQ(logit, 44u);
     EXPECT_EQ(tables.logitRows(), 44u);
   }
+}
+
+TEST(StepTables, keepRowsWithLogitsAndCountTheseAmongThem) {
+  executor::Capacity c;
+  c.stepTokens = 128, c.sequences = 4, c.logitRows = 128, c.context = 256, c.kvBlocks = 32,
+  c.blockTableStride = 16;
+  std::vector<std::byte> memory(executor::StepTables::bytes(c) + 64);
+  executor::StepTables tables(c, kTinyVocabulary, 64, /*keepsRows=*/true,
+                              memory.data() + (64 - uintptr_t(memory.data()) % 64) % 64);
+  const Text a(1, 1, 0), b(70, 2, 4), d(40, 3, 12);
+  for (const bool wanted : {false, true})
+    for (uint32_t each : {1u, 8u, 33u, 64u, 101u, 500u}) {
+      executor::StepRows rows[] = {a.rows(0, 1, 1), b.rows(10, 60, 3), d.rows(0, 40, 0)};
+      rows[1].keepsHidden = wanted; // Then all of the step are kept.
+      ASSERT_TRUE(tables.fill(rows, each));
+      std::vector<uint32_t> kept, logits;
+      uint32_t row = 0;
+      for (const executor::MicroBatch &micro : tables.microBatches()) {
+        ASSERT_LE(micro.view.numLogitRows, micro.numKept);
+        for (uint32_t i = 0; i < micro.numKept; ++i)
+          kept.push_back(row + uint32_t(micro.keptRows[i]));
+        for (uint32_t i = 0; i < micro.view.numLogitRows; ++i) {
+          ASSERT_LT(uint32_t(micro.view.logitRows[i]), micro.numKept);
+          logits.push_back(row + uint32_t(micro.keptRows[micro.view.logitRows[i]]));
+        }
+        row += micro.view.numTokens;
+      }
+      EXPECT_EQ(logits, (std::vector<uint32_t>{0, 58, 59, 60}));
+      if (!wanted) {
+        EXPECT_EQ(kept, logits);
+        continue;
+      }
+      ASSERT_EQ(kept.size(), 101u);
+      for (uint32_t i = 0; i < 101; ++i)
+        EXPECT_EQ(kept[i], i);
+    }
 }
 
 TEST(Pipeline, computesTheSameInMicroBatchesOfAnySize) {

@@ -49,7 +49,8 @@ static Offset<fb::Launch> encodeLaunch(FlatBufferBuilder &b, const LaunchPlan &l
                                       l.collective->accumulate, l.collective->logitRows,
                                       l.collective->fence, b.CreateString(l.collective->cause),
                                       static_cast<fb::Element>(l.collective->given), overlap);
-  return fb::CreateLaunch(b, l.kernel, list, l.barrierBefore, name, &cost, collective, l.ownRows);
+  return fb::CreateLaunch(b, l.kernel, list, l.barrierBefore, name, &cost, collective, l.ownRows,
+                          l.kept);
 }
 
 static Offset<fb::Chip> encodeChip(FlatBufferBuilder &b, const ChipPlan &c) {

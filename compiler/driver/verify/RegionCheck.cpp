@@ -131,10 +131,8 @@ llvm::Expected<std::vector<RegionCheck>> checkRegions(ModuleOp module, plan::Eng
   module.walk([&](mlir::tenon::FusedOp region) {
     std::string why;
     Value input = mlir::tenon::rowInput(region);
-    const bool logitRows =
-        input && mlir::tenon::rowDomain(input) == mlir::tenon::RowDomain::LogitRow;
     auto launch = mlir::tenon::lowerLaunch(
-        region, logitRows ? plan::RowDomain::LogitRows : plan::RowDomain::Tokens, why);
+        region, input ? mlir::tenon::rowDomain(input) : mlir::tenon::RowDomain::Token, why);
     if (failed(launch)) {
       problem = why;
       return WalkResult::interrupt();

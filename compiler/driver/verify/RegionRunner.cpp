@@ -88,8 +88,8 @@ llvm::Error RegionRunner::loadWeights(const StoredWeights &stored) {
 }
 
 uint64_t RegionRunner::rowsOf(Value value, const SampleStep &step) const {
-  return mlir::tenon::rowDomain(value) == mlir::tenon::RowDomain::LogitRow ? step.logitRowCount()
-                                                                           : step.tokens();
+  return mlir::tenon::rowDomain(value) == mlir::tenon::RowDomain::Token ? step.tokens()
+                                                                        : step.logitRowCount();
 }
 
 RegionRunner::Activation RegionRunner::makeActivation(Value value, const SampleStep &step,
@@ -242,7 +242,9 @@ llvm::Expected<ResultError> RegionRunner::run(cpu::KernelFn kernel, const Sample
       pointers.push_back(
           memory.find(pointer == launch.updated ? launch.residual : pointer)->second.data());
   }
-  const cpu::StepView view = step.view();
+  cpu::StepView view = step.view();
+  if (launch.kept) // As the executor has it: the rows kept are the step.
+    view.numTokens = view.numLogitRows;
   AlignedBytes scratch(scratchBytes);
   uint32_t claimed = 0;
   for (uint32_t worker = 0; worker < workers; ++worker)

@@ -38,7 +38,8 @@ struct KernelSpec {
   bool logits = false;
   bool maxima = false;
   bool gatherLogitRows = false;
-  bool partial = false; ///< The weights are some rows of a matrix that chips share.
+  bool keepRows = false; ///< With `gatherLogitRows`: the gathered rows are written too.
+  bool partial = false;  ///< The weights are some rows of a matrix that chips share.
   Activation activation = Activation::None;
   uint32_t heads = 0, kvHeads = 0, headDim = 0, rotary = 0;
   uint32_t group = 0;        ///< Query heads of a whole KV head (Attention); 0: heads / kvHeads.
@@ -51,8 +52,8 @@ struct KernelSpec {
 
   auto key() const {
     return std::tie(kind, k, n, formats, quantIn, quantOut, rowBits, residual, bf16Out, logits,
-                    maxima, gatherLogitRows, partial, activation, heads, kvHeads, headDim, rotary,
-                    group, skippedHeads, qkNorm, window, context, eps, scale, softcap,
+                    maxima, gatherLogitRows, keepRows, partial, activation, heads, kvHeads, headDim,
+                    rotary, group, skippedHeads, qkNorm, window, context, eps, scale, softcap,
                     attentionScale, ropeScale);
   }
   bool operator==(const KernelSpec &o) const { return key() == o.key(); }

@@ -6,6 +6,8 @@
 #include "mlir/Interfaces/CallInterfaces.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace mlir::tenon;
 
@@ -97,10 +99,17 @@ FailureOr<HostTensor> ReferenceInterpreter::runStep(const ReferenceStep &step, H
   auto vector = [](const std::vector<int32_t> &values) {
     return HostTensor::ints({static_cast<int64_t>(values.size())}, values);
   };
-  Values results = run(
-      "step",
-      {vector(step.ids), vector(step.positions), vector(step.logitRows), HostTensor::cache(cache)},
-      context);
+  SmallVector<HostTensor> arguments = {vector(step.ids), vector(step.positions),
+                                       vector(step.logitRows), HostTensor::cache(cache)};
+  auto function = module.lookupSymbol<FunctionOpInterface>("step");
+  if (function && function.getNumArguments() == 5) {
+    // Kept are the rows with logits: they count from the first of themselves.
+    std::vector<int32_t> among(step.logitRows.size());
+    std::iota(among.begin(), among.end(), 0);
+    arguments[2] = vector(among);
+    arguments.push_back(vector(step.logitRows));
+  }
+  Values results = run("step", arguments, context);
   if (failed(results))
     return failure();
   return results->empty() ? HostTensor() : results->front();

@@ -43,8 +43,9 @@ public:
     this->firstToken = firstToken;
   }
 
-  /// Runs @step(ids, positions, rows, cache) and returns the logits [logit rows, vocabulary], or an
-  /// empty tensor if the module is a program that ends without them.
+  /// Runs @step(ids, positions, rows, cache), with the rows kept behind these after
+  /// `tenon-keep-rows`, and returns the logits [logit rows, vocabulary], or an empty tensor if the
+  /// module is a program that ends without them.
   /// Fails, with an error at the op or module, if the module has no such function or an op cannot
   /// be evaluated.
   FailureOr<HostTensor> runStep(const ReferenceStep &step, HostKvCache &cache);

@@ -27,7 +27,8 @@ enum class KernelKind : uint8_t {
   Embed,
   /// buffers: x [T, K], w [K], out quant(K) or [T, K] (by `quantOut`). out = x *
   /// rsqrt(mean(x^2)+eps) * w.
-  /// With `gatherLogitRows`: reads row logitRows[i] of x, writes row i of out, for i < S.
+  /// With `gatherLogitRows`: reads row logitRows[i] of x, writes row i of out, for i < S; with
+  /// `keepRows` too, also as it is, to row i of kept [S, K], the last buffer.
   NormQuant,
   /// buffers: y [T, K], w [K], x [T, K] in and out. x += rmsNorm(y) * w.
   NormAdd,

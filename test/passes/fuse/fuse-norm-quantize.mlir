@@ -26,6 +26,21 @@ func.func @gathered(%x: tensor<?x64xf32>, %rows: tensor<?xi32>, %w: tensor<64xf3
   return %q : tensor<?x64xf32, #tenon.rows<int15, 32>>
 }
 
+// Kept rows are the residual of what follows: the region yields them beside the normed ones.
+// CHECK-LABEL: func.func @kept
+func.func @kept(%x: tensor<?x64xf32>, %rows: tensor<?xi32>, %w: tensor<64xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32, #tenon.rows<int15, 32>>) {
+  // CHECK-NEXT: %[[R:.*]]:2 = tenon.fused "norm_quant"
+  // CHECK-NEXT: %[[S:.*]] = tenon.select_rows {{.*}} {kept}
+  // CHECK-NEXT: %[[N:.*]] = tenon.rms_norm %[[S]]
+  // CHECK-NEXT: %[[Q:.*]] = tenon.quantize_rows %[[N]]
+  // CHECK-NEXT: tenon.yield %[[S]], %[[Q]]
+  // CHECK: return %[[R]]#0, %[[R]]#1
+  %s = tenon.select_rows %x, %rows {kept} : (tensor<?x64xf32>, tensor<?xi32>) -> tensor<?x64xf32>
+  %n = tenon.rms_norm %s, %w {eps = 1.0e-5 : f32} : (tensor<?x64xf32>, tensor<64xf32>) -> tensor<?x64xf32>
+  %q = tenon.quantize_rows %n : tensor<?x64xf32> -> tensor<?x64xf32, #tenon.rows<int15, 32>>
+  return %s, %q : tensor<?x64xf32>, tensor<?x64xf32, #tenon.rows<int15, 32>>
+}
+
 // Read dense and quantised: the norm goes alone, the quantisation stays.
 // CHECK-LABEL: func.func @both
 // WHY: remark: [Missed] FuseNormQuantize

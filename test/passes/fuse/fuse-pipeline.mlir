@@ -52,7 +52,7 @@ module @smollm2 attributes {tenon.max_context = 64 : i64} {
   // CHECK: tenon.fused "embed"
   // CHECK: tenon.fused "rope_table"
   // CHECK: call @layer_0
-  // CHECK: %[[X:.*]] = call @layer_0
+  // CHECK: %[[X:.*]] = call @layer_last
   // CHECK: %[[R:.*]] = tenon.fused "norm_quant"({{.*}} = %[[X]]
   // CHECK-NEXT: tenon.select_rows
   // CHECK-NEXT: tenon.rms_norm

@@ -21,7 +21,7 @@
 // CHECK: plan.kernel @[[QKV:.*]] "linear_qkv" {attention_scale = 1.250000e-01 : f32, formats = ["q4_1", "q4_1", "q4_1"], head_dim = 32 : i64, heads = 2 : i64, k = 64 : i64, kv_heads = 1 : i64, quant_in, rotary = 32 : i64}
 
 // CHECK: plan.kernel @{{.*}} "linear" {formats = ["q4_1"], k = 64 : i64, logits, maxima, n = 512 : i64, quant_in}
-// CHECK: plan.pooling hidden @embed norm @an eps {{.*}}
+// CHECK: plan.pooling hidden @norm_quant.2 norm @an eps {{.*}}
 // CHECK: plan.function @step_begin
 // CHECK-NEXT: "embed" (buffer @embed, weight @tok) cost
 // CHECK-NEXT: "rope_table" (buffer @rope_table, weight @freq) cost
@@ -33,12 +33,17 @@
 // CHECK-NEXT: (buffer @embed, layer_weight 5, buffer @norm_quant.1)
 // CHECK-NEXT: "linear_gate" (buffer @norm_quant.1, layer_weight 6, layer_weight 7, buffer @linear_gate)
 // CHECK-NEXT: "linear" (buffer @linear_gate, layer_weight 8, buffer @embed)
+// CHECK: plan.function @layer_last
+// CHECK: "linear" (buffer @attention, layer_weight 4, buffer @embed) cost
+// CHECK-NEXT: (buffer @embed, layer_weight 5, buffer @norm_quant.1, buffer @norm_quant.2) kept cost
+// CHECK-NEXT: "linear_gate" (buffer @norm_quant.1, layer_weight 6, layer_weight 7, buffer @linear_gate) kept cost
+// CHECK-NEXT: "linear" (buffer @linear_gate, layer_weight 8, buffer @norm_quant.2) kept cost
 // CHECK: plan.function @step_end
-// CHECK-NEXT: (buffer @embed, weight @an, buffer @norm_quant.2)
-// CHECK-NEXT: (buffer @norm_quant.2, weight @tok, buffer @linear)
+// CHECK-NEXT: (buffer @norm_quant.2, weight @an, buffer @norm_quant.3)
+// CHECK-NEXT: (buffer @norm_quant.3, weight @tok, buffer @linear)
 // CHECK: plan.call @step_begin weights [] kv_layer 0
 // CHECK-NEXT: plan.call @layer_0 weights [@an, @wq, @wk, @wv, @wo, @an, @wg, @wu, @wd] kv_layer 0
-// CHECK-NEXT: plan.call @layer_0 weights [@an, @wq, @wk, @wv, @wo, @an, @wg, @wu, @wd] kv_layer 1
+// CHECK-NEXT: plan.call @layer_last weights [@an, @wq, @wk, @wv, @wo, @an, @wg, @wu, @wd] kv_layer 1
 // CHECK-NEXT: plan.call @step_end weights [] kv_layer 0
 
 // RANDOM: target "cpu:avx2"

@@ -27,9 +27,12 @@
 // CHECK-NEXT: "linear"
 // CHECK-NEXT: plan.collective all_reduce {{.*}} add own_rows 24 overlap 40 blocks 8 cause
 
-// A gather before a choice of rows, and one of logits, are waited for.
+// A gather before a choice of rows, the sum of those kept, and a gather of logits are waited for.
+// CHECK-LABEL: plan.function @layer_last {
+// CHECK: plan.collective gather_rows {{.*}} own_rows 24 cause
+// CHECK-NEXT: "norm_quant" {{.*}} kept cost
+// CHECK: plan.collective all_reduce {{.*}} add kept cause
 // CHECK-LABEL: plan.function @step_end {
-// CHECK-NEXT: plan.collective gather_rows {{.*}} own_rows 24 cause
 // CHECK: plan.collective gather_columns {{.*}} logit_rows cause
 
 // Not before there are rows of a chip's own.

@@ -31,10 +31,16 @@
 // CHECK-NEXT: plan.collective all_reduce {{.*}} to @[[X]] axis 1 columns [0, 64] add own_rows 24
 // CHECK-NEXT: }
 
-// The residual is gathered where rows are chosen; rows with logits are everyone's.
+// The residual is gathered where rows are chosen; those kept, and those with logits, are everyone's.
+// CHECK-LABEL: plan.function @layer_last {
+// CHECK: plan.collective gather_rows "[[X]]" to @[[X]] axis 1 columns [0, 64] own_rows 24
+// CHECK-NEXT: "norm_quant" (buffer @[[X]], layer_weight 5, buffer @{{.*}}, buffer @[[KEPT:[^)]*]]) kept cost
+// CHECK-NEXT: "linear_gate" {{.*}}) kept cost
+// CHECK-NEXT: "linear" {{.*}}) kept cost
+// CHECK-NEXT: plan.collective all_reduce {{.*}} to @[[KEPT]] axis 1 columns [0, 64] add kept cause
+// CHECK-NEXT: }
 // CHECK-LABEL: plan.function @step_end {
-// CHECK-NEXT: plan.collective gather_rows "[[X]]" to @[[X]] axis 1 columns [0, 64] own_rows 24
-// CHECK-NEXT: "norm_quant" {{.*}}) cost
+// CHECK-NEXT: "norm_quant" (buffer @[[KEPT]], {{.*}}) cost
 // CHECK-NEXT: "linear" {{.*}}) cost
 // CHECK-NEXT: plan.collective gather_columns {{.*}} logit_rows cause
 

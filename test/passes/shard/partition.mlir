@@ -74,7 +74,7 @@
 // PLAN: plan.collective all_reduce {{.*}} from @linear to @all_reduce axis 1 columns [0, 64] add cause
 // PLAN: plan.function @step_end {
 // PLAN: plan.collective gather_columns {{.*}} axis 1 columns [0, 256, 512] logit_rows
-// PLAN: plan.call @layer_0.1 weights [@"an#1", {{.*}}] kv_layer 1 program 1
+// PLAN: plan.call @layer_last.1 weights [@"an#1", {{.*}}] kv_layer 1 program 1
 
 // Several steps' logits share the buffer of a pipeline: nothing may stand behind the rows of one.
 // PIPELINE: plan.buffer @linear at <0> size <2048 S>

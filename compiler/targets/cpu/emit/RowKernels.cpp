@@ -82,6 +82,10 @@ void emitNormQuant(KernelBuilder &k, const KernelSpec &spec) {
           source =
               k.toI64(k.load(k.i32, k.stepPointer(offsetof(StepView, logitRows)), k.mulC(i, 4)));
         Value in = k.at(x, k.mulC(source, int64_t(spec.k) * 4));
+        if (spec.keepRows) {
+          Value kept = k.at(k.buffer(3), k.mulC(i, int64_t(spec.k) * 4));
+          row.each([&](Type type, Value at) { k.store(k.load(type, in, at), kept, at); });
+        }
         row.scaleTo(in, row.inverseRms(in, spec.eps), w,
                     k.at(out, k.mulC(i, outputStride(spec, spec.k))), spec);
       });

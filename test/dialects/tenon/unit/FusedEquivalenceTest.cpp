@@ -93,7 +93,9 @@ TEST(FusionReport, collectsWhatWasFusedAndKept) {
   };
   EXPECT_TRUE(has(FusionDecision::Verdict::Fused, "layer_0", "linear_qkv: 3 linear"));
   EXPECT_TRUE(has(FusionDecision::Verdict::Kept, "step", "embed"));
-  EXPECT_EQ(report.decisions().size(), 11u);
+  EXPECT_TRUE(has(FusionDecision::Verdict::Fused, "layer_last", "for 3 products"));
+  EXPECT_TRUE(has(FusionDecision::Verdict::Fused, "layer_last", "linear_qkv: 3 linear"));
+  EXPECT_EQ(report.decisions().size(), 19u);
   EXPECT_TRUE(failed(report.attach(module.context))) << "a context has one remark engine";
 }
 
