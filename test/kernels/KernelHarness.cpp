@@ -276,6 +276,17 @@ void TestKernel::run(const std::vector<BufferRef> &refs, const cpu::StepView &st
     ASSERT_EQ(scratch.data()[scratchSize + i], 0xa5) << "kernel wrote past its scratch";
 }
 
+void TestKernel::runFixedShare(const std::vector<BufferRef> &refs, const cpu::StepView &step,
+                               uint32_t worker, uint32_t workers) const {
+  ASSERT_NE(function, nullptr);
+  std::vector<void *> buffers;
+  for (const BufferRef &ref : refs)
+    buffers.push_back(ref.data);
+  Bytes scratch(scratchSize);
+  uint32_t claimed = 1u << 30;
+  function(buffers.data(), &step, worker, workers, scratch.data(), &claimed);
+}
+
 void TestKernel::runThreads(const std::vector<BufferRef> &refs, const cpu::StepView &step,
                             uint32_t workers) const {
   ASSERT_NE(function, nullptr);

@@ -85,6 +85,10 @@ public:
   /// Runs all `workers` shares, one after the other.
   void run(const std::vector<BufferRef> &buffers, const cpu::StepView &step,
            uint32_t workers = 1) const;
+  /// Runs what is worker `worker`'s beforehand, as if others had claimed all the rest. Native
+  /// variants only.
+  void runFixedShare(const std::vector<BufferRef> &buffers, const cpu::StepView &step,
+                     uint32_t worker, uint32_t workers) const;
   /// Of the last run, where tile instructions are trapped.
   const TileCounts &tileCounts() const { return counted; }
   /// The same with a thread for each worker. Native variants only.

@@ -396,6 +396,37 @@ TEST(AllVariants, giveTheSameBitsForGateAndQuantiser) {
   });
 }
 
+/// A last block of few rows counted as much as a whole one once, and one worker had most of the
+/// work.
+TEST(LinearShares, whatWorkersHaveBeforehandTakesEachAsLong) {
+  std::mt19937 random(23);
+  const uint32_t k = 64, n = 512, block = 128;
+  TestWeight w = makeWeight(WeightFormat::Q4_0, n, k, random);
+  const engine::Variant variant = nativeVariants().front();
+  TestKernel kernel(linearSpec(WeightFormat::Q4_0, n, k), variant);
+  for (uint32_t rows : {40u, 128u, 129u, 200u, 257u, 300u}) {
+    Input in = makeInput(true, rows, k, random);
+    for (uint32_t workers : {2u, 3u}) {
+      uint32_t fewest = UINT32_MAX, most = 0;
+      for (uint32_t worker = 0; worker < workers; ++worker) {
+        Bytes out(size_t(rows) * n * 4);
+        std::fill_n(out.f32(), size_t(rows) * n, NAN);
+        kernel.runFixedShare({in.bytes, w.packed, out}, TestStep({{0, rows}}).view, worker,
+                             workers);
+        uint32_t made = 0;
+        for (size_t i = 0; i < size_t(rows) * n; ++i)
+          made += !std::isnan(out.f32()[i]);
+        fewest = std::min(fewest, made);
+        most = std::max(most, made);
+      }
+      // They differ by one unit of channels of a block at most.
+      EXPECT_GT(fewest, 0u) << rows << " rows, " << workers << " workers";
+      EXPECT_LE(most - fewest, 32 * std::min(rows, block))
+          << rows << " rows, " << workers << " workers";
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Host, EveryVariant, testing::ValuesIn(hostVariants()),
                          [](const auto &info) {
                            return std::string(cpu::variantName(info.param));
