@@ -34,7 +34,7 @@ Capacity smallCapacity() {
 
 /// Two sequences of 3 and 1 tokens with 2 and 1 blocks.
 Words soundStep() {
-  return {uint32_t(Command::Step), 2, 3, 5, 2, 1, 1, 9, 1, 1, 11, 12, 13, 0, 1, 21, 2};
+  return {uint32_t(Command::Step), 2, 3, 5, 2, 1, 0, 1, 9, 1, 1, 1, 11, 12, 13, 0, 1, 21, 2};
 }
 
 Status readPrepareOf(CommandReceiver &receiver) {
@@ -96,6 +96,7 @@ TEST_F(CommandsTest, readsAStepAsItWasSent) {
     second.firstPosition = 9;
     second.blocks = {blocks + 2, 1};
     second.logitRows = 1;
+    second.keepsHidden = true;
     const StepRows both[] = {first, second};
     ASSERT_TRUE(sender.step(both).isOk());
     return;
@@ -108,6 +109,8 @@ TEST_F(CommandsTest, readsAStepAsItWasSent) {
   EXPECT_EQ(rows[1].tokens[0], 21);
   EXPECT_EQ(rows[1].blocks[0], 2);
   EXPECT_EQ(rows[1].firstPosition, 9u);
+  EXPECT_FALSE(rows[0].keepsHidden);
+  EXPECT_TRUE(rows[1].keepsHidden);
 }
 
 TEST_F(CommandsTest, refusesCommandsThatItDoesNotKnow) {
@@ -129,7 +132,7 @@ TEST_F(CommandsTest, refusesStepsThatAreCutOffOrTooLong) {
 
 TEST_F(CommandsTest, refusesCountsThatTheMessageDoesNotHold) {
   // Number of sequences; tokens and blocks of either: each far too large, or so that the sum wraps.
-  for (const size_t at : {size_t(1), size_t(2), size_t(4), size_t(6), size_t(8)})
+  for (const size_t at : {size_t(1), size_t(2), size_t(4), size_t(7), size_t(9)})
     for (const uint32_t lie : {0x40000000u, 0x7fffffffu, 0x80000000u, UINT32_MAX - 3, UINT32_MAX}) {
       Words message = soundStep();
       message[at] = lie;
@@ -176,7 +179,7 @@ TEST_F(CommandsTest, readsNoFurtherThanTheMessageWhateverItSays) {
       continue;
     size_t words = 2;
     for (const StepRows &r : rows)
-      words += 4 + r.tokens.size() + r.blocks.size();
+      words += 5 + r.tokens.size() + r.blocks.size();
     EXPECT_EQ(words, message.size());
   }
 }
