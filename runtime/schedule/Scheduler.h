@@ -48,8 +48,8 @@ struct StepRoom {
   uint32_t rows = UINT32_MAX;
 };
 
-/// Fewer prompt rows in a step would leave prompts too small a share of the time: decodes take about
-/// a row each in every step, and the weights as much as four, whatever the model.
+/// Fewer prompt rows in a step would leave prompts too small a share of the time: decodes take
+/// about a row each in every step, and the weights as much as four, whatever the model.
 inline constexpr uint32_t kPromptRowsAtLeast = 128;
 
 class Scheduler {
