@@ -32,6 +32,11 @@ uint64_t Cost::macs(uint64_t tokens, uint64_t logitRows, uint64_t context) const
   return macsPerToken * tokens + macsPerLogitRow * logitRows + macsPerContext * context;
 }
 
+bool mlir::tenon::isActivation(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && type.getElementType().isF32() && type.isDynamicDim(0);
+}
+
 RowDomain mlir::tenon::rowDomain(Value value) {
   while (true) {
     if (auto argument = dyn_cast<BlockArgument>(value)) {

@@ -29,6 +29,9 @@ struct Cost {
   uint64_t macs(uint64_t tokens, uint64_t logitRows, uint64_t context) const;
 };
 
+/// Rows of f32 that a step makes: they live in a buffer. Its inputs (i32) and weights do not.
+bool isActivation(Value value);
+
 /// What dimension 0 of a value counts.
 enum class RowDomain { Token, LogitRow, Kept };
 

@@ -1,6 +1,7 @@
 //===- KeepRows.cpp - The last layer ends with the rows that are needed ---===//
 // SPDX-License-Identifier: Apache-2.0
 
+#include "dialects/tenon/Cost.h"
 #include "passes/fuse/Explain.h"
 #include "passes/fuse/Passes.h"
 
@@ -19,11 +20,6 @@ using namespace mlir::tenon;
 
 namespace {
 constexpr StringLiteral kPass = "KeepRows";
-
-bool isActivation(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && type.getElementType().isF32() && type.isDynamicDim(0);
-}
 
 /// The end of a layer: ops that work row by row and that nothing but its result needs.
 struct LayerEnd {

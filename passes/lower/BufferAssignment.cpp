@@ -9,12 +9,6 @@ using namespace mlir;
 using namespace mlir::tenon;
 using plan::KernelSlot;
 
-/// An activation: it lives in a buffer. Inputs of the step (i32) and weights do not.
-static bool isActivation(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && type.getElementType().isF32() && type.isDynamicDim(0);
-}
-
 static func::FuncOp calleeOf(func::CallOp call) {
   return SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
 }

@@ -113,13 +113,27 @@ TEST(MicroBatches, keepStagesBusyAndStayWithinTheirNumber) {
     }
 }
 
+/// Tables for steps of 128 rows, and their memory.
+struct SomeTables {
+  explicit SomeTables(bool keepsRows)
+      : memory(executor::StepTables::bytes(capacity()) + 64),
+        tables(capacity(), kTinyVocabulary, 64, keepsRows,
+               memory.data() + (64 - uintptr_t(memory.data()) % 64) % 64) {}
+
+  static executor::Capacity capacity() {
+    executor::Capacity c;
+    c.stepTokens = 128, c.sequences = 4, c.logitRows = 128, c.context = 256, c.kvBlocks = 32,
+    c.blockTableStride = 16;
+    return c;
+  }
+
+  std::vector<std::byte> memory;
+  executor::StepTables tables;
+};
+
 TEST(StepTables, countRowsFromTheMicroBatchAndCoverEachOnce) {
-  executor::Capacity c;
-  c.stepTokens = 128, c.sequences = 4, c.logitRows = 128, c.context = 256, c.kvBlocks = 32,
-  c.blockTableStride = 16;
-  std::vector<std::byte> memory(executor::StepTables::bytes(c) + 64);
-  executor::StepTables tables(c, kTinyVocabulary, 64, /*keepsRows=*/false,
-                              memory.data() + (64 - uintptr_t(memory.data()) % 64) % 64);
+  SomeTables some(/*keepsRows=*/false);
+  executor::StepTables &tables = some.tables;
   const Text a(1, 1, 0), b(70, 2, 4), d(40, 3, 12);
   const executor::StepRows rows[] = {a.rows(0, 1, 1), b.rows(10, 60, 3), d.rows(0, 40, 40)};
   for (uint32_t each : {1u, 8u, 33u, 64u, 101u, 500u}) {
@@ -154,12 +168,8 @@ TEST(StepTables, countRowsFromTheMicroBatchAndCoverEachOnce) {
 }
 
 TEST(StepTables, keepRowsWithLogitsAndCountTheseAmongThem) {
-  executor::Capacity c;
-  c.stepTokens = 128, c.sequences = 4, c.logitRows = 128, c.context = 256, c.kvBlocks = 32,
-  c.blockTableStride = 16;
-  std::vector<std::byte> memory(executor::StepTables::bytes(c) + 64);
-  executor::StepTables tables(c, kTinyVocabulary, 64, /*keepsRows=*/true,
-                              memory.data() + (64 - uintptr_t(memory.data()) % 64) % 64);
+  SomeTables some(/*keepsRows=*/true);
+  executor::StepTables &tables = some.tables;
   const Text a(1, 1, 0), b(70, 2, 4), d(40, 3, 12);
   for (const bool wanted : {false, true})
     for (uint32_t each : {1u, 8u, 33u, 64u, 101u, 500u}) {

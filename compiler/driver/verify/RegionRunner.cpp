@@ -19,11 +19,7 @@ namespace tenon::compiler {
 using namespace mlir;
 using mlir::tenon::HostKvCache;
 using mlir::tenon::HostTensor;
-
-static bool isActivation(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && type.getElementType().isF32() && type.isDynamicDim(0);
-}
+using mlir::tenon::isActivation;
 
 static bool isWeight(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
